@@ -1,2 +1,113 @@
-//! placeholder
-fn main() {}
+//! Lives here: the project's own commands, `cargo xtask test | ci | bench`, each as the
+//! list of its steps. Never here: how a step runs (`steps`) or what a check looks at
+//! (`checks`).
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use steps::{Steps, cargo};
+
+mod checks;
+mod steps;
+
+/// The one way to check the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Task {
+    /// Do all set-up that a fresh machine needs, then run every test.
+    Test,
+    /// Everything that `main` must pass: format, lints, docs, tests, service unit.
+    Ci,
+    /// Run the benches and the load profiles; takes minutes and wants a quiet machine.
+    Bench,
+}
+
+fn main() -> ExitCode {
+    let task = Arguments::parse().task;
+    let mut steps = Steps::default();
+    let outcome = match task {
+        Task::Test => test(&mut steps),
+        Task::Ci => ci(&mut steps),
+        Task::Bench => bench(&mut steps),
+    };
+    steps.print_times();
+    match outcome {
+        Ok(()) => {
+            println!("xtask: everything passed.");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            // Cargo's own output stands above; this says which step it belonged to.
+            println!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test(steps: &mut Steps) -> Result<()> {
+    steps.run("C compiler", checks::c_compiler)?;
+    run_tests(steps)
+}
+
+/// Cheap steps first. All of them use the dev profile and select the whole workspace, so
+/// that dependencies are checked once (lints, docs) and compiled once (tests, unit).
+fn ci(steps: &mut Steps) -> Result<()> {
+    steps.run("C compiler", checks::c_compiler)?;
+    steps.run("format", || cargo(["fmt", "--all", "--check"]).run())?;
+    steps.run("one crypto provider", checks::crypto_provider)?;
+    steps.run("lints", || {
+        cargo(["clippy", "--workspace", "--all-targets"])
+            .args(["--", "-D", "warnings"])
+            .run()
+    })?;
+    steps.run("docs", || {
+        cargo(["doc", "--workspace", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .run()
+    })?;
+    steps.run("binaries", || {
+        cargo(["build", "--workspace", "--bins"]).run()
+    })?;
+    steps.run("service unit", checks::service_unit)?;
+    run_tests(steps)
+}
+
+fn bench(steps: &mut Steps) -> Result<()> {
+    steps.run("C compiler", checks::c_compiler)?;
+    steps.run("criterion benches", || {
+        cargo(["bench", "--package", "mnara", "--benches"]).run()
+    })?;
+    for profile in ["singles", "singles-full"] {
+        steps.run(&format!("load profile {profile}"), || {
+            cargo(["run", "--release", "--package", "mnara-loadtest"])
+                .args(["--", "run", profile, "--json"])
+                .run()
+        })?;
+    }
+    Ok(())
+}
+
+/// Every test, the runner's summary last: it is the line one looks for.
+fn run_tests(steps: &mut Steps) -> Result<()> {
+    steps.run("doc tests", || {
+        cargo(["test", "--workspace", "--doc"]).run()
+    })?;
+    if checks::has_nextest() {
+        steps.run("tests", || {
+            cargo(["nextest", "run", "--workspace", "--no-fail-fast"]).run()
+        })
+    } else {
+        println!("xtask: cargo-nextest is not installed; cargo test runs the same tests.");
+        steps.run("tests", || {
+            cargo(["test", "--workspace", "--tests", "--no-fail-fast"]).run()
+        })
+    }
+}
