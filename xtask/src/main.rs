@@ -73,8 +73,9 @@ fn ci(steps: &mut Steps) -> Result<()> {
             .env("RUSTDOCFLAGS", "-D warnings")
             .run()
     })?;
-    steps.run("binaries", || {
-        cargo(["build", "--workspace", "--bins"]).run()
+    // With the tests among the targets, the features are those of the test steps below.
+    steps.run("build", || {
+        cargo(["build", "--workspace", "--bins", "--tests"]).run()
     })?;
     steps.run("service unit", checks::service_unit)?;
     run_tests(steps)
