@@ -1,0 +1,198 @@
+//! Lives here: what is written, and what is refused.
+//! Never here: reading.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{OK, THROTTLED, decode, encode};
+use crate::codec::{CommandId, HEADER_LEN};
+use crate::pdu::{
+    Address, Bind, BindKind, BindResp, DeliverSmResp, EncodeError, Field, Pdu, SubmitSm,
+    SubmitSmResp, Violation,
+};
+use crate::status::CommandStatus;
+use crate::tlv::{Tlv, Tlvs, tag};
+
+#[test]
+fn a_submit_sm_is_written_as_the_specification_lays_it_out() {
+    let submit = SubmitSm {
+        service_type: "CMT".into(),
+        source: Address::new(5, 0, "MNARA"),
+        dest: Address::new(1, 1, "255700000001"),
+        esm_class: 0x40,
+        protocol_id: 0x41,
+        priority_flag: 2,
+        validity_period: "000001000000000R".into(),
+        registered_delivery: 1,
+        data_coding: 8,
+        short_message: Bytes::from_static(b"\0h\0i"),
+        tlvs: [Tlv::u16(tag::USER_MESSAGE_REFERENCE, 0x0102)]
+            .into_iter()
+            .collect(),
+        ..SubmitSm::default()
+    };
+    let wire = encode(&Pdu::SubmitSm(submit.clone()), OK);
+    let expected = b"\0\0\0\x5a\0\0\0\x04\0\0\0\0\0\0\0\x07CMT\0\x05\0MNARA\0\x01\x01255700000001\0\x40\x41\x02\0\
+        000001000000000R\0\x01\0\x08\0\x04\0h\0i\x02\x04\0\x02\x01\x02";
+    let mut expected = expected.to_vec();
+    expected[3] = expected.len() as u8;
+    assert_eq!(wire, expected);
+    assert_eq!(
+        decode(CommandId::SUBMIT_SM, OK, &wire[16..]).pdu,
+        Pdu::SubmitSm(submit)
+    );
+}
+
+#[test]
+fn a_status_in_a_request_is_seen_and_never_sent() {
+    let decoded = decode(CommandId::ENQUIRE_LINK, THROTTLED, b"");
+    assert_eq!(
+        decoded.violations[..],
+        [Violation::StatusInRequest(THROTTLED)]
+    );
+    let mut out = BytesMut::new();
+    assert_eq!(
+        Pdu::EnquireLink.encode(THROTTLED, 1, &mut out),
+        Err(EncodeError::StatusInRequest(THROTTLED))
+    );
+}
+
+#[test]
+fn error_responses_are_sent_without_body_unless_they_carry_tlvs() {
+    let mut resp = SubmitSmResp {
+        message_id: "abc".into(),
+        tlvs: Tlvs::new(),
+    };
+    assert_eq!(
+        encode(&Pdu::SubmitSmResp(resp.clone()), OK)[16..],
+        *b"abc\0"
+    );
+    assert_eq!(
+        encode(&Pdu::SubmitSmResp(resp.clone()), THROTTLED).len(),
+        HEADER_LEN
+    );
+    resp.tlvs.push(Tlv::u8(tag::CONGESTION_STATE, 99));
+    assert_eq!(
+        encode(&Pdu::SubmitSmResp(resp), THROTTLED)[16..],
+        *b"abc\0\x04\x28\0\x01\x63"
+    );
+    let bind = BindResp {
+        kind: BindKind::Receiver,
+        system_id: "smsc".into(),
+        tlvs: Tlvs::new(),
+    };
+    assert_eq!(
+        encode(&Pdu::BindResp(bind), CommandStatus::ESME_RBINDFAIL).len(),
+        HEADER_LEN
+    );
+    let resp = DeliverSmResp {
+        message_id: "ignored".into(),
+        tlvs: Tlvs::new(),
+    };
+    for status in [OK, CommandStatus::ESME_RX_T_APPN] {
+        assert_eq!(
+            encode(&Pdu::DeliverSmResp(resp.clone()), status)[16..],
+            *b"\0"
+        );
+    }
+}
+
+fn refused(submit: SubmitSm, error: EncodeError) {
+    let mut out = BytesMut::from(&b"before"[..]);
+    assert_eq!(Pdu::SubmitSm(submit).encode(OK, 1, &mut out), Err(error));
+    assert_eq!(&out[..], b"before");
+}
+
+#[test]
+fn what_the_specification_forbids_is_refused_and_nothing_is_written() {
+    let base = SubmitSm::default;
+    let too_long = |field, len| EncodeError::TooLong { field, len };
+    let address = |len: usize| Address::new(1, 1, "1".repeat(len));
+    let service_type = "SIXSIX".into();
+    refused(
+        SubmitSm {
+            service_type,
+            ..base()
+        },
+        too_long(Field::ServiceType, 6),
+    );
+    refused(
+        SubmitSm {
+            source: address(21),
+            ..base()
+        },
+        too_long(Field::SourceAddr, 21),
+    );
+    refused(
+        SubmitSm {
+            dest: address(30),
+            ..base()
+        },
+        too_long(Field::DestinationAddr, 30),
+    );
+    let short_message: Bytes = vec![0; 255].into();
+    refused(
+        SubmitSm {
+            short_message,
+            ..base()
+        },
+        too_long(Field::ShortMessage, 255),
+    );
+    let validity_period = "2611".into();
+    let field = Field::ValidityPeriod;
+    refused(
+        SubmitSm {
+            validity_period,
+            ..base()
+        },
+        EncodeError::TimeLength { field, len: 4 },
+    );
+    let short_message = Bytes::from_static(b"x");
+    let tlvs: Tlvs = [Tlv::new(tag::MESSAGE_PAYLOAD, short_message.clone())]
+        .into_iter()
+        .collect();
+    refused(
+        SubmitSm {
+            short_message,
+            tlvs,
+            ..base()
+        },
+        EncodeError::TwoMessages,
+    );
+    let tlvs: Tlvs = [Tlv::new(0x1400, vec![0; 65_536])].into_iter().collect();
+    refused(
+        SubmitSm { tlvs, ..base() },
+        EncodeError::TlvTooLong {
+            tag: 0x1400,
+            len: 65_536,
+        },
+    );
+
+    let bind = Pdu::Bind(Bind {
+        password: "ninechars".into(),
+        ..Bind::default()
+    });
+    let error = bind.encode(OK, 1, &mut BytesMut::new());
+    assert_eq!(error, Err(too_long(Field::Password, 9)));
+    let short_message = vec![0; 254].into();
+    let most = SubmitSm {
+        short_message,
+        source: address(20),
+        ..base()
+    };
+    assert!(
+        Pdu::SubmitSm(most)
+            .encode(OK, 1, &mut BytesMut::new())
+            .is_ok()
+    );
+}
+
+#[test]
+fn sequence_numbers_of_any_size_are_written() {
+    for sequence in [0, 1, 0x7FFF_FFFF, 0x806A_179B, u32::MAX] {
+        let mut out = BytesMut::new();
+        Pdu::EnquireLinkResp
+            .encode(OK, sequence, &mut out)
+            .expect("writable");
+        assert_eq!(out[12..], sequence.to_be_bytes());
+    }
+}
