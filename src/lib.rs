@@ -1,1 +1,10 @@
-//! placeholder
+//! Mnara: a high-throughput SMPP gateway. REST in, SMPP out, receipts and signed webhooks back.
+//!
+//! Lives here: the list of layers, lowest first; `ARCHITECTURE.md` tells what each may know.
+//! Never here: code.
+
+pub mod domain;
+pub mod telemetry;
+
+pub mod flow;
+pub mod store;

@@ -1,0 +1,140 @@
+-- Organisations, keys, messages, attempts, receipts, outbox: the first schema.
+-- Times are milliseconds since 1970 UTC; ids are 16-octet UUIDv7; states and classes are the
+-- numbers of src/domain. Expand/contract only: a released column never changes meaning.
+
+create table organisations (
+    id blob primary key,
+    name text not null unique,
+    country text not null,
+    senders text not null,              -- JSON array; empty = every well-formed sender
+    webhook_secret text not null,
+    created_at integer not null
+) strict, without rowid;
+
+create table api_keys (
+    id blob primary key,
+    org blob not null references organisations (id),
+    hash blob not null unique,          -- SHA-256 of the secret part
+    prefix text not null,               -- the first 12 characters, for people
+    live integer not null,
+    created_at integer not null,
+    revoked_at integer
+) strict, without rowid;
+
+-- seq is the order of acceptance and the row id: appended, never random.
+create table messages (
+    seq integer primary key,
+    id blob not null unique,
+    org blob not null,
+    class integer not null,
+    state integer not null,
+    carrier text not null,
+    recipient text not null,
+    sender text not null,
+    body text not null,
+    encoding integer not null,
+    segments integer not null,
+    webhook_url text,
+    metadata text,
+    tags text,
+    accepted_at integer not null,
+    due_at integer not null,
+    valid_until integer not null,
+    sent_at integer,
+    final_at integer,
+    failure text,
+    detail text,
+    possible_duplicate integer not null default 0
+) strict;
+
+-- What a lane refills from, in order. Small: rows leave it when a carrier has answered.
+create index messages_waiting on messages (carrier, class, seq) where state = 1;
+create index messages_scheduled on messages (due_at) where state = 0;
+-- What has no end yet, by the time at which we stop waiting for one.
+create index messages_unsent on messages (valid_until) where state = 1;
+create index messages_open on messages (valid_until) where state in (3, 4);
+
+-- One row for each submit_sm. The final receipt is kept on the row it settles.
+create table attempts (
+    message integer not null,
+    part integer not null,
+    attempt integer not null,
+    carrier text not null,
+    bind text not null,
+    sequence integer not null,
+    submitted_at integer not null,
+    answered_at integer not null,
+    state integer not null,
+    status integer,
+    carrier_message_id text,
+    normalised text,
+    receipt_key integer,                -- see domain::ids::ReceiptKey
+    stat text,
+    err text,
+    done_date text,
+    receipt_at integer,
+    primary key (message, part, attempt)
+) strict, without rowid;
+create index attempts_by_receipt on attempts (receipt_key) where receipt_key is not null;
+
+-- Receipts that changed nothing but are part of the story: intermediate and contradictory ones.
+create table receipt_events (
+    message integer not null,
+    part integer not null,
+    attempt integer not null,
+    received_at integer not null,
+    stat text not null,
+    err text not null,
+    done_date text not null,
+    conflict integer not null,
+    primary key (message, part, attempt, received_at, stat)
+) strict, without rowid;
+
+-- Receipts whose attempt is not known yet (they outrun responses), bounded and expiring.
+create table receipt_inbox (
+    carrier text not null,
+    normalised text not null,
+    stat text not null,
+    done_date text not null,
+    receipt_key integer not null,
+    state integer,
+    raw_id text not null,
+    err text not null,
+    received_at integer not null,
+    primary key (carrier, normalised, stat, done_date)
+) strict, without rowid;
+create index receipt_inbox_age on receipt_inbox (received_at);
+
+-- A batch as it was handed to a bind, before its first octet left: what was perhaps sent.
+create table intents (
+    id integer primary key,
+    bind text not null,
+    at integer not null,
+    messages blob not null              -- 8 octets each, big endian: messages.seq
+) strict;
+
+-- Webhook events not yet delivered. due_at is also the lease of the worker that has it.
+create table outbox (
+    event blob primary key,
+    message integer not null,
+    sequence integer not null,
+    kind integer not null,
+    at integer not null,
+    state integer not null,
+    failure text,
+    due_at integer not null,
+    attempts integer not null default 0
+) strict, without rowid;
+create index outbox_due on outbox (due_at);
+
+create table deliveries (
+    message integer not null,
+    sequence integer not null,
+    attempt integer not null,
+    event blob not null,
+    at integer not null,
+    latency_ms integer not null,
+    status integer,
+    error text,
+    primary key (message, sequence, attempt)
+) strict, without rowid;

@@ -1,0 +1,13 @@
+//! Lives here: the nouns of the daemon and their pure transitions.
+//! Never here: tokio, serde, sqlx, axum, a clock, a socket, a lock; `now` is an argument.
+
+pub mod account;
+pub mod class;
+pub mod ids;
+pub mod lifecycle;
+pub mod message;
+pub mod numbering;
+pub mod phone;
+pub mod receipt;
+pub mod time;
+pub mod verdict;

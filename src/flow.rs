@@ -1,0 +1,452 @@
+//! Lives here: every type that travels between tasks; to read it is to read the daemon.
+//!
+//! ```text
+//! api -> ingest --Message--> store writer --Committed--> scheduler feed --Ready--> lane
+//!   lane --Ready--> carrier bind --Intent--> store writer
+//!   carrier bind --Outcome--> scheduler settle --Settlement--> store writer --EventJob--> webhooks
+//!   carrier bind --ReceiptArrived--> inbound --Receipt--> store writer --EventJob--> webhooks
+//! ```
+//!
+//! Who may wait for whom (the reason why no circle of full queues can form): the writer waits
+//! for `feed` only; `feed` waits for nobody; everybody else may wait for the writer.
+//! Never here: behaviour beyond the queues' own (`lane`), SQL, HTTP, PDUs.
+
+pub mod lane;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::domain::ids::{BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq};
+use crate::domain::lifecycle::SegmentState;
+use crate::domain::message::{FailureCode, Message, State};
+use crate::domain::receipt::Receipt;
+use crate::domain::time::Timestamp;
+use crate::domain::verdict::Verdict;
+
+/// Messages that one commit made durable, in the order of their `seq`.
+#[derive(Debug)]
+pub struct Committed {
+    /// Queued messages; scheduled ones appear when their time has come.
+    pub messages: Vec<Arc<Message>>,
+}
+
+/// The segments of a message, as a set: bit n = part n+1. At most 16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts(pub u16);
+
+impl Parts {
+    /// All parts of a message with this many segments.
+    pub const fn all(segments: u8) -> Self {
+        Self(((1u32 << segments) - 1) as u16)
+    }
+
+    /// How many.
+    pub const fn count(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    /// Whether none is left.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether the part with this number (from 1) is among them.
+    pub const fn contains(self, part: u8) -> bool {
+        self.0 & (1 << (part - 1)) != 0
+    }
+
+    /// Adds the part with this number (from 1).
+    pub const fn insert(&mut self, part: u8) {
+        self.0 |= 1 << (part - 1);
+    }
+
+    /// The part numbers, from 1, ascending.
+    pub fn iter(self) -> impl Iterator<Item = u8> {
+        (1..=16).filter(move |part| self.contains(*part))
+    }
+}
+
+/// A message that may be submitted now; owned by exactly one lane, bind or timer.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// What to send.
+    pub message: Arc<Message>,
+    /// Which segments still have to go.
+    pub parts: Parts,
+    /// Number of this attempt, from 1.
+    pub attempt: u16,
+    /// An earlier attempt may have reached a carrier.
+    pub possible_duplicate: bool,
+    /// When it entered the lane, for the age of the queue.
+    pub queued_at: Instant,
+}
+
+impl Ready {
+    /// A message's first attempt, all its segments.
+    pub fn first(message: Arc<Message>, now: Instant) -> Self {
+        let parts = Parts::all(message.segments);
+        Self {
+            message,
+            parts,
+            attempt: 1,
+            possible_duplicate: false,
+            queued_at: now,
+        }
+    }
+}
+
+/// What became of one submit_sm: the single edge that returns from a carrier.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The message, as the bind took it from the lane.
+    pub ready: Ready,
+    /// Which segment, from 1.
+    pub part: u8,
+    /// The recorded intent it was sent under.
+    pub intent: IntentId,
+    /// The account that was tried.
+    pub carrier: CarrierId,
+    /// The bind that tried.
+    pub bind: BindName,
+    /// Sequence number on that bind; 0 = never written.
+    pub sequence: u32,
+    /// When the PDU was handed to the session.
+    pub submitted_at: Timestamp,
+    /// When the answer came (or was given up).
+    pub answered_at: Timestamp,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// A carrier's answer to one submit_sm, or the lack of it.
+#[derive(Debug)]
+pub enum Answer {
+    /// ROK. The id is empty when the carrier gave none: then no receipt can be matched.
+    Accepted {
+        /// As the carrier wrote it.
+        raw_id: Box<str>,
+        /// After the account's rule for ids in responses.
+        normalised: Box<str>,
+        /// The response came after its timer, for an attempt already reported in doubt.
+        late: bool,
+    },
+    /// A command_status other than ROK.
+    Refused {
+        /// The raw 32 bits.
+        status: u32,
+        /// What the account's table makes of it.
+        verdict: Verdict,
+        /// As in `Accepted`.
+        late: bool,
+    },
+    /// The bind ended before the PDU was handed to it: not an attempt.
+    NotSent,
+    /// Handed to the bind, never answered: perhaps taken.
+    InDoubt,
+    /// Popped after its validity: never sent.
+    Expired,
+}
+
+/// What `settle` has decided of outcomes, to be committed as one.
+#[derive(Debug, Default)]
+pub struct Settlement {
+    /// Attempt rows to write, one for each answered segment.
+    pub attempts: Vec<AttemptRecord>,
+    /// Moves of messages, legal ones only take effect.
+    pub transitions: Vec<Transition>,
+    /// Intents all of whose segments have an outcome now.
+    pub closed_intents: Vec<IntentId>,
+}
+
+impl Settlement {
+    /// Whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.attempts.is_empty() && self.transitions.is_empty() && self.closed_intents.is_empty()
+    }
+}
+
+/// One row of a message's history with carriers.
+#[derive(Debug)]
+pub struct AttemptRecord {
+    /// Whose attempt.
+    pub message: Arc<Message>,
+    /// Which segment, from 1.
+    pub part: u8,
+    /// Which attempt, from 1.
+    pub attempt: u16,
+    /// The account.
+    pub carrier: CarrierId,
+    /// The bind.
+    pub bind: BindName,
+    /// Sequence number on the bind.
+    pub sequence: u32,
+    /// When it was handed to the session.
+    pub submitted_at: Timestamp,
+    /// When it was answered.
+    pub answered_at: Timestamp,
+    /// Where the segment stands.
+    pub state: SegmentState,
+    /// The raw command_status, if there was an answer.
+    pub status: Option<u32>,
+    /// The carrier's id, raw and normalised, if it gave one.
+    pub carrier_message_id: Option<(Box<str>, Box<str>)>,
+}
+
+/// A message's move to another state.
+#[derive(Debug)]
+pub struct Transition {
+    /// Which message.
+    pub message: Arc<Message>,
+    /// Where to.
+    pub to: State,
+    /// When.
+    pub at: Timestamp,
+    /// Why, if it failed.
+    pub failure: Option<FailureCode>,
+    /// The carrier's own words or status, for people.
+    pub detail: Option<Box<str>>,
+    /// An attempt may have been taken twice.
+    pub possible_duplicate: bool,
+}
+
+/// A receipt that a bind has read; it is answered when `ack` says so.
+#[derive(Debug)]
+pub struct ReceiptArrived {
+    /// The receipt, translated.
+    pub receipt: Receipt,
+    /// Where the answer goes.
+    pub ack: ReceiptAck,
+}
+
+/// The way back to the bind that waits to answer a deliver_sm.
+#[derive(Debug)]
+pub struct ReceiptAck {
+    /// The bind's own queue of answers.
+    pub to: tokio::sync::mpsc::Sender<Answered>,
+    /// Which session of the bind: a number that has meanwhile rebound drops stale answers.
+    pub session: u64,
+    /// The deliver_sm's sequence number.
+    pub sequence: u32,
+}
+
+/// What a bind is told about a deliver_sm or an intent it handed over.
+#[derive(Debug)]
+pub enum Answered {
+    /// Committed: answer ROK (true), or could not be kept: ask for redelivery (false).
+    Receipt {
+        /// As in [`ReceiptAck`].
+        session: u64,
+        /// As in [`ReceiptAck`].
+        sequence: u32,
+        /// Whether the receipt is durable.
+        kept: bool,
+    },
+    /// The intent of this batch is durable (or could not be made so: `None`).
+    Intent {
+        /// The batch, handed back.
+        batch: Vec<Ready>,
+        /// Its intent.
+        intent: Option<IntentId>,
+    },
+}
+
+/// What applying a receipt came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptResult {
+    /// The segment and perhaps the message moved.
+    Applied,
+    /// Intermediate state, kept as an event.
+    Intermediate,
+    /// The same word again.
+    Duplicate,
+    /// Another final word: kept, without effect.
+    Conflict,
+    /// No attempt has this id yet: parked until an outcome brings it or its time is up.
+    Parked,
+}
+
+/// A webhook event, durable in the outbox and due now.
+#[derive(Clone, Debug)]
+pub struct EventJob {
+    /// The event's id, the same over all attempts.
+    pub event: EventId,
+    /// What happened.
+    pub kind: EventKind,
+    /// Position among the message's events, from 1, rising.
+    pub sequence: u32,
+    /// The message it is about.
+    pub message: Arc<Message>,
+    /// When it happened.
+    pub at: Timestamp,
+    /// When a carrier took the message, if one has.
+    pub sent_at: Option<Timestamp>,
+    /// The state it reached.
+    pub state: State,
+    /// Why it failed, if it did.
+    pub failure: Option<FailureCode>,
+    /// Attempts already made to deliver this event.
+    pub attempts: u16,
+}
+
+/// The kinds of webhook events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum EventKind {
+    /// Taken by a carrier.
+    Sent = 0,
+    /// On the handset.
+    Delivered = 1,
+    /// Ended in any other way.
+    Failed = 2,
+}
+
+impl EventKind {
+    /// The `type` in the envelope.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "message.sent",
+            Self::Delivered => "message.delivered",
+            Self::Failed => "message.failed",
+        }
+    }
+
+    /// The kind with this number in the store.
+    pub const fn from_index(index: i64) -> Option<Self> {
+        match index {
+            0 => Some(Self::Sent),
+            1 => Some(Self::Delivered),
+            2 => Some(Self::Failed),
+            _ => None,
+        }
+    }
+
+    /// The event a state is announced by, if it is.
+    pub const fn of_state(state: State) -> Option<Self> {
+        match state {
+            State::Submitted => Some(Self::Sent),
+            State::Delivered => Some(Self::Delivered),
+            State::Undelivered
+            | State::Rejected
+            | State::Expired
+            | State::Unknown
+            | State::Failed => Some(Self::Failed),
+            State::Scheduled | State::Queued | State::Uncertain | State::Cancelled => None,
+        }
+    }
+}
+
+/// The result of one attempt to deliver an event.
+#[derive(Debug)]
+pub struct DeliveryRecord {
+    /// Which event.
+    pub event: EventId,
+    /// Of which message.
+    pub message: MessageSeq,
+    /// Position among the message's events.
+    pub sequence: u32,
+    /// Number of this attempt, from 1.
+    pub attempt: u16,
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took, milliseconds.
+    pub latency_ms: u32,
+    /// The HTTP status, if there was one.
+    pub status: Option<u16>,
+    /// What went wrong, in our words, at most 200 characters.
+    pub error: Option<Box<str>>,
+    /// Try again then; `None` = done with it (delivered or given up).
+    pub retry_at: Option<Timestamp>,
+}
+
+/// A message that waits in the store for its lane, or in doubt, as read back from it.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The message.
+    pub message: Arc<Message>,
+    /// Segments not yet taken by a carrier.
+    pub parts: Parts,
+    /// Attempts already made.
+    pub attempts: u16,
+    /// An earlier attempt may have reached a carrier.
+    pub possible_duplicate: bool,
+}
+
+/// A return to the lanes, from `settle` to `feed`.
+#[derive(Debug)]
+pub enum Return {
+    /// Try again, not before `at`.
+    Again {
+        /// What to send.
+        ready: Ready,
+        /// When.
+        at: Instant,
+        /// It is in doubt until then: proof of acceptance cancels the resend.
+        in_doubt: bool,
+    },
+    /// A message in doubt has been resolved: do not resend.
+    Resolved(MessageSeq),
+}
+
+/// Shared word of the store's health: binds do not submit and the API does not accept while the
+/// store cannot commit, because an outcome that cannot be recorded is a duplicate in waiting.
+#[derive(Debug, Default)]
+pub struct StoreHealth {
+    sick: AtomicBool,
+}
+
+impl StoreHealth {
+    /// Whether commits work.
+    pub fn is_well(&self) -> bool {
+        !self.sick.load(Ordering::Relaxed)
+    }
+
+    /// Set by the writer alone. Returns whether this changed anything.
+    pub fn set_well(&self, well: bool) -> bool {
+        self.sick.swap(!well, Ordering::Relaxed) == well
+    }
+}
+
+/// One line of `ctl binds`: a bind as its task last described itself.
+#[derive(Clone, Debug)]
+pub struct BindStatus {
+    /// Its account.
+    pub carrier: CarrierIndex,
+    /// Its name.
+    pub bind: BindName,
+    /// `connecting`, `bound`, `backing_off`, `unbinding`, `closed`.
+    pub state: &'static str,
+    /// Whether messages can be submitted over it now.
+    pub bound: bool,
+    /// Segments awaiting their answer.
+    pub in_flight: u32,
+    /// Its window.
+    pub window: u32,
+    /// Why it last ended, if it did.
+    pub last_error: Option<Box<str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_a_set_of_segment_numbers() {
+        let mut parts = Parts::all(3);
+        assert_eq!(parts.iter().collect::<Vec<_>>(), [1, 2, 3]);
+        parts = Parts(0);
+        parts.insert(2);
+        assert!(parts.contains(2) && !parts.contains(1));
+        assert_eq!(parts.count(), 1);
+        assert_eq!(Parts::all(16).count(), 16);
+    }
+
+    #[test]
+    fn health_reports_changes_once() {
+        let health = StoreHealth::default();
+        assert!(health.is_well());
+        assert!(health.set_well(false));
+        assert!(!health.set_well(false));
+        assert!(health.set_well(true));
+    }
+}

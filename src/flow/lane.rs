@@ -1,0 +1,154 @@
+//! Lives here: the ready queues of one carrier account, the channel by which the scheduler hands
+//! messages to binds. Lock-free and bounded: what does not fit stays in the store.
+//! Never here: who fills them (`scheduler::feed`) or at what rate they empty (`carrier`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crossbeam_queue::ArrayQueue;
+use tokio::sync::Notify;
+
+use super::Ready;
+use crate::domain::class::Class;
+
+/// One lane: what is fresh, and what came back and goes first.
+#[derive(Debug)]
+struct Lane {
+    fresh: ArrayQueue<Ready>,
+    returned: ArrayQueue<Ready>,
+    /// More of this lane waits in the store.
+    spilled: AtomicBool,
+}
+
+/// The lanes of one carrier account, one for each class.
+#[derive(Debug)]
+pub struct Lanes {
+    lanes: [Lane; 3],
+    binds: Box<[Notify]>,
+    /// Rung when a spilled lane has run half empty.
+    refill: Arc<Notify>,
+    /// Turns in which promotional was passed over; shared by the account's binds.
+    passed_over: AtomicU32,
+    floor: u32,
+}
+
+impl Lanes {
+    /// Lanes of `capacity` messages for each class (and as many returned ones), served by
+    /// `binds` binds. After `floor` messages of other classes promotional has one turn
+    /// (0 = never). `refill` is rung when a spilled lane runs low.
+    pub fn new(
+        capacity: usize,
+        returned: usize,
+        binds: usize,
+        floor: u32,
+        refill: Arc<Notify>,
+    ) -> Self {
+        let lane = || Lane {
+            fresh: ArrayQueue::new(capacity.max(1)),
+            returned: ArrayQueue::new(returned.max(1)),
+            spilled: AtomicBool::new(false),
+        };
+        Self {
+            lanes: [lane(), lane(), lane()],
+            binds: (0..binds).map(|_| Notify::new()).collect(),
+            refill,
+            passed_over: AtomicU32::new(0),
+            floor,
+        }
+    }
+
+    /// Puts a fresh message at the end of its lane.
+    ///
+    /// # Errors
+    /// The message itself when the lane is full: it stays in the store.
+    pub fn offer(&self, ready: Ready) -> Result<(), Ready> {
+        self.lanes[ready.message.class.index()].fresh.push(ready)
+    }
+
+    /// Puts a message that has been out back before all fresh ones of its class.
+    ///
+    /// # Errors
+    /// The message itself when there is no room: it is read from the store again later.
+    pub fn give_back(&self, ready: Ready) -> Result<(), Ready> {
+        self.lanes[ready.message.class.index()].returned.push(ready)
+    }
+
+    /// Takes the next message in order of service: OTP, transactional, promotional, but
+    /// promotional once in `floor` turns. Classes from `limit` on are left alone.
+    pub fn take(&self, limit: Class) -> Option<Ready> {
+        if limit >= Class::Promotional && self.promotional_is_due() {
+            if let Some(ready) = self.take_of(Class::Promotional) {
+                self.passed_over.store(0, Ordering::Relaxed);
+                return Some(ready);
+            }
+        }
+        for class in Class::ALL.into_iter().filter(|class| *class <= limit) {
+            if let Some(ready) = self.take_of(class) {
+                if class == Class::Promotional {
+                    self.passed_over.store(0, Ordering::Relaxed);
+                } else {
+                    self.passed_over.fetch_add(1, Ordering::Relaxed);
+                }
+                return Some(ready);
+            }
+        }
+        None
+    }
+
+    fn promotional_is_due(&self) -> bool {
+        self.floor > 0 && self.passed_over.load(Ordering::Relaxed) >= self.floor
+    }
+
+    fn take_of(&self, class: Class) -> Option<Ready> {
+        let lane = &self.lanes[class.index()];
+        let ready = lane.returned.pop().or_else(|| lane.fresh.pop());
+        if lane.spilled.load(Ordering::Relaxed) && lane.fresh.len() * 2 <= lane.fresh.capacity() {
+            self.refill.notify_one();
+        }
+        ready
+    }
+
+    /// Messages ready in one class.
+    pub fn depth(&self, class: Class) -> usize {
+        let lane = &self.lanes[class.index()];
+        lane.fresh.len() + lane.returned.len()
+    }
+
+    /// Whether nothing up to this class is ready.
+    pub fn is_empty(&self, limit: Class) -> bool {
+        Class::ALL
+            .into_iter()
+            .filter(|class| *class <= limit)
+            .all(|class| self.depth(class) == 0)
+    }
+
+    /// Free places for fresh messages of one class.
+    pub fn room(&self, class: Class) -> usize {
+        let fresh = &self.lanes[class.index()].fresh;
+        fresh.capacity() - fresh.len()
+    }
+
+    /// Says whether more of a class waits in the store.
+    pub fn set_spilled(&self, class: Class, spilled: bool) {
+        self.lanes[class.index()]
+            .spilled
+            .store(spilled, Ordering::Relaxed);
+    }
+
+    /// Whether more of a class waits in the store.
+    pub fn is_spilled(&self, class: Class) -> bool {
+        self.lanes[class.index()].spilled.load(Ordering::Relaxed)
+    }
+
+    /// Wakes every bind: something has become ready.
+    pub fn wake(&self) {
+        for bind in &self.binds {
+            bind.notify_one();
+        }
+    }
+
+    /// Waits until something may have become ready for this bind. Cancel-safe.
+    pub async fn ready(&self, bind: usize) {
+        self.binds[bind].notified().await;
+    }
+}

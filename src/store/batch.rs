@@ -1,0 +1,135 @@
+//! Lives here: what one transaction of the writer holds, and what comes of it.
+//! Never here: SQL, channels' loops.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreError;
+use crate::domain::account::{ApiKey, Organisation};
+use crate::domain::ids::{BindName, IntentId};
+use crate::domain::message::Message;
+use crate::domain::receipt::Receipt;
+use crate::domain::time::Timestamp;
+use crate::flow::{Answered, DeliveryRecord, EventJob, Ready, ReceiptResult, Settlement};
+
+/// A message to accept, and who waits for the yes.
+#[derive(Debug)]
+pub(super) struct Accept {
+    pub(super) message: Arc<Message>,
+    pub(super) reply: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// A batch about to be handed to a bind.
+#[derive(Debug)]
+pub(super) struct Intent {
+    pub(super) id: IntentId,
+    pub(super) bind: BindName,
+    pub(super) at: Timestamp,
+    pub(super) batch: Vec<Ready>,
+    pub(super) to: mpsc::Sender<Answered>,
+}
+
+/// What carriers answered.
+#[derive(Debug)]
+pub(super) struct Settle {
+    pub(super) settlement: Settlement,
+    pub(super) reply: oneshot::Sender<()>,
+}
+
+/// Receipts that arrived.
+#[derive(Debug)]
+pub(super) struct Receipts {
+    pub(super) receipts: Vec<Receipt>,
+    pub(super) reply: oneshot::Sender<Vec<ReceiptResult>>,
+}
+
+/// Attempts to deliver webhook events.
+#[derive(Debug)]
+pub(super) struct Deliveries {
+    pub(super) records: Vec<DeliveryRecord>,
+    pub(super) reply: oneshot::Sender<()>,
+}
+
+/// Rare work of the writer.
+#[derive(Debug)]
+pub(super) enum Chore {
+    CreateOrg(Organisation),
+    CreateKey(ApiKey),
+    ReleaseDue {
+        now: Timestamp,
+        limit: u32,
+    },
+    ClaimEvents {
+        now: Timestamp,
+        limit: u32,
+    },
+    ForgetReceipts {
+        before: Timestamp,
+        limit: u32,
+    },
+    EndOverdue {
+        queued_before: Timestamp,
+        open_before: Timestamp,
+        at: Timestamp,
+        limit: u32,
+    },
+}
+
+/// What a chore came to.
+#[derive(Debug)]
+pub(super) enum ChoreDone {
+    Created(bool),
+    Count(u64),
+    Events(Vec<EventJob>),
+}
+
+/// A chore and who waits for it.
+#[derive(Debug)]
+pub(super) struct Errand {
+    pub(super) chore: Chore,
+    pub(super) reply: oneshot::Sender<ChoreDone>,
+}
+
+/// Everything of one transaction. Kept until it is committed: all but accepts are tried again
+/// when a commit fails, because their causes cannot be undone.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) accepts: Vec<Accept>,
+    pub(super) intents: Vec<Intent>,
+    pub(super) settlements: Vec<Settle>,
+    pub(super) receipts: Vec<Receipts>,
+    pub(super) deliveries: Vec<Deliveries>,
+    pub(super) chores: Vec<Errand>,
+    /// Rows that the work beside accepts will touch, roughly.
+    pub(super) rows: usize,
+}
+
+impl Batch {
+    /// Whether there is nothing to commit.
+    pub(super) fn is_empty(&self) -> bool {
+        self.accepts.is_empty()
+            && self.intents.is_empty()
+            && self.settlements.is_empty()
+            && self.receipts.is_empty()
+            && self.deliveries.is_empty()
+            && self.chores.is_empty()
+    }
+}
+
+/// What a committed batch came to, in the order of its parts.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// Messages for the lanes.
+    pub(super) committed: Vec<Arc<Message>>,
+    /// Events for the webhook workers.
+    pub(super) events: Vec<EventJob>,
+    /// Results for each [`Receipts`] of the batch.
+    pub(super) receipts: Vec<Vec<ReceiptResult>>,
+    /// Results for parked receipts that an outcome of this batch brought home.
+    pub(super) unparked: Vec<ReceiptResult>,
+    /// Results for each [`Errand`].
+    pub(super) chores: Vec<ChoreDone>,
+    /// Moves that the lifecycle refused.
+    pub(super) refused_moves: u64,
+}

@@ -1,0 +1,569 @@
+//! Lives here: the store's face: one writer that groups commits, readers of their own, and the
+//! types both speak. The second store will arrive behind the same handle.
+//! Never here: SQL outside `sqlite`, decisions about messages.
+
+mod batch;
+mod directory;
+mod sqlite;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use self::batch::{Accept, Chore, ChoreDone, Deliveries, Errand, Receipts, Settle};
+pub use self::directory::Credential;
+use self::directory::Directory;
+pub use self::writer::Writer;
+use self::writer::{IntentRequest, Work};
+use crate::domain::account::{ApiKey, Organisation};
+use crate::domain::class::Class;
+use crate::domain::ids::{
+    BindName, CarrierId, CarrierIndex, EventId, MessageId, MessageSeq, OrgId,
+};
+use crate::domain::lifecycle::SegmentState;
+use crate::domain::message::{FailureCode, Message, State};
+use crate::domain::receipt::Receipt;
+use crate::domain::time::Timestamp;
+use crate::flow::{
+    Answered, Committed, DeliveryRecord, EventJob, Ready, ReceiptResult, Settlement, StoreHealth,
+    Waiting,
+};
+
+/// The store's own configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `sqlite:PATH`.
+    pub url: String,
+    /// Connections that read, 1 to 64.
+    pub readers: u32,
+    /// How long a read may wait for one of them.
+    pub read_timeout: Duration,
+    /// Accepts in one transaction at most.
+    pub accepts_max: usize,
+    /// Rows of other work in one transaction at most.
+    pub rows_max: usize,
+    /// Accepts of one class that may wait for the writer; beyond it clients are told 503.
+    pub queue: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            url: "sqlite:data/mnara.db".into(),
+            readers: 4,
+            read_timeout: Duration::from_secs(5),
+            accepts_max: 256,
+            rows_max: 512,
+            queue: 4096,
+        }
+    }
+}
+
+/// What can go wrong. `Unavailable` and `Overloaded` pass; the rest needs a person.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be opened.
+    #[error("cannot open the database {url}: {source}; check [store] url and the folder's rights")]
+    Open {
+        /// As configured.
+        url: String,
+        /// The cause.
+        source: sqlx::Error,
+    },
+    /// Its folder cannot be made.
+    #[error("cannot create the folder {path} for the database: {source}")]
+    Folder {
+        /// The folder.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("cannot migrate the database: {0}; it may be from a newer version")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A statement failed.
+    #[error("the database failed: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// A row holds what no version of this program wrote.
+    #[error("the database holds an impossible value in {what}; restore from a backup")]
+    Corrupt {
+        /// Where.
+        what: &'static str,
+    },
+    /// Commits fail at present (disk full, say). Nothing was kept; try again.
+    #[error("the store cannot commit at present")]
+    Unavailable,
+    /// More accepts wait than the queue holds. Nothing was kept; try again.
+    #[error("the store is overloaded")]
+    Overloaded,
+    /// The daemon is going down. Nothing was kept.
+    #[error("the daemon is shutting down")]
+    Closed,
+}
+
+/// The configured carrier accounts: their ids by index and back.
+#[derive(Debug, Default)]
+pub struct Carriers {
+    ids: Vec<CarrierId>,
+}
+
+impl Carriers {
+    /// In configuration order; at most 65,535.
+    pub fn new(ids: Vec<CarrierId>) -> Self {
+        Self { ids }
+    }
+
+    /// The ids, in configuration order.
+    pub fn ids(&self) -> &[CarrierId] {
+        &self.ids
+    }
+
+    /// The account at an index.
+    pub fn id(&self, index: CarrierIndex) -> Option<&CarrierId> {
+        self.ids.get(index.index())
+    }
+
+    /// Its id as shared text; empty for an account that is configured no more.
+    pub fn text(&self, index: CarrierIndex) -> Arc<str> {
+        self.id(index)
+            .map_or_else(|| "".into(), |id| Arc::clone(&id.0))
+    }
+
+    /// The index of an id.
+    pub fn index(&self, id: &str) -> Option<CarrierIndex> {
+        self.ids
+            .iter()
+            .position(|known| &*known.0 == id)
+            .and_then(|index| u16::try_from(index).ok())
+            .map(CarrierIndex)
+    }
+}
+
+/// A message and what has become of it.
+#[derive(Debug)]
+pub struct MessageView {
+    /// As accepted.
+    pub message: Message,
+    /// Where it stands.
+    pub state: State,
+    /// When a carrier took it.
+    pub sent_at: Option<Timestamp>,
+    /// When it ended.
+    pub final_at: Option<Timestamp>,
+    /// Why it failed, if it did.
+    pub failure: Option<FailureCode>,
+    /// The carrier's own words.
+    pub detail: Option<Box<str>>,
+    /// It may have been sent twice.
+    pub possible_duplicate: bool,
+}
+
+/// One thing that happened to a message.
+#[derive(Debug)]
+pub enum TimelineEntry {
+    /// A segment was handed to a bind, and what came of it.
+    Attempt {
+        /// When it was handed over.
+        at: Timestamp,
+        /// When it was answered or given up.
+        answered_at: Timestamp,
+        /// Which segment, from 1.
+        part: u8,
+        /// Which attempt, from 1.
+        attempt: u16,
+        /// The account.
+        carrier: Box<str>,
+        /// The bind.
+        bind: Box<str>,
+        /// Sequence number on the bind.
+        sequence: u32,
+        /// Where the segment stands now.
+        state: SegmentState,
+        /// The raw command_status, if answered.
+        status: Option<u32>,
+        /// The carrier's id, raw.
+        carrier_message_id: Option<Box<str>>,
+    },
+    /// A receipt.
+    Receipt {
+        /// When it reached us.
+        at: Timestamp,
+        /// For which segment.
+        part: u8,
+        /// The carrier's state text.
+        stat: Box<str>,
+        /// The carrier's error text.
+        err: Box<str>,
+        /// The carrier's date, verbatim.
+        done_date: Box<str>,
+        /// It contradicts an earlier final one.
+        conflict: bool,
+    },
+    /// An attempt to deliver a webhook event.
+    Webhook {
+        /// When it began.
+        at: Timestamp,
+        /// The event.
+        event: EventId,
+        /// Its position among the message's events.
+        sequence: u32,
+        /// Which attempt, from 1.
+        attempt: u16,
+        /// How long it took.
+        latency_ms: u32,
+        /// The HTTP status, if there was one.
+        status: Option<u16>,
+        /// What went wrong.
+        error: Option<Box<str>>,
+    },
+}
+
+impl TimelineEntry {
+    /// When it happened.
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Attempt { at, .. } | Self::Receipt { at, .. } | Self::Webhook { at, .. } => *at,
+        }
+    }
+}
+
+/// What waits, by account, class and state.
+#[derive(Debug)]
+pub struct QueueRow {
+    /// The account.
+    pub carrier: Box<str>,
+    /// The class.
+    pub class: Class,
+    /// Queued or scheduled.
+    pub state: State,
+    /// How many.
+    pub messages: u64,
+    /// When the oldest was accepted.
+    pub oldest: Timestamp,
+}
+
+/// The handle that every part holds. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    reader: sqlite::Reader,
+    directory: Directory,
+    health: Arc<StoreHealth>,
+    /// One queue for each class, so that OTP is first here too.
+    accepts: [mpsc::Sender<Accept>; 3],
+    work: mpsc::Sender<Work>,
+}
+
+/// Opens the store. The [`Writer`] must be run for anything to be written; `committed` takes
+/// what goes to the lanes, `events` what goes to the webhook workers (what does not fit stays in
+/// the outbox). The number says how many messages a crash left in doubt.
+///
+/// # Errors
+/// [`StoreError::Open`], [`StoreError::Folder`], [`StoreError::Migrate`].
+pub async fn open(
+    config: &Config,
+    carriers: Vec<CarrierId>,
+    committed: mpsc::Sender<Committed>,
+    events: mpsc::Sender<EventJob>,
+) -> Result<(Store, Writer, u64), StoreError> {
+    let carriers = Arc::new(Carriers::new(carriers));
+    let (sqlite, reader, recovered) = sqlite::open(config, carriers).await?;
+    let health = Arc::new(StoreHealth::default());
+    let queues = [0; 3].map(|_| mpsc::channel(config.queue));
+    let (work, work_in) = mpsc::channel(config.queue);
+    let [otp, transactional, promotional] = queues;
+    let inner = Inner {
+        reader,
+        directory: Directory::default(),
+        health: Arc::clone(&health),
+        accepts: [otp.0, transactional.0, promotional.0],
+        work,
+    };
+    let inputs = [otp.1, transactional.1, promotional.1];
+    let writer = Writer::new(config, sqlite, health, inputs, work_in, committed, events);
+    Ok((
+        Store {
+            inner: Arc::new(inner),
+        },
+        writer,
+        recovered.uncertain,
+    ))
+}
+
+impl Store {
+    /// Accepts a message; returns once it is durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`], [`StoreError::Unavailable`], [`StoreError::Closed`]: nothing
+    /// was kept.
+    pub async fn accept(&self, message: Message) -> Result<(), StoreError> {
+        if !self.inner.health.is_well() {
+            return Err(StoreError::Unavailable);
+        }
+        let (reply, done) = oneshot::channel();
+        let queue = &self.inner.accepts[message.class.index()];
+        queue
+            .try_send(Accept {
+                message: Arc::new(message),
+                reply,
+            })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+            })?;
+        done.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Records that `batch` is about to be handed to a bind; the answer goes to `to`.
+    ///
+    /// # Errors
+    /// The batch itself when the daemon is going down.
+    pub async fn intend(
+        &self,
+        bind: BindName,
+        at: Timestamp,
+        batch: Vec<Ready>,
+        to: mpsc::Sender<Answered>,
+    ) -> Result<(), Vec<Ready>> {
+        let request = IntentRequest {
+            bind,
+            at,
+            batch,
+            to,
+        };
+        self.inner
+            .work
+            .send(Work::Intent(request))
+            .await
+            .map_err(|error| match error.0 {
+                Work::Intent(request) => request.batch,
+                Work::Settle(_) | Work::Receipts(_) | Work::Deliveries(_) | Work::Errand(_) => {
+                    Vec::new()
+                }
+            })
+    }
+
+    /// Commits what carriers answered; returns once it is durable, however long that takes.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn settle(&self, settlement: Settlement) -> Result<(), StoreError> {
+        let (reply, done) = oneshot::channel();
+        self.send(Work::Settle(Settle { settlement, reply }))
+            .await?;
+        done.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Applies receipts; returns once they are durable, with a result for each.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`]: none was kept.
+    pub async fn receipts(&self, receipts: Vec<Receipt>) -> Result<Vec<ReceiptResult>, StoreError> {
+        let (reply, done) = oneshot::channel();
+        self.send(Work::Receipts(Receipts { receipts, reply }))
+            .await?;
+        done.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Records attempts to deliver events.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn deliveries(&self, records: Vec<DeliveryRecord>) -> Result<(), StoreError> {
+        let (reply, done) = oneshot::channel();
+        self.send(Work::Deliveries(Deliveries { records, reply }))
+            .await?;
+        done.await.map_err(|_| StoreError::Closed)
+    }
+
+    async fn send(&self, work: Work) -> Result<(), StoreError> {
+        self.inner
+            .work
+            .send(work)
+            .await
+            .map_err(|_| StoreError::Closed)
+    }
+
+    async fn errand(&self, chore: Chore) -> Result<ChoreDone, StoreError> {
+        let (reply, done) = oneshot::channel();
+        self.send(Work::Errand(Errand { chore, reply })).await?;
+        done.await.map_err(|_| StoreError::Closed)
+    }
+
+    async fn count(&self, chore: Chore) -> Result<u64, StoreError> {
+        match self.errand(chore).await? {
+            ChoreDone::Count(count) => Ok(count),
+            ChoreDone::Created(_) | ChoreDone::Events(_) => Ok(0),
+        }
+    }
+
+    /// Writes an organisation; `false` if its name is taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn create_org(&self, org: Organisation) -> Result<bool, StoreError> {
+        Ok(matches!(
+            self.errand(Chore::CreateOrg(org)).await?,
+            ChoreDone::Created(true)
+        ))
+    }
+
+    /// Writes a key; `false` if its organisation does not exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn create_key(&self, key: ApiKey) -> Result<bool, StoreError> {
+        Ok(matches!(
+            self.errand(Chore::CreateKey(key)).await?,
+            ChoreDone::Created(true)
+        ))
+    }
+
+    /// Sends scheduled messages that are due to their lanes; returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn release_due(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.count(Chore::ReleaseDue { now, limit }).await
+    }
+
+    /// Ends queued messages valid until before `queued_before`, and submitted or uncertain ones
+    /// valid until before `open_before`; returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn end_overdue(
+        &self,
+        queued_before: Timestamp,
+        open_before: Timestamp,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.count(Chore::EndOverdue {
+            queued_before,
+            open_before,
+            at,
+            limit,
+        })
+        .await
+    }
+
+    /// Drops parked receipts older than `before` and the oldest beyond `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn forget_receipts(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.count(Chore::ForgetReceipts { before, limit }).await
+    }
+
+    /// Leases webhook events that are due.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn claim_events(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<EventJob>, StoreError> {
+        match self.errand(Chore::ClaimEvents { now, limit }).await? {
+            ChoreDone::Events(events) => Ok(events),
+            ChoreDone::Created(_) | ChoreDone::Count(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether commits work at present.
+    pub fn health(&self) -> &Arc<StoreHealth> {
+        &self.inner.health
+    }
+
+    /// One message of an organisation.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn message(
+        &self,
+        org: OrgId,
+        id: MessageId,
+    ) -> Result<Option<MessageView>, StoreError> {
+        self.inner.reader.message(org, id).await
+    }
+
+    /// Everything that happened to a message after its acceptance, in order of time.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn timeline(&self, seq: MessageSeq) -> Result<Vec<TimelineEntry>, StoreError> {
+        self.inner.reader.timeline(seq).await
+    }
+
+    /// The next queued messages of a lane after `after`, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn waiting(
+        &self,
+        lane: (CarrierIndex, Class),
+        after: MessageSeq,
+        limit: u32,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        self.inner.reader.waiting(lane, after, limit).await
+    }
+
+    /// Messages in doubt after `after`, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn in_doubt(
+        &self,
+        after: MessageSeq,
+        limit: u32,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        self.inner.reader.in_doubt(after, limit).await
+    }
+
+    /// What waits in the store.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn queue(&self) -> Result<Vec<QueueRow>, StoreError> {
+        self.inner.reader.queue().await
+    }
+
+    /// The key with this hash and its organisation; remembered for five seconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn credential(&self, hash: &[u8; 32]) -> Result<Option<Arc<Credential>>, StoreError> {
+        self.inner
+            .directory
+            .credential(&self.inner.reader, hash)
+            .await
+    }
+
+    /// An organisation; remembered for five seconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn organisation(&self, id: OrgId) -> Result<Option<Arc<Organisation>>, StoreError> {
+        self.inner
+            .directory
+            .organisation(&self.inner.reader, id)
+            .await
+    }
+
+    /// An organisation by its name.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn organisation_named(&self, name: &str) -> Result<Option<Organisation>, StoreError> {
+        self.inner
+            .reader
+            .organisation(sqlite::OrgBy::Name(name))
+            .await
+    }
+}

@@ -1,0 +1,372 @@
+//! Lives here: the embedded store: opening it, and committing one batch of the writer.
+//! Never here: channels, tasks, decisions about messages.
+
+mod accept;
+mod bulk;
+mod outbox;
+mod people;
+mod read;
+mod receipts;
+mod settle;
+
+use std::collections::HashSet;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, Row};
+
+use super::batch::{Batch, Chore, ChoreDone, Effects};
+use super::{Carriers, Config, StoreError};
+use crate::domain::ids::{IntentId, MessageSeq, ReceiptKey};
+use crate::domain::lifecycle;
+use crate::domain::message::{Message, State};
+use crate::domain::receipt::Receipt;
+use crate::domain::time::Timestamp;
+use crate::flow::{EventJob, EventKind, ReceiptResult, Transition};
+
+pub(super) use people::OrgBy;
+pub(super) use settle::Recovered;
+
+/// The writer's own connection and what it keeps in memory beside it.
+pub(super) struct Sqlite {
+    conn: SqliteConnection,
+    carriers: Arc<Carriers>,
+    next_seq: i64,
+    next_intent: i64,
+    /// Keys of parked receipts, so that outcomes need not look in an empty inbox. May hold keys
+    /// that are gone; never lacks one that is there.
+    parked: HashSet<ReceiptKey>,
+}
+
+/// The readers' pool.
+pub(super) struct Reader {
+    pool: SqlitePool,
+    carriers: Arc<Carriers>,
+}
+
+/// Opens the database (creating it and its folder), migrates it, and settles what a crash left.
+pub(super) async fn open(
+    config: &Config,
+    carriers: Arc<Carriers>,
+) -> Result<(Sqlite, Reader, Recovered), StoreError> {
+    let options = SqliteConnectOptions::from_str(&config.url)
+        .map_err(|error| StoreError::Open {
+            url: config.url.clone(),
+            source: error,
+        })?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .pragma("temp_store", "memory")
+        .pragma("cache_size", "-65536")
+        .pragma("wal_autocheckpoint", "4000")
+        .statement_cache_capacity(512)
+        .disable_statement_logging();
+    if let Some(folder) = options.get_filename().parent() {
+        std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder {
+            path: folder.display().to_string(),
+            source,
+        })?;
+    }
+    let failed = |source| StoreError::Open {
+        url: config.url.clone(),
+        source,
+    };
+    let mut conn = SqliteConnection::connect_with(&options)
+        .await
+        .map_err(failed)?;
+    sqlx::migrate!("migrations/sqlite").run(&mut conn).await?;
+    let mut transaction = conn.begin().await?;
+    let recovered = settle::recover(&mut transaction).await?;
+    transaction.commit().await?;
+    let last: Option<i64> = sqlx::query("select max(seq) from messages")
+        .fetch_one(&mut conn)
+        .await?
+        .try_get(0)?;
+    let parked = receipts::parked_keys(&mut conn).await?;
+    let pool = SqlitePoolOptions::new()
+        .max_connections(config.readers)
+        .acquire_timeout(config.read_timeout)
+        .connect_with(options.read_only(true).create_if_missing(false))
+        .await
+        .map_err(failed)?;
+    let next_seq = last.unwrap_or(0) + 1;
+    let writer = Sqlite {
+        conn,
+        carriers: Arc::clone(&carriers),
+        next_seq,
+        next_intent: 1,
+        parked,
+    };
+    Ok((writer, Reader { pool, carriers }, recovered))
+}
+
+impl Sqlite {
+    /// The place of the next accepted message. A place is not used again if its commit fails.
+    pub(super) fn next_seq(&mut self) -> MessageSeq {
+        self.next_seq += 1;
+        MessageSeq(self.next_seq - 1)
+    }
+
+    /// The id of the next intent.
+    pub(super) fn next_intent(&mut self) -> IntentId {
+        self.next_intent += 1;
+        IntentId(self.next_intent - 1)
+    }
+
+    /// Commits a batch as one transaction, or nothing of it.
+    ///
+    /// Within it accepts come first, then what carriers answered, then receipts (so that a
+    /// receipt finds the response that came with it), then everything that can wait.
+    pub(super) async fn commit(&mut self, batch: &Batch) -> Result<Effects, StoreError> {
+        sqlx::query("begin immediate")
+            .execute(&mut self.conn)
+            .await?;
+        let done = match self.apply(batch).await {
+            Ok(effects) => sqlx::query("commit")
+                .execute(&mut self.conn)
+                .await
+                .map(|_| effects)
+                .map_err(Into::into),
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            // The transaction may be gone already; then there is nothing to roll back.
+            let _ = sqlx::query("rollback").execute(&mut self.conn).await;
+        }
+        done
+    }
+
+    async fn apply(&mut self, batch: &Batch) -> Result<Effects, StoreError> {
+        let mut effects = Effects::default();
+        let accepted: Vec<Arc<Message>> = batch
+            .accepts
+            .iter()
+            .map(|accept| Arc::clone(&accept.message))
+            .collect();
+        accept::insert(&mut self.conn, &self.carriers, &accepted).await?;
+        effects.committed = accepted
+            .into_iter()
+            .filter(|one| accept::initial_state(one) == State::Queued)
+            .collect();
+        for intent in &batch.intents {
+            let messages = intent.batch.iter().map(|ready| ready.message.seq);
+            settle::intend(&mut self.conn, intent.id, &intent.bind, intent.at, messages).await?;
+        }
+        self.settle(batch, &mut effects).await?;
+        let records: Vec<_> = batch
+            .deliveries
+            .iter()
+            .flat_map(|deliveries| &deliveries.records)
+            .collect();
+        outbox::record(&mut self.conn, &records).await?;
+        for chore in &batch.chores {
+            let done = self.chore(&chore.chore, &mut effects).await?;
+            effects.chores.push(done);
+        }
+        Ok(effects)
+    }
+
+    /// Outcomes, then new receipts together with parked ones that the outcomes have brought home.
+    async fn settle(&mut self, batch: &Batch, effects: &mut Effects) -> Result<(), StoreError> {
+        let settlements = || batch.settlements.iter().map(|settle| &settle.settlement);
+        let records: Vec<_> = settlements()
+            .flat_map(|settlement| &settlement.attempts)
+            .collect();
+        let keys = settle::attempts(&mut self.conn, &records).await?;
+        let transitions: Vec<_> = settlements()
+            .flat_map(|settlement| &settlement.transitions)
+            .collect();
+        self.transitions(&transitions, effects).await?;
+        let closed: Vec<_> = settlements()
+            .flat_map(|settlement| &settlement.closed_intents)
+            .copied()
+            .collect();
+        settle::close(&mut self.conn, &closed).await?;
+
+        let home: Vec<ReceiptKey> = keys
+            .into_iter()
+            .filter(|key| self.parked.contains(key))
+            .collect();
+        let parked = receipts::unpark(&mut self.conn, &home).await?;
+        let several: Vec<MessageSeq> = transitions
+            .iter()
+            .filter(|one| one.to == State::Submitted && one.message.segments > 1)
+            .map(|one| one.message.seq)
+            .collect();
+        let arrived = batch.receipts.iter().flat_map(|arrived| &arrived.receipts);
+        let all: Vec<Receipt> = parked.iter().chain(arrived).cloned().collect();
+        if all.is_empty() && several.is_empty() {
+            return Ok(());
+        }
+        let correlated = receipts::apply(&mut self.conn, &self.carriers, &all, &several).await?;
+        for (receipt, result) in all.iter().zip(&correlated.results) {
+            if *result == ReceiptResult::Parked {
+                self.parked.insert(receipt.key);
+            }
+        }
+        effects.unparked = correlated.results[..parked.len()].to_vec();
+        let mut results = correlated.results[parked.len()..].iter().copied();
+        for arrived in &batch.receipts {
+            effects
+                .receipts
+                .push(results.by_ref().take(arrived.receipts.len()).collect());
+        }
+        effects.events.extend(correlated.jobs);
+        for key in home {
+            self.parked.remove(&key);
+        }
+        Ok(())
+    }
+
+    async fn transitions(
+        &mut self,
+        transitions: &[&Transition],
+        effects: &mut Effects,
+    ) -> Result<(), StoreError> {
+        let moves: Vec<settle::Move> = transitions.iter().map(|one| (*one).into()).collect();
+        let refused = settle::moves(&mut self.conn, &moves).await?;
+        effects.refused_moves += refused.len() as u64;
+        let jobs: Vec<EventJob> = transitions
+            .iter()
+            .filter(|one| !refused.contains(&one.message.seq))
+            .filter_map(|one| announce(one))
+            .collect();
+        outbox::insert(&mut self.conn, &jobs).await?;
+        effects.events.extend(jobs);
+        Ok(())
+    }
+
+    async fn chore(
+        &mut self,
+        chore: &Chore,
+        effects: &mut Effects,
+    ) -> Result<ChoreDone, StoreError> {
+        Ok(match chore {
+            Chore::CreateOrg(org) => {
+                ChoreDone::Created(people::create_org(&mut self.conn, org).await?)
+            }
+            Chore::CreateKey(key) => {
+                ChoreDone::Created(people::create_key(&mut self.conn, key).await?)
+            }
+            Chore::ReleaseDue { now, limit } => {
+                let next = &mut self.next_seq;
+                let released =
+                    accept::release(&mut self.conn, &self.carriers, *now, *limit, || {
+                        *next += 1;
+                        MessageSeq(*next - 1)
+                    })
+                    .await?;
+                let count = released.len() as u64;
+                effects.committed.extend(released);
+                ChoreDone::Count(count)
+            }
+            Chore::ClaimEvents { now, limit } => ChoreDone::Events(
+                outbox::claim(&mut self.conn, &self.carriers, *now, *limit).await?,
+            ),
+            Chore::ForgetReceipts { before, limit } => {
+                ChoreDone::Count(receipts::forget(&mut self.conn, *before, *limit).await?)
+            }
+            Chore::EndOverdue {
+                queued_before,
+                open_before,
+                at,
+                limit,
+            } => {
+                let cut = (*queued_before, *open_before);
+                ChoreDone::Count(self.end_overdue(cut, *at, *limit, effects).await?)
+            }
+        })
+    }
+
+    /// Ends what should have ended: queued messages past their validity expire, submitted and
+    /// uncertain ones past validity and grace become unknown.
+    async fn end_overdue(
+        &mut self,
+        (queued_before, open_before): (Timestamp, Timestamp),
+        at: Timestamp,
+        limit: u32,
+        effects: &mut Effects,
+    ) -> Result<u64, StoreError> {
+        let mut rows = self
+            .overdue(
+                "indexed by messages_unsent where m.state = 1",
+                queued_before,
+                limit,
+            )
+            .await?;
+        let open = "indexed by messages_open where m.state in (3, 4)";
+        rows.append(&mut self.overdue(open, open_before, limit).await?);
+        let mut transitions = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let stored = accept::message(row, &self.carriers)?;
+            let to = if stored.state == State::Queued {
+                State::Expired
+            } else {
+                State::Unknown
+            };
+            transitions.push(Transition {
+                message: Arc::new(stored.message),
+                to,
+                at,
+                failure: lifecycle::failure_of(to),
+                detail: None,
+                possible_duplicate: false,
+            });
+        }
+        self.transitions(&transitions.iter().collect::<Vec<_>>(), effects)
+            .await?;
+        Ok(transitions.len() as u64)
+    }
+
+    async fn overdue(
+        &mut self,
+        which: &'static str,
+        before: Timestamp,
+        limit: u32,
+    ) -> sqlx::Result<Vec<sqlx::sqlite::SqliteRow>> {
+        let columns = accept::COLUMNS;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "select {columns} from messages m {which} and m.valid_until < ? limit ?"
+        ));
+        sqlx::query(sql)
+            .bind(before.0)
+            .bind(limit)
+            .fetch_all(&mut self.conn)
+            .await
+    }
+
+    /// Truncates the write-ahead log and closes; called once, last.
+    pub(super) async fn close(mut self) -> Result<(), StoreError> {
+        sqlx::query("pragma wal_checkpoint(truncate)")
+            .execute(&mut self.conn)
+            .await?;
+        self.conn.close().await?;
+        Ok(())
+    }
+}
+
+/// The event that announces a transition decided outside the store, if its message wants one.
+fn announce(transition: &Transition) -> Option<EventJob> {
+    transition.message.webhook_url.as_ref()?;
+    let kind = EventKind::of_state(transition.to)?;
+    Some(EventJob {
+        event: outbox::new_event(),
+        kind,
+        sequence: if kind == EventKind::Sent { 1 } else { 2 },
+        message: Arc::clone(&transition.message),
+        at: transition.at,
+        sent_at: (kind == EventKind::Sent).then_some(transition.at),
+        state: transition.to,
+        failure: transition.failure,
+        attempts: 0,
+    })
+}
+
+mod reader;

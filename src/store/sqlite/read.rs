@@ -1,0 +1,240 @@
+//! Lives here: what the API, the console and the scheduler read, on their own connections.
+//! Never here: writing; a transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sqlx::Row;
+use sqlx::sqlite::SqlitePool;
+
+use super::accept;
+use crate::domain::class::Class;
+use crate::domain::ids::{CarrierIndex, EventId, MessageId, MessageSeq, OrgId};
+use crate::domain::lifecycle::SegmentState;
+use crate::domain::message::State;
+use crate::domain::time::Timestamp;
+use crate::flow::{Parts, Waiting};
+use crate::store::{Carriers, MessageView, QueueRow, StoreError, TimelineEntry};
+
+/// One message of an organisation.
+pub(super) async fn message(
+    pool: &SqlitePool,
+    carriers: &Carriers,
+    org: OrgId,
+    id: MessageId,
+) -> Result<Option<MessageView>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select {}, m.final_at, m.failure, m.detail, m.possible_duplicate from messages m \
+         where m.id = ? and m.org = ?",
+        accept::COLUMNS
+    ));
+    let row = sqlx::query(sql)
+        .bind(&id.0.as_bytes()[..])
+        .bind(&org.0.as_bytes()[..])
+        .fetch_optional(pool)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let stored = accept::message(&row, carriers)?;
+    Ok(Some(MessageView {
+        message: stored.message,
+        state: stored.state,
+        sent_at: stored.sent_at,
+        final_at: row.try_get::<Option<i64>, _>(18)?.map(Timestamp),
+        failure: accept::failure(row.try_get(19)?),
+        detail: row.try_get::<Option<&str>, _>(20)?.map(Into::into),
+        possible_duplicate: row.try_get(21)?,
+    }))
+}
+
+/// Everything that happened to a message, in order of time.
+pub(super) async fn timeline(
+    pool: &SqlitePool,
+    seq: MessageSeq,
+) -> Result<Vec<TimelineEntry>, StoreError> {
+    let mut entries = Vec::new();
+    let attempts = sqlx::query(
+        "select part, attempt, carrier, bind, sequence, submitted_at, answered_at, state, status, \
+         carrier_message_id, stat, err, done_date, receipt_at from attempts where message = ? \
+         order by attempt, part",
+    )
+    .bind(seq.0)
+    .fetch_all(pool)
+    .await?;
+    for row in &attempts {
+        let state = SegmentState::from_index(row.try_get(7)?);
+        let part: u8 = row.try_get(0)?;
+        entries.push(TimelineEntry::Attempt {
+            at: Timestamp(row.try_get(5)?),
+            answered_at: Timestamp(row.try_get(6)?),
+            part,
+            attempt: row.try_get(1)?,
+            carrier: row.try_get::<&str, _>(2)?.into(),
+            bind: row.try_get::<&str, _>(3)?.into(),
+            sequence: row.try_get(4)?,
+            state: state.ok_or(StoreError::Corrupt {
+                what: "attempts.state",
+            })?,
+            status: row.try_get(8)?,
+            carrier_message_id: row.try_get::<Option<&str>, _>(9)?.map(Into::into),
+        });
+        if let Some(at) = row.try_get::<Option<i64>, _>(13)? {
+            entries.push(TimelineEntry::Receipt {
+                at: Timestamp(at),
+                part,
+                stat: row.try_get::<&str, _>(10)?.into(),
+                err: row.try_get::<&str, _>(11)?.into(),
+                done_date: row.try_get::<&str, _>(12)?.into(),
+                conflict: false,
+            });
+        }
+    }
+    entries.append(&mut side_events(pool, seq).await?);
+    entries.sort_by_key(TimelineEntry::at);
+    Ok(entries)
+}
+
+async fn side_events(pool: &SqlitePool, seq: MessageSeq) -> Result<Vec<TimelineEntry>, StoreError> {
+    let mut entries = Vec::new();
+    let receipts = sqlx::query(
+        "select part, stat, err, done_date, received_at, conflict from receipt_events where message = ?",
+    )
+    .bind(seq.0)
+    .fetch_all(pool)
+    .await?;
+    for row in &receipts {
+        entries.push(TimelineEntry::Receipt {
+            at: Timestamp(row.try_get(4)?),
+            part: row.try_get(0)?,
+            stat: row.try_get::<&str, _>(1)?.into(),
+            err: row.try_get::<&str, _>(2)?.into(),
+            done_date: row.try_get::<&str, _>(3)?.into(),
+            conflict: row.try_get(5)?,
+        });
+    }
+    let deliveries = sqlx::query(
+        "select event, sequence, attempt, at, latency_ms, status, error from deliveries where message = ?",
+    )
+    .bind(seq.0)
+    .fetch_all(pool)
+    .await?;
+    for row in &deliveries {
+        entries.push(TimelineEntry::Webhook {
+            at: Timestamp(row.try_get(3)?),
+            event: EventId(accept::uuid(row, 0)?),
+            sequence: row.try_get(1)?,
+            attempt: row.try_get(2)?,
+            latency_ms: row.try_get(4)?,
+            status: row.try_get(5)?,
+            error: row.try_get::<Option<&str>, _>(6)?.map(Into::into),
+        });
+    }
+    Ok(entries)
+}
+
+/// The next queued messages of one lane, after `after`, in order.
+pub(super) async fn waiting(
+    pool: &SqlitePool,
+    carriers: &Carriers,
+    lane: (CarrierIndex, Class),
+    after: MessageSeq,
+    limit: u32,
+) -> Result<Vec<Waiting>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select {}, m.possible_duplicate from messages m where m.state = 1 and m.carrier = ? \
+         and m.class = ? and m.seq > ? order by m.seq limit ?",
+        accept::COLUMNS
+    ));
+    let rows = sqlx::query(sql)
+        .bind(carriers.text(lane.0))
+        .bind(lane.1.index() as i64)
+        .bind(after.0)
+        .bind(limit)
+        .fetch_all(pool)
+        .await?;
+    with_attempts(pool, carriers, &rows).await
+}
+
+/// The messages in doubt, the oldest first.
+pub(super) async fn in_doubt(
+    pool: &SqlitePool,
+    carriers: &Carriers,
+    after: MessageSeq,
+    limit: u32,
+) -> Result<Vec<Waiting>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select {}, m.possible_duplicate from messages m indexed by messages_open \
+         where m.state in (3, 4) and m.state = 3 and m.seq > ? order by m.seq limit ?",
+        accept::COLUMNS
+    ));
+    let rows = sqlx::query(sql)
+        .bind(after.0)
+        .bind(limit)
+        .fetch_all(pool)
+        .await?;
+    with_attempts(pool, carriers, &rows).await
+}
+
+async fn with_attempts(
+    pool: &SqlitePool,
+    carriers: &Carriers,
+    rows: &[sqlx::sqlite::SqliteRow],
+) -> Result<Vec<Waiting>, StoreError> {
+    let mut taken: HashMap<i64, (Parts, u16)> = HashMap::new();
+    if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+        // Few waiting messages have attempts: read them by range, not one by one.
+        let attempts = sqlx::query(
+            "select message, part, attempt, state from attempts where message between ? and ?",
+        )
+        .bind(first.try_get::<i64, _>(0)?)
+        .bind(last.try_get::<i64, _>(0)?)
+        .fetch_all(pool)
+        .await?;
+        for row in &attempts {
+            let entry = taken.entry(row.try_get(0)?).or_insert((Parts(0), 0));
+            entry.1 = entry.1.max(row.try_get(2)?);
+            let state = SegmentState::from_index(row.try_get(3)?);
+            if state.is_some_and(|state| state == SegmentState::Submitted || state.is_final()) {
+                entry.0.insert(row.try_get(1)?);
+            }
+        }
+    }
+    let mut waiting = Vec::with_capacity(rows.len());
+    for row in rows {
+        let message = accept::message(row, carriers)?.message;
+        let (done, attempts) = taken.get(&message.seq.0).copied().unwrap_or((Parts(0), 0));
+        waiting.push(Waiting {
+            parts: Parts(Parts::all(message.segments).0 & !done.0),
+            attempts,
+            possible_duplicate: row.try_get(18)?,
+            message: Arc::new(message),
+        });
+    }
+    Ok(waiting)
+}
+
+/// What waits in the store, by account, class and state.
+pub(super) async fn queue(pool: &SqlitePool) -> Result<Vec<QueueRow>, StoreError> {
+    let rows = sqlx::query(
+        "select carrier, class, state, count(*), min(accepted_at) from messages \
+         indexed by messages_waiting where state = 1 group by carrier, class \
+         union all select carrier, class, state, count(*), min(accepted_at) from messages \
+         indexed by messages_scheduled where state = 0 group by carrier, class",
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut queue = Vec::with_capacity(rows.len());
+    for row in &rows {
+        queue.push(QueueRow {
+            carrier: row.try_get::<&str, _>(0)?.into(),
+            class: Class::from_index(row.try_get(1)?).ok_or(StoreError::Corrupt {
+                what: "messages.class",
+            })?,
+            state: State::from_index(row.try_get(2)?).ok_or(StoreError::Corrupt {
+                what: "messages.state",
+            })?,
+            messages: row.try_get::<i64, _>(3)?.unsigned_abs(),
+            oldest: Timestamp(row.try_get(4)?),
+        });
+    }
+    Ok(queue)
+}

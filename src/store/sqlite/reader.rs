@@ -1,0 +1,61 @@
+//! Lives here: the readers' face of the embedded store, one line for each question.
+//! Never here: SQL (`read`, `people`).
+
+use super::{OrgBy, Reader, people, read};
+use crate::domain::account::{ApiKey, Organisation};
+use crate::domain::class::Class;
+use crate::domain::ids::{CarrierIndex, MessageId, MessageSeq, OrgId};
+use crate::flow::Waiting;
+use crate::store::{MessageView, QueueRow, StoreError, TimelineEntry};
+
+impl Reader {
+    pub(in crate::store) async fn message(
+        &self,
+        org: OrgId,
+        id: MessageId,
+    ) -> Result<Option<MessageView>, StoreError> {
+        read::message(&self.pool, &self.carriers, org, id).await
+    }
+
+    pub(in crate::store) async fn timeline(
+        &self,
+        seq: MessageSeq,
+    ) -> Result<Vec<TimelineEntry>, StoreError> {
+        read::timeline(&self.pool, seq).await
+    }
+
+    pub(in crate::store) async fn waiting(
+        &self,
+        lane: (CarrierIndex, Class),
+        after: MessageSeq,
+        limit: u32,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        read::waiting(&self.pool, &self.carriers, lane, after, limit).await
+    }
+
+    pub(in crate::store) async fn in_doubt(
+        &self,
+        after: MessageSeq,
+        limit: u32,
+    ) -> Result<Vec<Waiting>, StoreError> {
+        read::in_doubt(&self.pool, &self.carriers, after, limit).await
+    }
+
+    pub(in crate::store) async fn queue(&self) -> Result<Vec<QueueRow>, StoreError> {
+        read::queue(&self.pool).await
+    }
+
+    pub(in crate::store) async fn key(
+        &self,
+        hash: &[u8; 32],
+    ) -> Result<Option<(ApiKey, Organisation)>, StoreError> {
+        people::key(&self.pool, hash).await
+    }
+
+    pub(in crate::store) async fn organisation(
+        &self,
+        by: OrgBy<'_>,
+    ) -> Result<Option<Organisation>, StoreError> {
+        people::organisation(&self.pool, by).await
+    }
+}

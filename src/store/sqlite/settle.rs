@@ -1,0 +1,211 @@
+//! Lives here: attempts, transitions and intents, as `settle` has decided them.
+//! Never here: deciding; receipts (`receipts`).
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::accept::carrier_text;
+use super::bulk::Bulk;
+use crate::domain::ids::{BindName, IntentId, MessageSeq, ReceiptKey};
+use crate::domain::lifecycle;
+use crate::domain::message::State;
+use crate::domain::time::Timestamp;
+use crate::flow::{AttemptRecord, Transition};
+
+static ATTEMPTS: Bulk = Bulk::new(
+    "insert into attempts (message, part, attempt, carrier, bind, sequence, submitted_at, \
+     answered_at, state, status, carrier_message_id, normalised, receipt_key) values",
+    "(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    // Only an attempt in doubt can be answered a second time: by its late response.
+    "on conflict (message, part, attempt) do update set answered_at = excluded.answered_at, \
+     state = excluded.state, status = excluded.status, \
+     carrier_message_id = excluded.carrier_message_id, normalised = excluded.normalised, \
+     receipt_key = excluded.receipt_key where attempts.state = 7",
+);
+
+/// Writes attempt rows; returns the receipt keys that are new.
+pub(super) async fn attempts(
+    conn: &mut SqliteConnection,
+    records: &[&AttemptRecord],
+) -> sqlx::Result<Vec<ReceiptKey>> {
+    let mut keys = Vec::new();
+    let rows: Vec<(&AttemptRecord, Option<ReceiptKey>)> = records
+        .iter()
+        .map(|record| {
+            let key = record
+                .carrier_message_id
+                .as_ref()
+                .map(|(_, normalised)| ReceiptKey::new(&record.carrier, normalised));
+            keys.extend(key);
+            (*record, key)
+        })
+        .collect();
+    ATTEMPTS
+        .execute(conn, &rows, |query, (record, key)| {
+            let id = record.carrier_message_id.as_ref();
+            query
+                .bind(record.message.seq.0)
+                .bind(i64::from(record.part))
+                .bind(i64::from(record.attempt))
+                .bind(carrier_text(&record.carrier))
+                .bind(Arc::clone(&record.bind.0))
+                .bind(i64::from(record.sequence))
+                .bind(record.submitted_at.0)
+                .bind(record.answered_at.0)
+                .bind(record.state.index())
+                .bind(record.status.map(i64::from))
+                .bind(id.map(|(raw, _)| &**raw))
+                .bind(id.map(|(_, normalised)| &**normalised))
+                .bind(key.map(|key| key.0))
+        })
+        .await?;
+    Ok(keys)
+}
+
+static MOVE: Bulk = Bulk::new(
+    "with v (seq, state, mask, sent_at, final_at, failure, detail, duplicate) as (values",
+    "(?,?,?,?,?,?,?,?)",
+    ") update messages set state = v.state, sent_at = coalesce(messages.sent_at, v.sent_at), \
+     final_at = v.final_at, failure = v.failure, detail = v.detail, \
+     possible_duplicate = messages.possible_duplicate | v.duplicate \
+     from v where messages.seq = v.seq and ((v.mask >> messages.state) & 1) = 1",
+);
+
+static STATES: Bulk = Bulk::new("select seq, state from messages where seq in (", "?", ")");
+
+/// The states from which a move to `to` is legal, as a bit mask over their numbers.
+fn legal_from(to: State) -> i64 {
+    State::ALL
+        .into_iter()
+        .filter(|from| lifecycle::permits(*from, to))
+        .fold(0, |mask, from| mask | 1 << from.index())
+}
+
+/// One move, in the form that the store needs.
+pub(super) struct Move {
+    pub(super) seq: MessageSeq,
+    pub(super) to: State,
+    pub(super) at: Timestamp,
+    pub(super) failure: Option<&'static str>,
+    pub(super) detail: Option<Box<str>>,
+    pub(super) possible_duplicate: bool,
+}
+
+impl From<&Transition> for Move {
+    fn from(transition: &Transition) -> Self {
+        Self {
+            seq: transition.message.seq,
+            to: transition.to,
+            at: transition.at,
+            failure: transition
+                .failure
+                .map(crate::domain::message::FailureCode::name),
+            detail: transition.detail.clone(),
+            possible_duplicate: transition.possible_duplicate,
+        }
+    }
+}
+
+/// Moves messages; a move that is not legal from where the message stands does nothing.
+/// Returns the messages whose move was refused.
+pub(super) async fn moves(
+    conn: &mut SqliteConnection,
+    moves: &[Move],
+) -> sqlx::Result<HashSet<MessageSeq>> {
+    let changed = MOVE
+        .execute(conn, moves, |query, one| {
+            let final_at = one.to.is_terminal().then_some(one.at.0);
+            let sent_at = (one.to == State::Submitted).then_some(one.at.0);
+            query
+                .bind(one.seq.0)
+                .bind(one.to.index())
+                .bind(legal_from(one.to))
+                .bind(sent_at)
+                .bind(final_at)
+                .bind(one.failure)
+                .bind(one.detail.as_deref())
+                .bind(i64::from(one.possible_duplicate))
+        })
+        .await?;
+    if changed == moves.len() as u64 {
+        return Ok(HashSet::new());
+    }
+    let found = STATES
+        .fetch(conn, moves, |query, one| query.bind(one.seq.0))
+        .await?;
+    let mut standing = std::collections::HashMap::with_capacity(found.len());
+    for row in &found {
+        standing.insert(row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?);
+    }
+    Ok(moves
+        .iter()
+        .filter(|one| standing.get(&one.seq.0) != Some(&one.to.index()))
+        .map(|one| one.seq)
+        .collect())
+}
+
+/// Records what is about to be handed to a bind.
+pub(super) async fn intend(
+    conn: &mut SqliteConnection,
+    id: IntentId,
+    bind: &BindName,
+    at: Timestamp,
+    messages: impl Iterator<Item = MessageSeq>,
+) -> sqlx::Result<()> {
+    let blob: Vec<u8> = messages.flat_map(|seq| seq.0.to_be_bytes()).collect();
+    sqlx::query("insert into intents (id, bind, at, messages) values (?, ?, ?, ?)")
+        .bind(id.0)
+        .bind(Arc::clone(&bind.0))
+        .bind(at.0)
+        .bind(blob)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+static CLOSE: Bulk = Bulk::new("delete from intents where id in (", "?", ")");
+
+/// Forgets intents all of whose outcomes are recorded.
+pub(super) async fn close(conn: &mut SqliteConnection, intents: &[IntentId]) -> sqlx::Result<()> {
+    CLOSE
+        .execute(conn, intents, |query, id| query.bind(id.0))
+        .await?;
+    Ok(())
+}
+
+/// What was found open at start.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Recovered {
+    /// Messages still queued that had been handed to a bind: now uncertain.
+    pub(crate) uncertain: u64,
+}
+
+/// After a crash: whatever was intended and has no outcome becomes uncertain, with the place of
+/// its attempt marked as in doubt.
+pub(super) async fn recover(conn: &mut SqliteConnection) -> sqlx::Result<Recovered> {
+    let rows = sqlx::query("select messages from intents")
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut intended = Vec::new();
+    for row in &rows {
+        let blob: &[u8] = row.try_get(0)?;
+        intended.extend(
+            blob.chunks_exact(8)
+                .filter_map(|octets| octets.try_into().ok().map(i64::from_be_bytes)),
+        );
+    }
+    static DOUBT: Bulk = Bulk::new(
+        "update messages set state = 3, possible_duplicate = 1 where state = 1 and seq in (",
+        "?",
+        ")",
+    );
+    let uncertain = DOUBT
+        .execute(conn, &intended, |query, seq| query.bind(*seq))
+        .await?;
+    sqlx::query("delete from intents")
+        .execute(&mut *conn)
+        .await?;
+    Ok(Recovered { uncertain })
+}

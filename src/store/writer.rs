@@ -1,0 +1,282 @@
+//! Lives here: the one task that writes. It takes what has arrived, commits it as one
+//! transaction, and only then answers everybody in it.
+//!
+//! The queues form the batches: while one commit runs the next one gathers. Accepts come before
+//! other work and OTP accepts before all; other work is capped for each transaction so that a
+//! lump of it does not delay accepts (400 updates at once made the accept p99 three times worse,
+//! `reference/storage.md`).
+//! Never here: SQL, deciding what happens to messages.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::batch::{Accept, Batch, Deliveries, Effects, Errand, Intent, Receipts, Settle};
+use super::sqlite::Sqlite;
+use super::{Config, StoreError};
+use crate::domain::ids::BindName;
+use crate::domain::time::Timestamp;
+use crate::flow::{Answered, Committed, EventJob, Ready, StoreHealth};
+use crate::telemetry::metrics::store as meter;
+
+/// How long the writer waits before it tries a failed commit again.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Work other than accepts.
+#[derive(Debug)]
+pub(super) enum Work {
+    Intent(IntentRequest),
+    Settle(Settle),
+    Receipts(Receipts),
+    Deliveries(Deliveries),
+    Errand(Errand),
+}
+
+/// An intent that has no id yet.
+#[derive(Debug)]
+pub(super) struct IntentRequest {
+    pub(super) bind: BindName,
+    pub(super) at: Timestamp,
+    pub(super) batch: Vec<Ready>,
+    pub(super) to: mpsc::Sender<Answered>,
+}
+
+/// What woke the writer.
+enum Arrived {
+    Accept(Accept),
+    Work(Work),
+}
+
+/// The writer's task, to be run until shutdown.
+pub struct Writer {
+    sqlite: Sqlite,
+    health: Arc<StoreHealth>,
+    accepts: [mpsc::Receiver<Accept>; 3],
+    work: mpsc::Receiver<Work>,
+    committed: mpsc::Sender<Committed>,
+    events: mpsc::Sender<EventJob>,
+    accepts_max: usize,
+    rows_max: usize,
+    meter: meter::Writer,
+}
+
+impl Writer {
+    pub(super) fn new(
+        config: &Config,
+        sqlite: Sqlite,
+        health: Arc<StoreHealth>,
+        accepts: [mpsc::Receiver<Accept>; 3],
+        work: mpsc::Receiver<Work>,
+        committed: mpsc::Sender<Committed>,
+        events: mpsc::Sender<EventJob>,
+    ) -> Self {
+        Self {
+            sqlite,
+            health,
+            accepts,
+            work,
+            committed,
+            events,
+            accepts_max: config.accepts_max,
+            rows_max: config.rows_max,
+            meter: meter::Writer::new(),
+        }
+    }
+
+    /// Runs until `stop`, then commits what has still arrived and closes the database.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be closed.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
+        loop {
+            let mut batch = Batch::default();
+            let [otp, transactional, promotional] = &mut self.accepts;
+            // Nothing is lost when a branch is dropped: `recv` and `cancelled` are cancel-safe.
+            let first = tokio::select! {
+                biased;
+                Some(accept) = otp.recv() => Arrived::Accept(accept),
+                Some(accept) = transactional.recv() => Arrived::Accept(accept),
+                Some(accept) = promotional.recv() => Arrived::Accept(accept),
+                Some(work) = self.work.recv() => Arrived::Work(work),
+                () = stop.cancelled() => break,
+            };
+            match first {
+                Arrived::Accept(accept) => self.take_accept(accept, &mut batch),
+                Arrived::Work(work) => self.take_work(work, &mut batch),
+            }
+            self.drain(&mut batch);
+            self.commit(batch, &stop).await;
+        }
+        loop {
+            let mut batch = Batch::default();
+            self.drain(&mut batch);
+            if batch.is_empty() {
+                break;
+            }
+            self.commit(batch, &stop).await;
+        }
+        self.sqlite.close().await
+    }
+
+    fn drain(&mut self, batch: &mut Batch) {
+        for class in 0..self.accepts.len() {
+            while batch.accepts.len() < self.accepts_max
+                && let Ok(accept) = self.accepts[class].try_recv()
+            {
+                self.take_accept(accept, batch);
+            }
+        }
+        while batch.rows < self.rows_max
+            && let Ok(work) = self.work.try_recv()
+        {
+            self.take_work(work, batch);
+        }
+    }
+
+    fn take_accept(&mut self, mut accept: Accept, batch: &mut Batch) {
+        let seq = self.sqlite.next_seq();
+        Arc::get_mut(&mut accept.message)
+            .expect("the queue held the only reference: Store::accept made it")
+            .seq = seq;
+        batch.accepts.push(accept);
+    }
+
+    fn take_work(&mut self, work: Work, batch: &mut Batch) {
+        batch.rows += match &work {
+            Work::Intent(_) => 1,
+            Work::Settle(settle) => {
+                settle.settlement.attempts.len() + settle.settlement.transitions.len()
+            }
+            Work::Receipts(receipts) => 2 * receipts.receipts.len(),
+            Work::Deliveries(deliveries) => 2 * deliveries.records.len(),
+            Work::Errand(_) => 16,
+        };
+        match work {
+            Work::Intent(IntentRequest {
+                bind,
+                at,
+                batch: ready,
+                to,
+            }) => {
+                let id = self.sqlite.next_intent();
+                batch.intents.push(Intent {
+                    id,
+                    bind,
+                    at,
+                    batch: ready,
+                    to,
+                });
+            }
+            Work::Settle(settle) => batch.settlements.push(settle),
+            Work::Receipts(receipts) => batch.receipts.push(receipts),
+            Work::Deliveries(deliveries) => batch.deliveries.push(deliveries),
+            Work::Errand(errand) => batch.chores.push(errand),
+        }
+    }
+
+    /// Commits a batch. If that fails its accepts are refused and the rest is tried again until
+    /// it succeeds or the daemon is told to stop: what a carrier said cannot be unsaid.
+    async fn commit(&mut self, mut batch: Batch, stop: &CancellationToken) {
+        loop {
+            let begun = Instant::now();
+            match self.sqlite.commit(&batch).await {
+                Ok(effects) => {
+                    if self.health.set_well(true) {
+                        tracing::info!("the store commits again");
+                    }
+                    self.meter
+                        .committed(begun.elapsed(), batch.accepts.len(), batch.rows);
+                    return self.answer(batch, effects).await;
+                }
+                Err(error) => {
+                    if self.health.set_well(false) {
+                        tracing::error!(%error, "commit failed; accepting and submitting are suspended");
+                    }
+                    self.meter.failed();
+                    for accept in batch.accepts.drain(..) {
+                        // A client that has gone needs no answer.
+                        let _ = accept.reply.send(Err(StoreError::Unavailable));
+                    }
+                }
+            }
+            if stop.is_cancelled() || batch.is_empty() {
+                return self.give_up(batch, stop).await;
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Nothing of the batch will be committed now. While the daemon runs that happens only to a
+    /// batch of accepts alone: look at once whether the store is well again.
+    async fn give_up(&mut self, batch: Batch, stop: &CancellationToken) {
+        for intent in batch.intents {
+            // The bind may have ended; then its batch is read from the store again.
+            let _ = intent
+                .to
+                .send(Answered::Intent {
+                    batch: intent.batch,
+                    intent: None,
+                })
+                .await;
+        }
+        while !stop.is_cancelled() {
+            match self.sqlite.commit(&Batch::default()).await {
+                Ok(_) => {
+                    self.health.set_well(true);
+                    tracing::info!("the store commits again");
+                    return;
+                }
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        }
+    }
+
+    /// Tells everybody in the batch. Those who have gone meanwhile need no answer.
+    async fn answer(&mut self, batch: Batch, effects: Effects) {
+        for accept in batch.accepts {
+            let _ = accept.reply.send(Ok(()));
+        }
+        if !effects.committed.is_empty() {
+            // `feed` waits for nobody, so this wait is short; it ends only at shutdown, when what
+            // is durable may stay in the store.
+            let _ = self
+                .committed
+                .send(Committed {
+                    messages: effects.committed,
+                })
+                .await;
+        }
+        for intent in batch.intents {
+            let answer = Answered::Intent {
+                batch: intent.batch,
+                intent: Some(intent.id),
+            };
+            // A bind keeps room for all its intents; a closed queue means that it has ended.
+            if intent.to.try_send(answer).is_err() {
+                tracing::debug!(bind = %intent.bind, "intent answered to a bind that has ended");
+            }
+        }
+        for settle in batch.settlements {
+            let _ = settle.reply.send(());
+        }
+        for (receipts, results) in batch.receipts.into_iter().zip(effects.receipts) {
+            let _ = receipts.reply.send(results);
+        }
+        for deliveries in batch.deliveries {
+            let _ = deliveries.reply.send(());
+        }
+        for (errand, done) in batch.chores.into_iter().zip(effects.chores) {
+            let _ = errand.reply.send(done);
+        }
+        for event in effects.events {
+            // Full: the event stays in the outbox, and the sweep offers it again.
+            if self.events.try_send(event).is_err() {
+                self.meter.event_left_in_outbox();
+            }
+        }
+        self.meter
+            .effects(effects.refused_moves, effects.unparked.len());
+    }
+}

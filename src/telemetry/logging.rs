@@ -1,0 +1,66 @@
+//! Lives here: structured logs, one JSON object on each line of standard output.
+//! Never here: metrics; a level that depends on the message's class or text.
+
+use tracing_subscriber::EnvFilter;
+
+/// How to log.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// A filter as `tracing` reads it: `info`, or `info,mnara::carrier=debug`.
+    pub level: String,
+    /// JSON (true), or lines for people.
+    pub json: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            level: "info".into(),
+            json: true,
+        }
+    }
+}
+
+/// A filter that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("log.level \"{level}\" is not a filter: {reason}; try \"info\"")]
+pub struct FilterError {
+    level: String,
+    reason: String,
+}
+
+/// Starts logging for the whole process. A second call changes nothing: the first filter stays
+/// (scenario tests run several daemons in one process).
+///
+/// # Errors
+/// [`FilterError`].
+pub fn start(config: &Config) -> Result<(), FilterError> {
+    let filter = check(config)?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(true);
+    let _already_started = if config.json {
+        builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init()
+    } else {
+        builder
+            .with_ansi(false)
+            .with_writer(std::io::stderr)
+            .try_init()
+    };
+    Ok(())
+}
+
+/// Reads the filter without starting anything.
+///
+/// # Errors
+/// [`FilterError`].
+pub fn check(config: &Config) -> Result<EnvFilter, FilterError> {
+    EnvFilter::try_new(&config.level).map_err(|error| FilterError {
+        level: config.level.clone(),
+        reason: error.to_string(),
+    })
+}
