@@ -1,0 +1,523 @@
+//! Lives here: the session as a pure state machine: inputs and `now` in, actions and octets out.
+//! Never here: a socket, a clock, a lock, `async` (transport), or what a message means (the owner).
+//!
+//! The owner feeds [`Input`]s to [`Session::handle`], writes what [`Session::output`] holds, and comes back with
+//! [`Input::Tick`] at [`Session::next_deadline`]. Nothing else happens, so a virtual clock can drive it.
+
+mod config;
+mod event;
+mod in_flight;
+mod inbound;
+mod late;
+mod permission;
+mod timers;
+
+#[cfg(test)]
+mod pair;
+#[cfg(test)]
+mod storm;
+#[cfg(test)]
+mod tests;
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use crate::codec::{CommandId, FrameDecoder, Header};
+use crate::pdu::{Bind, BindKind, BindResp, OctetStr, Pdu};
+use crate::session::in_flight::InFlight;
+use crate::session::late::LateTable;
+use crate::status::CommandStatus;
+use crate::tlv::{Tlv, Tlvs, tag};
+
+pub use config::{Role, SessionConfig};
+pub use event::{Action, CloseReason, Input, Notice, Refused, State};
+pub use permission::permits;
+
+/// Greatest sequence number we use; the next is 1 (SMPP 3.4 section 5.1.4).
+const SEQUENCE_MAX: u32 = 0x7FFF_FFFF;
+/// The version we speak, sent as sc_interface_version (SMPP 3.4 section 5.3.2.25).
+const INTERFACE_VERSION: u8 = 0x34;
+
+/// One end of one SMPP connection. `T` is the owner's correlation value, kept per outstanding request.
+pub struct Session<T: Clone> {
+    config: SessionConfig,
+    phase: Phase,
+    /// The latest time seen; time never runs backwards here.
+    now: Instant,
+    next_sequence: u32,
+    in_flight: InFlight<T>,
+    late: LateTable<T>,
+    enquiry: Option<Enquiry>,
+    /// When the last whole PDU arrived.
+    last_received: Instant,
+    /// When the last PDU other than enquire_link went either way.
+    last_transaction: Instant,
+    peer_system_id: OctetStr,
+    peer_version: Option<u8>,
+    /// The peer's unbind has been answered; the session closes when the batch it came in has been read.
+    peer_unbinds: bool,
+    decoder: FrameDecoder,
+    input: BytesMut,
+    output: BytesMut,
+}
+
+/// `State` with the data that each state needs.
+enum Phase {
+    Open {
+        until: Instant,
+    },
+    /// ESME: our bind is sent.
+    BindSent {
+        kind: BindKind,
+        sequence: u32,
+        until: Instant,
+    },
+    /// SMSC: the peer's bind waits for `Input::AnswerBind`.
+    BindAsked {
+        kind: BindKind,
+        sequence: u32,
+        system_id: OctetStr,
+        version: u8,
+        until: Instant,
+    },
+    Bound {
+        kind: BindKind,
+    },
+    /// We want to unbind; requests are still outstanding.
+    Draining {
+        kind: BindKind,
+        until: Instant,
+    },
+    /// Our unbind is sent.
+    Unbinding {
+        kind: BindKind,
+        sequence: u32,
+        until: Instant,
+    },
+    Closed,
+}
+
+/// Our enquire_link that waits for its answer.
+#[derive(Clone, Copy)]
+struct Enquiry {
+    sequence: u32,
+    until: Instant,
+}
+
+impl<T: Clone> Session<T> {
+    /// A session over a connection made at `now`; the bind must follow within `bind_timeout`.
+    pub fn new(config: SessionConfig, now: Instant) -> Self {
+        let config = config.clamped();
+        Self {
+            phase: Phase::Open {
+                until: now + config.bind_timeout,
+            },
+            now,
+            next_sequence: 1,
+            in_flight: InFlight::new(config.window),
+            late: LateTable::new(config.late_max),
+            enquiry: None,
+            last_received: now,
+            last_transaction: now,
+            peer_system_id: OctetStr::default(),
+            peer_version: None,
+            peer_unbinds: false,
+            decoder: FrameDecoder::new(config.max_pdu),
+            input: BytesMut::new(),
+            output: BytesMut::new(),
+            config,
+        }
+    }
+
+    /// Takes one input. Appends what happened to `actions` (never clears it); octets for the peer are appended to
+    /// [`Session::output`].
+    ///
+    /// # Errors
+    /// Only for `Bind`, `AnswerBind`, `Request`, `Respond` and `Unbind`: the input was not taken and nothing changed.
+    pub fn handle(
+        &mut self,
+        input: Input<'_, T>,
+        now: Instant,
+        actions: &mut Vec<Action<T>>,
+    ) -> Result<(), Refused> {
+        self.now = self.now.max(now);
+        let now = self.now;
+        let taken = match input {
+            Input::Received(octets) => {
+                self.receive(octets, now, actions);
+                Ok(())
+            }
+            Input::Bind(bind) => self.bind(bind, now),
+            Input::AnswerBind {
+                sequence,
+                status,
+                system_id,
+            } => self.answer_bind(sequence, status, system_id, now, actions),
+            Input::Request { pdu, token } => self.request(pdu, token, now),
+            Input::Respond {
+                sequence,
+                status,
+                pdu,
+            } => self.respond(sequence, status, pdu, now),
+            Input::Unbind => self.unbind(now),
+            Input::Tick => {
+                self.tick(now, actions);
+                Ok(())
+            }
+            Input::Eof => {
+                self.eof(actions);
+                Ok(())
+            }
+        };
+        self.finish_drain(now);
+        self.check();
+        taken
+    }
+
+    /// Ends the session at once: hands out what is in doubt, then `Closed`. For the transport (socket errors) and
+    /// for owners who cannot wait for an unbind. Without effect on a closed session.
+    pub fn abort(&mut self, reason: CloseReason, actions: &mut Vec<Action<T>>) {
+        if matches!(self.phase, Phase::Closed) {
+            return;
+        }
+        self.phase = Phase::Closed;
+        self.enquiry = None;
+        self.input.clear();
+        while let Some(entry) = self.in_flight.remove_oldest() {
+            actions.push(Action::InDoubt {
+                token: entry.token,
+                sequence: entry.sequence,
+            });
+        }
+        actions.push(Action::Closed { reason });
+        self.check();
+    }
+
+    /// Octets waiting to be written; the writer takes from the front. They remain valid after `Closed`.
+    pub fn output(&mut self) -> &mut BytesMut {
+        &mut self.output
+    }
+
+    /// Slots free for `Input::Request`; meaningful while bound.
+    pub fn window_free(&self) -> usize {
+        self.in_flight.free()
+    }
+
+    /// Requests of ours that wait for an answer; at most the window.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Expired requests still remembered; at most `late_max`.
+    pub fn late(&self) -> usize {
+        self.late.len()
+    }
+
+    /// The peer's system_id, as in `Action::Bound`; empty before.
+    pub fn peer_system_id(&self) -> &OctetStr {
+        &self.peer_system_id
+    }
+
+    /// The peer's version, as in `Action::Bound`; `None` before.
+    pub fn peer_version(&self) -> Option<u8> {
+        self.peer_version
+    }
+
+    /// The configuration, with its values inside their limits.
+    pub fn config(&self) -> &SessionConfig {
+        &self.config
+    }
+
+    /// Where the session stands.
+    pub fn state(&self) -> State {
+        match self.phase {
+            Phase::Open { .. } => State::Open,
+            Phase::BindSent { .. } | Phase::BindAsked { .. } => State::Binding,
+            Phase::Bound { kind } => State::Bound(kind),
+            Phase::Draining { .. } | Phase::Unbinding { .. } => State::Unbinding,
+            Phase::Closed => State::Closed,
+        }
+    }
+
+    fn bind(&mut self, bind: &Bind, now: Instant) -> Result<(), Refused> {
+        if self.config.role != Role::Esme || !matches!(self.phase, Phase::Open { .. }) {
+            return Err(Refused::NotPermitted);
+        }
+        let sequence = self.free_sequence();
+        Pdu::Bind(bind.clone()).encode(CommandStatus::ESME_ROK, sequence, &mut self.output)?;
+        self.use_sequence(sequence);
+        self.phase = Phase::BindSent {
+            kind: bind.kind,
+            sequence,
+            until: now + self.config.bind_timeout,
+        };
+        self.last_transaction = now;
+        Ok(())
+    }
+
+    fn answer_bind(
+        &mut self,
+        sequence: u32,
+        status: CommandStatus,
+        system_id: &OctetStr,
+        now: Instant,
+        actions: &mut Vec<Action<T>>,
+    ) -> Result<(), Refused> {
+        let (kind, peer, version) = match &self.phase {
+            Phase::BindAsked {
+                kind,
+                sequence: asked,
+                system_id,
+                version,
+                ..
+            } => {
+                if *asked != sequence {
+                    return Err(Refused::NotPermitted);
+                }
+                (*kind, system_id.clone(), *version)
+            }
+            Phase::Open { .. }
+            | Phase::BindSent { .. }
+            | Phase::Bound { .. }
+            | Phase::Draining { .. }
+            | Phase::Unbinding { .. }
+            | Phase::Closed => return Err(Refused::NotPermitted),
+        };
+        let mut tlvs = Tlvs::default();
+        // A 3.3 peer does not know TLVs (SMPP 3.4 section 3.4.1).
+        if version >= INTERFACE_VERSION && status.is_ok() {
+            tlvs.push(Tlv::u8(tag::SC_INTERFACE_VERSION, INTERFACE_VERSION));
+        }
+        let answer = Pdu::BindResp(BindResp {
+            kind,
+            system_id: system_id.clone(),
+            tlvs,
+        });
+        answer.encode(status, sequence, &mut self.output)?;
+        self.last_transaction = now;
+        if status.is_ok() {
+            self.enter_bound(kind, peer, Some(version), actions);
+        } else {
+            self.abort(CloseReason::BindRefused(status), actions);
+        }
+        Ok(())
+    }
+
+    fn enter_bound(
+        &mut self,
+        kind: BindKind,
+        system_id: OctetStr,
+        peer_version: Option<u8>,
+        actions: &mut Vec<Action<T>>,
+    ) {
+        self.phase = Phase::Bound { kind };
+        self.peer_system_id = system_id.clone();
+        self.peer_version = peer_version;
+        actions.push(Action::Bound {
+            kind,
+            system_id,
+            peer_version,
+        });
+    }
+
+    fn request(&mut self, pdu: &Pdu, token: T, now: Instant) -> Result<(), Refused> {
+        let Phase::Bound { kind } = self.phase else {
+            return Err(Refused::NotBound);
+        };
+        let command = pdu.command();
+        if !permits(self.config.role, kind, command) {
+            return Err(Refused::NotPermitted);
+        }
+        if self.in_flight.free() == 0 {
+            return Err(Refused::WindowFull);
+        }
+        let sequence = self.free_sequence();
+        pdu.encode(CommandStatus::ESME_ROK, sequence, &mut self.output)?;
+        self.use_sequence(sequence);
+        self.in_flight.insert(sequence, command, token, now);
+        self.last_transaction = now;
+        Ok(())
+    }
+
+    fn respond(
+        &mut self,
+        sequence: u32,
+        status: CommandStatus,
+        pdu: &Pdu,
+        now: Instant,
+    ) -> Result<(), Refused> {
+        match self.phase {
+            Phase::Bound { .. } | Phase::Draining { .. } | Phase::Unbinding { .. } => {}
+            Phase::Open { .. }
+            | Phase::BindSent { .. }
+            | Phase::BindAsked { .. }
+            | Phase::Closed => {
+                return Err(Refused::NotBound);
+            }
+        }
+        let command = pdu.command();
+        let request = request_of(command);
+        if !command.is_response() || is_bind(request) || is_link(request) {
+            return Err(Refused::NotPermitted);
+        }
+        pdu.encode(status, sequence, &mut self.output)?;
+        self.last_transaction = now;
+        Ok(())
+    }
+
+    fn unbind(&mut self, now: Instant) -> Result<(), Refused> {
+        match self.phase {
+            Phase::Bound { kind } => {
+                self.phase = Phase::Draining {
+                    kind,
+                    until: now + self.config.unbind_timeout,
+                };
+                Ok(())
+            }
+            Phase::Draining { .. } | Phase::Unbinding { .. } => Ok(()),
+            Phase::Open { .. }
+            | Phase::BindSent { .. }
+            | Phase::BindAsked { .. }
+            | Phase::Closed => Err(Refused::NotBound),
+        }
+    }
+
+    fn eof(&mut self, actions: &mut Vec<Action<T>>) {
+        // Many servers close without unbind_resp, or their FIN overtakes it: after our unbind that is an answer.
+        let reason = match self.phase {
+            Phase::Unbinding { .. } => CloseReason::Unbound,
+            Phase::Open { .. }
+            | Phase::BindSent { .. }
+            | Phase::BindAsked { .. }
+            | Phase::Bound { .. }
+            | Phase::Draining { .. }
+            | Phase::Closed => CloseReason::PeerClosed,
+        };
+        self.abort(reason, actions);
+    }
+
+    /// Sends the unbind as soon as nothing is outstanding.
+    fn finish_drain(&mut self, now: Instant) {
+        if let Phase::Draining { kind, .. } = self.phase
+            && self.in_flight.len() == 0
+        {
+            self.send_unbind(kind, now);
+        }
+    }
+
+    fn send_unbind(&mut self, kind: BindKind, now: Instant) {
+        let sequence = self.free_sequence();
+        self.use_sequence(sequence);
+        put_header(
+            &mut self.output,
+            CommandId::UNBIND,
+            CommandStatus::ESME_ROK,
+            sequence,
+        );
+        self.phase = Phase::Unbinding {
+            kind,
+            sequence,
+            until: now + self.config.unbind_timeout,
+        };
+    }
+
+    /// The next number that nobody waits for: not in the window, not remembered as late, not the session's own.
+    ///
+    /// It ends, because the tables together hold far fewer numbers than there are.
+    fn free_sequence(&self) -> u32 {
+        let mut sequence = self.next_sequence;
+        while self.in_flight.occupied(sequence)
+            || self.late.contains(sequence)
+            || self.own_sequences().contains(&Some(sequence))
+        {
+            sequence = after(sequence);
+        }
+        sequence
+    }
+
+    fn use_sequence(&mut self, sequence: u32) {
+        self.next_sequence = after(sequence);
+    }
+
+    /// Numbers of the session's own requests that wait for an answer.
+    fn own_sequences(&self) -> [Option<u32>; 2] {
+        let phase = match self.phase {
+            Phase::BindSent { sequence, .. } | Phase::Unbinding { sequence, .. } => Some(sequence),
+            Phase::Open { .. }
+            | Phase::BindAsked { .. }
+            | Phase::Bound { .. }
+            | Phase::Draining { .. }
+            | Phase::Closed => None,
+        };
+        [phase, self.enquiry.map(|enquiry| enquiry.sequence)]
+    }
+
+    /// The bind's kind, while anything but the session's own PDUs may travel.
+    fn bound_kind(&self) -> Option<BindKind> {
+        match self.phase {
+            Phase::Bound { kind }
+            | Phase::Draining { kind, .. }
+            | Phase::Unbinding { kind, .. } => Some(kind),
+            Phase::Open { .. }
+            | Phase::BindSent { .. }
+            | Phase::BindAsked { .. }
+            | Phase::Closed => None,
+        }
+    }
+
+    /// Debug builds: what must hold between two inputs.
+    fn check(&self) {
+        self.in_flight.check();
+        self.late.check();
+        debug_assert!((1..=SEQUENCE_MAX).contains(&self.next_sequence));
+        debug_assert!(
+            self.in_flight.len() == 0 || self.bound_kind().is_some(),
+            "requests are outstanding only over a bind"
+        );
+        debug_assert!(!matches!(self.phase, Phase::Closed) || self.next_deadline().is_none());
+        debug_assert!(!self.peer_unbinds || matches!(self.phase, Phase::Closed));
+    }
+
+    #[cfg(test)]
+    fn set_next_sequence(&mut self, sequence: u32) {
+        self.next_sequence = sequence;
+    }
+}
+
+const fn after(sequence: u32) -> u32 {
+    if sequence >= SEQUENCE_MAX {
+        1
+    } else {
+        sequence + 1
+    }
+}
+
+/// The request that `response` answers: bit 31 removed.
+const fn request_of(response: CommandId) -> CommandId {
+    CommandId(response.0 & SEQUENCE_MAX)
+}
+
+const fn is_bind(request: CommandId) -> bool {
+    matches!(
+        request,
+        CommandId::BIND_RECEIVER | CommandId::BIND_TRANSMITTER | CommandId::BIND_TRANSCEIVER
+    )
+}
+
+const fn is_link(request: CommandId) -> bool {
+    matches!(request, CommandId::UNBIND | CommandId::ENQUIRE_LINK)
+}
+
+/// A PDU without body (SMPP 3.4 section 3.2).
+fn put_header(out: &mut BytesMut, command: CommandId, status: CommandStatus, sequence: u32) {
+    out.extend_from_slice(
+        &Header {
+            length: 16,
+            command,
+            status,
+            sequence,
+        }
+        .to_octets(),
+    );
+}
