@@ -1,0 +1,328 @@
+//! Lives here: what happened to each marked message, written lock-free by generator and simulators, and the
+//! comparison of the two sides. Never here: sockets, or how the figures are printed.
+
+use std::{
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    time::Instant,
+};
+
+use hdrhistogram::Histogram;
+use uuid::Uuid;
+
+use crate::{
+    marker,
+    smsc::{Fate, Observer, Submit},
+};
+
+/// One row per marker, preallocated: about 48 octets each. All times are microseconds since the ledger was made.
+pub struct Ledger {
+    epoch: Instant,
+    rows: Vec<Row>,
+    submits: AtomicU64,
+    submitted: AtomicU64,
+    unmarked: AtomicU64,
+    receipts: AtomicU64,
+    receipted: AtomicU64,
+    last_submit_us: AtomicU64,
+    last_receipt_us: AtomicU64,
+}
+
+#[derive(Default)]
+struct Row {
+    /// Time of the 201, plus one so that 0 means "none".
+    accepted_us: AtomicU64,
+    /// Time of the first accepted submit_sm, plus one.
+    submitted_us: AtomicU64,
+    id_high: AtomicU64,
+    id_low: AtomicU64,
+    submits: AtomicU32,
+    receipts: AtomicU32,
+}
+
+/// What the comparison of every 201 with every submit and receipt found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// 201s seen.
+    pub accepted: u64,
+    /// Accepted markers that the simulators never took.
+    pub never_submitted: u64,
+    /// Markers that the simulators took more than once.
+    pub submitted_twice: u64,
+    /// Markers taken though no 201 was seen: the request was in doubt, or was refused and sent all the same.
+    pub submitted_unaccepted: u64,
+    /// Accepted markers whose receipt the daemon never acknowledged.
+    pub never_receipted: u64,
+    /// Accepted markers whose webhooks did not all arrive.
+    pub never_notified: u64,
+    /// Accepted markers to which at least one of the three applies.
+    pub lost: u64,
+}
+
+/// Totals so far; cheap enough to poll.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Marked submit_sm the simulators accepted, repeats included.
+    pub submits: u64,
+    /// Distinct markers among them.
+    pub submitted: u64,
+    /// Accepted submit_sm without a readable marker, or with one outside the ledger.
+    pub unmarked: u64,
+    /// Distinct markers whose receipt was acknowledged by the daemon.
+    pub receipted: u64,
+    /// When the last submit arrived.
+    pub last_submit_us: u64,
+    /// When the last receipt was acknowledged.
+    pub last_receipt_us: u64,
+}
+
+impl Ledger {
+    /// A ledger for the markers `0..size`.
+    pub fn new(size: usize) -> Self {
+        let mut rows = Vec::with_capacity(size);
+        rows.resize_with(size, Row::default);
+        Self {
+            epoch: Instant::now(),
+            rows,
+            submits: AtomicU64::new(0),
+            submitted: AtomicU64::new(0),
+            unmarked: AtomicU64::new(0),
+            receipts: AtomicU64::new(0),
+            receipted: AtomicU64::new(0),
+            last_submit_us: AtomicU64::new(0),
+            last_receipt_us: AtomicU64::new(0),
+        }
+    }
+
+    /// Number of markers the ledger can hold.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True for a ledger of no markers.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// `at` on the ledger's clock, in microseconds; 0 for an instant before it was made.
+    pub fn micros(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.epoch).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Records the 201 for `marker`.
+    pub fn accept(&self, marker: u64, id: Uuid, at: Instant) {
+        let Some(row) = self.row(marker) else { return };
+        let (high, low) = id.as_u64_pair();
+        row.id_high.store(high, Ordering::Relaxed);
+        row.id_low.store(low, Ordering::Relaxed);
+        row.accepted_us
+            .store(self.micros(at) + 1, Ordering::Release);
+    }
+
+    /// Totals over all markers.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            submits: self.submits.load(Ordering::Relaxed),
+            submitted: self.submitted.load(Ordering::Relaxed),
+            unmarked: self.unmarked.load(Ordering::Relaxed),
+            receipted: self.receipted.load(Ordering::Relaxed),
+            last_submit_us: self.last_submit_us.load(Ordering::Relaxed),
+            last_receipt_us: self.last_receipt_us.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Compares both sides for the markers `from..`. `receipts` says whether every message should have one, and
+    /// `notified` whether the webhooks of a message id have arrived.
+    pub fn compare(
+        &self,
+        from: u64,
+        receipts: bool,
+        notified: impl Fn(Uuid) -> bool,
+    ) -> Comparison {
+        let mut found = Comparison::default();
+        for row in self
+            .rows
+            .iter()
+            .skip(usize::try_from(from).unwrap_or(usize::MAX))
+        {
+            let submits = row.submits.load(Ordering::Acquire);
+            found.submitted_twice += u64::from(submits > 1);
+            if row.accepted_us.load(Ordering::Acquire) == 0 {
+                found.submitted_unaccepted += u64::from(submits > 0);
+                continue;
+            }
+            let id = Uuid::from_u64_pair(
+                row.id_high.load(Ordering::Relaxed),
+                row.id_low.load(Ordering::Relaxed),
+            );
+            let unsubmitted = submits == 0;
+            let unreceipted = receipts && row.receipts.load(Ordering::Acquire) == 0;
+            let unnotified = !notified(id);
+            found.accepted += 1;
+            found.never_submitted += u64::from(unsubmitted);
+            found.never_receipted += u64::from(unreceipted);
+            found.never_notified += u64::from(unnotified);
+            found.lost += u64::from(unsubmitted || unreceipted || unnotified);
+        }
+        found
+    }
+
+    /// From the 201 arriving at the client to the submit_sm arriving at the simulator, in microseconds. A submit that
+    /// overtook its own 201 counts as 0.
+    pub fn accept_to_submit(&self, from: u64) -> Histogram<u64> {
+        let mut histogram = latency_histogram();
+        for row in self
+            .rows
+            .iter()
+            .skip(usize::try_from(from).unwrap_or(usize::MAX))
+        {
+            let accepted = row.accepted_us.load(Ordering::Acquire);
+            let submitted = row.submitted_us.load(Ordering::Acquire);
+            if accepted != 0 && submitted != 0 {
+                histogram.saturating_record(submitted.saturating_sub(accepted));
+            }
+        }
+        histogram
+    }
+
+    fn row(&self, marker: u64) -> Option<&Row> {
+        self.rows.get(usize::try_from(marker).ok()?)
+    }
+}
+
+impl Observer for Ledger {
+    fn submit(&self, submit: &Submit<'_>) -> u64 {
+        if !matches!(submit.fate, Fate::Accepted) || submit.part > 1 {
+            return u64::MAX;
+        }
+        let found = if submit.data_coding == 0x08 {
+            marker::read_marker_ucs2(submit.text)
+        } else {
+            marker::read_marker(submit.text)
+        };
+        let Some((marker, row)) = found.and_then(|marker| Some((marker, self.row(marker)?))) else {
+            self.unmarked.fetch_add(1, Ordering::Relaxed);
+            return u64::MAX;
+        };
+        let at = self.micros(submit.at);
+        if row.submits.fetch_add(1, Ordering::AcqRel) == 0 {
+            row.submitted_us.store(at + 1, Ordering::Release);
+            self.submitted.fetch_add(1, Ordering::Relaxed);
+        }
+        self.submits.fetch_add(1, Ordering::Relaxed);
+        self.last_submit_us.fetch_max(at, Ordering::Relaxed);
+        marker
+    }
+
+    fn receipt_acknowledged(&self, tag: u64, at: Instant) {
+        let Some(row) = self.row(tag) else { return };
+        self.receipts.fetch_add(1, Ordering::Relaxed);
+        if row.receipts.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.receipted.fetch_add(1, Ordering::Relaxed);
+        }
+        self.last_receipt_us
+            .fetch_max(self.micros(at), Ordering::Relaxed);
+    }
+}
+
+/// A histogram for latencies in microseconds, 1 µs to 10 minutes, three digits.
+pub fn latency_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 600_000_000, 3)
+        .expect("constant bounds that the crate documents as legal")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn submit(ledger: &Ledger, text: &[u8], after: Duration) -> u64 {
+        ledger.submit(&Submit {
+            system_id: "mnara",
+            source: b"MNARA",
+            dest: b"255750000001",
+            text,
+            data_coding: 0,
+            reference: None,
+            part: 1,
+            parts: 1,
+            registered_delivery: 1,
+            message_id: "1",
+            fate: Fate::Accepted,
+            at: ledger.epoch + after,
+        })
+    }
+
+    #[test]
+    fn the_comparison_finds_lost_doubled_and_unaccepted_markers() {
+        let ledger = Ledger::new(5);
+        for marker in 0..4 {
+            ledger.accept(marker, Uuid::from_u128(u128::from(marker)), ledger.epoch);
+        }
+        for text in [
+            &b"#000000000 a"[..],
+            b"#000000001 b",
+            b"#000000001 b",
+            b"#000000002 c",
+            b"#000000004 e",
+        ] {
+            submit(&ledger, text, Duration::ZERO);
+        }
+        ledger.receipt_acknowledged(0, ledger.epoch);
+        ledger.receipt_acknowledged(1, ledger.epoch);
+        let found = ledger.compare(0, true, |id| id.as_u128() != 1);
+        let expected = Comparison {
+            accepted: 4,
+            never_submitted: 1,
+            submitted_twice: 1,
+            submitted_unaccepted: 1,
+            never_receipted: 2,
+            never_notified: 1,
+            lost: 3,
+        };
+        assert_eq!(found, expected);
+        assert_eq!(ledger.totals().submitted, 4);
+        assert_eq!(ledger.totals().submits, 5);
+        assert_eq!(ledger.compare(0, false, |_| true).lost, 1);
+    }
+
+    #[test]
+    fn the_warm_up_is_left_out_of_the_comparison() {
+        let ledger = Ledger::new(3);
+        ledger.accept(0, Uuid::nil(), ledger.epoch);
+        ledger.accept(2, Uuid::max(), ledger.epoch);
+        submit(&ledger, b"#000000002 x", Duration::ZERO);
+        let found = ledger.compare(1, false, |id| id == Uuid::max());
+        assert_eq!((found.accepted, found.lost), (1, 0));
+    }
+
+    #[test]
+    fn a_submit_that_overtakes_its_201_counts_as_no_delay() {
+        let ledger = Ledger::new(2);
+        submit(&ledger, b"#000000000 x", Duration::from_micros(10));
+        ledger.accept(0, Uuid::nil(), ledger.epoch + Duration::from_micros(50));
+        ledger.accept(1, Uuid::nil(), ledger.epoch + Duration::from_micros(50));
+        submit(&ledger, b"#000000001 x", Duration::from_micros(450));
+        let histogram = ledger.accept_to_submit(0);
+        assert_eq!(
+            (histogram.len(), histogram.min(), histogram.max()),
+            (2, 0, 400)
+        );
+    }
+
+    #[test]
+    fn foreign_texts_are_counted_and_do_not_disturb_a_row() {
+        let ledger = Ledger::new(1);
+        assert_eq!(
+            submit(&ledger, b"hello there you", Duration::ZERO),
+            u64::MAX
+        );
+        assert_eq!(
+            submit(&ledger, b"#000000009 beyond", Duration::ZERO),
+            u64::MAX
+        );
+        assert_eq!(ledger.totals().unmarked, 2);
+        ledger.receipt_acknowledged(u64::MAX, ledger.epoch);
+        assert_eq!(ledger.totals().receipted, 0);
+    }
+}
