@@ -50,10 +50,21 @@ impl OctetStr {
         Self::inline(octets).unwrap_or_else(|| Self(Repr::Shared(Bytes::copy_from_slice(octets))))
     }
 
-    /// `part` must be a NUL-free slice of `whole`.
+    /// The first `len` octets of `rest`, which must be NUL-free; `rest` must be a slice of `whole`.
     #[inline]
-    pub(crate) fn slice_of(whole: &Bytes, part: &[u8]) -> Self {
-        Self::inline(part).unwrap_or_else(|| Self(Repr::Shared(whole.slice_ref(part))))
+    pub(crate) fn slice_of(whole: &Bytes, rest: &[u8], len: usize) -> Self {
+        match rest.first_chunk::<INLINE_MAX>() {
+            // Copying a fixed number of octets, those behind the string too, is two instructions; copying `len`
+            // of them is a call. Octets behind `len` are never read.
+            Some(octets) if len <= INLINE_MAX => Self(Repr::Inline {
+                len: len as u8,
+                octets: *octets,
+            }),
+            _ => {
+                let part = &rest[..len];
+                Self::inline(part).unwrap_or_else(|| Self(Repr::Shared(whole.slice_ref(part))))
+            }
+        }
     }
 
     #[inline]

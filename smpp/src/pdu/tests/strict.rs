@@ -166,23 +166,30 @@ fn what_the_specification_forbids_is_refused_and_nothing_is_written() {
             len: 65_536,
         },
     );
+}
 
+#[test]
+fn the_limits_themselves_are_allowed() {
     let bind = Pdu::Bind(Bind {
         password: "ninechars".into(),
         ..Bind::default()
     });
+    let field = Field::Password;
     let error = bind.encode(OK, 1, &mut BytesMut::new());
-    assert_eq!(error, Err(too_long(Field::Password, 9)));
-    let short_message = vec![0; 254].into();
+    assert_eq!(error, Err(EncodeError::TooLong { field, len: 9 }));
+    let bind = Pdu::Bind(Bind {
+        password: "8letters".into(),
+        ..Bind::default()
+    });
+    assert_eq!(encode(&bind, OK).len(), HEADER_LEN + 15);
     let most = SubmitSm {
-        short_message,
-        source: address(20),
-        ..base()
+        short_message: vec![0; 254].into(),
+        source: Address::new(1, 1, "1".repeat(20)),
+        ..SubmitSm::default()
     };
-    assert!(
-        Pdu::SubmitSm(most)
-            .encode(OK, 1, &mut BytesMut::new())
-            .is_ok()
+    assert_eq!(
+        encode(&Pdu::SubmitSm(most), OK).len(),
+        HEADER_LEN + 17 + 254 + 20
     );
 }
 
