@@ -3,8 +3,12 @@
 
 use std::time::Duration;
 
+use crate::codec::DEFAULT_MAX_PDU;
+
 /// No timer runs longer than this; it keeps `Instant` arithmetic from overflowing.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+/// A shorter interval would be a storm of enquire_link, not a watch.
+const ENQUIRE_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// Limits of the tables; a slot takes about 64 octets plus the caller's token.
 const WINDOW_MAX: usize = 1 << 16;
 const LATE_LIMIT: usize = 1 << 20;
@@ -29,7 +33,7 @@ pub struct SessionConfig {
     pub bind_timeout: Duration,
     /// From a request of ours to its answer (SMPP 3.4 section 7.2 `response_timer`); also for enquire_link.
     pub response_timeout: Duration,
-    /// Silence of the peer after which enquire_link is sent (`enquire_link_timer`).
+    /// Silence of the peer after which enquire_link is sent (`enquire_link_timer`); at least 10 ms.
     pub enquire_link_interval: Duration,
     /// Time without any transaction (enquire_link does not count) after which the session ends
     /// (`inactivity_timer`); `None` keeps it for ever.
@@ -55,7 +59,7 @@ impl SessionConfig {
             inactivity_timeout: None,
             unbind_timeout: Duration::from_secs(5),
             late_max: 10_000,
-            max_pdu: 65_536 + 4_096,
+            max_pdu: DEFAULT_MAX_PDU,
         }
     }
 
@@ -80,6 +84,7 @@ impl SessionConfig {
         ] {
             *duration = (*duration).min(DURATION_MAX);
         }
+        self.enquire_link_interval = self.enquire_link_interval.max(ENQUIRE_INTERVAL_MIN);
         self.inactivity_timeout = self.inactivity_timeout.map(|d| d.min(DURATION_MAX));
         self
     }

@@ -31,7 +31,7 @@ pub enum Input<'a, T> {
         /// Comes back with the answer, the expiry or the doubt.
         token: T,
     },
-    /// An answer to a request of the peer.
+    /// An answer to a request of the peer. The session keeps no account of which are owed: answer each once.
     Respond {
         /// The peer's number, echoed untouched.
         sequence: u32,

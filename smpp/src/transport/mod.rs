@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Buf;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::Sleep;
 
 use crate::session::{Action, CloseReason, Input, Refused, Session, SessionConfig, State};
@@ -105,9 +106,10 @@ impl<T: Clone> Connection<T> {
     /// deadline passed. Appends what that means to `actions`.
     ///
     /// Returns once `actions` is not empty (also when it was not empty before), or when the connection is closed
-    /// and its last octets are written; each call reads at most 64 KiB that lead to actions. While a write is
-    /// blocked it goes on reading; more than 1 MiB (or 512 octets per window slot) blocked closes the connection
-    /// with [`CloseReason::PeerNotReading`]. After [`Action::Closed`] it returns at once, for ever.
+    /// and its last octets are written (which may take a second at most); each call reads at most 64 KiB that
+    /// lead to actions. While a write is blocked it goes on reading; more than 1 MiB (or 512 octets per window
+    /// slot) blocked closes the connection with [`CloseReason::PeerNotReading`]. After [`Action::Closed`] it
+    /// returns at once, for ever.
     ///
     /// Cancel-safe: octets and actions stay in the connection when the future is dropped.
     pub async fn drive(&mut self, actions: &mut Vec<Action<T>>) {
@@ -229,7 +231,8 @@ impl<T: Clone> Connection<T> {
         let count = read.filled().len();
         let input = match result {
             Poll::Pending => {
-                let Some(kind) = self.broken else {
+                // Out of budget is not out of octets: tokio wakes the task at once and they are read then.
+                let Some(kind) = self.broken.filter(|_| has_budget_remaining()) else {
                     return Step::Waiting;
                 };
                 self.session.abort(CloseReason::Io(kind), &mut self.pending);

@@ -476,6 +476,53 @@ async fn a_drive_that_is_dropped_again_and_again_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_deadline_that_moves_forward_is_kept() {
+    let listener = TcpListener::bind("localhost:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        tcp.read_exact(&mut [0; 16]).await.unwrap();
+        let resp = BindResp {
+            kind: BindKind::Transceiver,
+            system_id: OctetStr::from("smsc"),
+            tlvs: Default::default(),
+        };
+        tcp.write_all(&octets(&[(Pdu::BindResp(resp), 1)]))
+            .await
+            .unwrap();
+        tcp
+    });
+    // The bind arms the timer far away; the request's deadline is near.
+    let config = SessionConfig {
+        bind_timeout: Duration::from_secs(3600),
+        response_timeout: Duration::from_millis(50),
+        enquire_link_interval: Duration::from_secs(3600),
+        ..SessionConfig::esme()
+    };
+    let mut esme = within(bind(&to(port, None), &credentials(), config))
+        .await
+        .unwrap();
+    let mut actions = Vec::new();
+    esme.send(
+        Input::Request {
+            pdu: &submit_sm(),
+            token: 70,
+        },
+        &mut actions,
+    )
+    .unwrap();
+    within(esme.drive(&mut actions)).await;
+    assert_eq!(
+        actions,
+        [Action::Expired {
+            token: 70,
+            sequence: 2
+        }]
+    );
+    drop(server.await.unwrap());
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_the_bind_is_a_timeout() {
     let listener = TcpListener::bind("localhost:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
