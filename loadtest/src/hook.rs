@@ -111,6 +111,8 @@ pub struct Seen {
     pub delivered: bool,
     /// message.failed came.
     pub failed: bool,
+    /// One of them came twice under different webhook-ids.
+    pub doubled: bool,
 }
 
 /// The listener. Dropping it stops its tasks; [`Receiver::shutdown`] also waits for them.
@@ -238,6 +240,7 @@ struct Marks {
     sent: u64,
     delivered: u64,
     failed: u64,
+    doubled: bool,
 }
 
 #[derive(Deserialize)]
@@ -267,6 +270,7 @@ impl Marks {
             sent: self.sent != 0,
             delivered: self.delivered != 0,
             failed: self.failed != 0,
+            doubled: self.doubled,
         }
     }
 }
@@ -338,7 +342,10 @@ impl Book {
                 *total += 1;
             }
             known if known == id => counts.repeats += 1,
-            _ => counts.doubled += 1,
+            _ => {
+                counts.doubled += 1;
+                marks.doubled = true;
+            }
         }
     }
 }

@@ -39,6 +39,23 @@ struct Row {
     receipts: AtomicU32,
 }
 
+/// What is known of the webhooks of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notified {
+    /// All that should come have come.
+    pub complete: bool,
+    /// One came twice under different ids.
+    pub doubled: bool,
+}
+
+impl Notified {
+    /// For a run without webhooks.
+    pub const NOT_EXPECTED: Self = Self {
+        complete: true,
+        doubled: false,
+    };
+}
+
 /// What the comparison of every 201 with every submit and receipt found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
@@ -54,8 +71,12 @@ pub struct Comparison {
     pub never_receipted: u64,
     /// Accepted markers whose webhooks did not all arrive.
     pub never_notified: u64,
-    /// Accepted markers to which at least one of the three applies.
+    /// Accepted markers to which at least one of the three losses applies.
     pub lost: u64,
+    /// Accepted markers with a webhook that came twice under different ids.
+    pub notified_twice: u64,
+    /// Markers submitted or notified twice, each counted once.
+    pub duplicated: u64,
 }
 
 /// Totals so far; cheap enough to poll.
@@ -131,12 +152,12 @@ impl Ledger {
     }
 
     /// Compares both sides for the markers `from..`. `receipts` says whether every message should have one, and
-    /// `notified` whether the webhooks of a message id have arrived.
+    /// `notified` what came of the webhooks of a message id.
     pub fn compare(
         &self,
         from: u64,
         receipts: bool,
-        notified: impl Fn(Uuid) -> bool,
+        notified: impl Fn(Uuid) -> Notified,
     ) -> Comparison {
         let mut found = Comparison::default();
         for row in self
@@ -148,6 +169,7 @@ impl Ledger {
             found.submitted_twice += u64::from(submits > 1);
             if row.accepted_us.load(Ordering::Acquire) == 0 {
                 found.submitted_unaccepted += u64::from(submits > 0);
+                found.duplicated += u64::from(submits > 1);
                 continue;
             }
             let id = Uuid::from_u64_pair(
@@ -156,7 +178,10 @@ impl Ledger {
             );
             let unsubmitted = submits == 0;
             let unreceipted = receipts && row.receipts.load(Ordering::Acquire) == 0;
-            let unnotified = !notified(id);
+            let webhooks = notified(id);
+            let unnotified = !webhooks.complete;
+            found.notified_twice += u64::from(webhooks.doubled);
+            found.duplicated += u64::from(submits > 1 || webhooks.doubled);
             found.accepted += 1;
             found.never_submitted += u64::from(unsubmitted);
             found.never_receipted += u64::from(unreceipted);
@@ -270,7 +295,10 @@ mod tests {
         }
         ledger.receipt_acknowledged(0, ledger.epoch);
         ledger.receipt_acknowledged(1, ledger.epoch);
-        let found = ledger.compare(0, true, |id| id.as_u128() != 1);
+        let found = ledger.compare(0, true, |id| Notified {
+            complete: id.as_u128() != 1,
+            doubled: id.as_u128() <= 1,
+        });
         let expected = Comparison {
             accepted: 4,
             never_submitted: 1,
@@ -279,11 +307,13 @@ mod tests {
             never_receipted: 2,
             never_notified: 1,
             lost: 3,
+            notified_twice: 2,
+            duplicated: 2,
         };
         assert_eq!(found, expected);
         assert_eq!(ledger.totals().submitted, 4);
         assert_eq!(ledger.totals().submits, 5);
-        assert_eq!(ledger.compare(0, false, |_| true).lost, 1);
+        assert_eq!(ledger.compare(0, false, |_| Notified::NOT_EXPECTED).lost, 1);
     }
 
     #[test]
@@ -292,7 +322,10 @@ mod tests {
         ledger.accept(0, Uuid::nil(), ledger.epoch);
         ledger.accept(2, Uuid::max(), ledger.epoch);
         submit(&ledger, b"#000000002 x", Duration::ZERO);
-        let found = ledger.compare(1, false, |id| id == Uuid::max());
+        let found = ledger.compare(1, false, |id| Notified {
+            complete: id == Uuid::max(),
+            doubled: false,
+        });
         assert_eq!((found.accepted, found.lost), (1, 0));
     }
 

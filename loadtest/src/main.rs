@@ -185,7 +185,7 @@ struct RunArgs {
     /// The daemon's executable; else MNARA_BIN; else a release build.
     #[arg(long)]
     daemon: Option<PathBuf>,
-    /// Folder for configuration, database and log, kept afterwards.
+    /// Empty folder for configuration, database and log, kept afterwards.
     #[arg(long)]
     dir: Option<PathBuf>,
 }
@@ -411,7 +411,11 @@ async fn run(args: RunArgs) -> anyhow::Result<bool> {
         }
     };
     let report = profile::run(args.profile, &options, &progress).await?;
-    print(args.json, &serde_json::to_value(&report)?);
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print(false, &serde_json::to_value(&report)?);
+    }
     Ok(report.ok)
 }
 

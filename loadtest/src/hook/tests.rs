@@ -111,6 +111,7 @@ async fn a_retry_is_a_repeat_and_a_second_event_of_a_type_is_a_double() {
         ),
         (1, 1, 1, 1)
     );
+    assert!(receiver.seen(MESSAGE.parse().unwrap()).doubled);
 }
 
 #[tokio::test]

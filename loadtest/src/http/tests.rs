@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::networks::NETWORKS;
+use crate::{ledger::Notified, networks::NETWORKS};
 
 const ACCEPTED: &str =
     r#"{"success":true,"data":{"status":"queued","id":"0190d2c4-0000-7000-8000-00000000002a"}}"#;
@@ -73,11 +73,24 @@ async fn every_201_of_a_closed_loop_is_in_the_ledger() {
         .unwrap();
     assert_eq!((report.sent, report.accepted, report.errors), (200, 200, 0));
     assert_eq!(report.latency.len(), 200);
-    assert_eq!(ledger.compare(0, false, |_| true).accepted, 200);
-    assert_eq!(ledger.compare(11, false, |_| true).accepted, 199);
     assert_eq!(
         ledger
-            .compare(0, false, |id| id.as_u128() & 0xff == 42)
+            .compare(0, false, |_| Notified::NOT_EXPECTED)
+            .accepted,
+        200
+    );
+    assert_eq!(
+        ledger
+            .compare(11, false, |_| Notified::NOT_EXPECTED)
+            .accepted,
+        199
+    );
+    assert_eq!(
+        ledger
+            .compare(0, false, |id| Notified {
+                complete: id.as_u128() & 0xff == 42,
+                doubled: false
+            })
             .never_notified,
         0
     );
@@ -115,7 +128,12 @@ async fn refusals_and_cut_connections_are_counted_apart() {
         (20, 10, 10)
     );
     assert!(report.first_error.is_some());
-    assert_eq!(ledger.compare(0, false, |_| true).accepted, 20);
+    assert_eq!(
+        ledger
+            .compare(0, false, |_| Notified::NOT_EXPECTED)
+            .accepted,
+        20
+    );
 }
 
 #[tokio::test]

@@ -95,10 +95,10 @@ pub struct Daemon {
 /// [`DaemonError::Build`] when the build fails.
 pub async fn locate(given: Option<&Path>) -> Result<PathBuf, DaemonError> {
     if let Some(path) = given {
-        return Ok(path.to_owned());
+        return absolute(path);
     }
     if let Some(path) = std::env::var_os("MNARA_BIN").filter(|path| !path.is_empty()) {
-        return Ok(path.into());
+        return absolute(Path::new(&path));
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -307,6 +307,14 @@ impl Daemon {
     }
 }
 
+/// The daemon runs in a folder of its own, where a relative path would mean another file.
+fn absolute(path: &Path) -> Result<PathBuf, DaemonError> {
+    std::path::absolute(path).map_err(|source| DaemonError::Io {
+        what: path.display().to_string(),
+        source,
+    })
+}
+
 /// The path of the binary `mnara` among cargo's messages, one JSON object a line.
 fn executable(messages: &str) -> Option<PathBuf> {
     #[derive(Deserialize)]
@@ -348,6 +356,15 @@ mod tests {
             Some(PathBuf::from("/t/release/mnara"))
         );
         assert_eq!(executable(""), None);
+    }
+
+    #[tokio::test]
+    async fn a_relative_executable_still_means_the_same_file_in_the_daemons_folder() {
+        let located = locate(Some(Path::new("target/mnara"))).await.unwrap();
+        assert_eq!(
+            located,
+            std::env::current_dir().unwrap().join("target/mnara")
+        );
     }
 
     #[tokio::test]

@@ -13,11 +13,16 @@ mod report;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::{runtime::Builder, task::JoinHandle, time::interval};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+    time::interval,
+};
 
 use crate::{
     http::{self, HttpConfig, HttpReport, Pace, RequestShape},
-    ledger::Ledger,
+    ledger::{Ledger, Notified},
     networks::{NETWORKS, Network},
     smsc::{Receipts, Script, Span},
 };
@@ -84,7 +89,7 @@ pub enum ProfileError {
     /// The warm-up did not come through, so that a measurement would mean nothing.
     #[error("the warm-up failed: {0}")]
     WarmUp(String),
-    /// Ctrl-C.
+    /// Ctrl-C or SIGTERM.
     #[error("interrupted")]
     Interrupted,
 }
@@ -132,10 +137,8 @@ pub async fn run(
     progress("building the daemon (release) if need be");
     let binary = locate(options.daemon.as_deref()).await?;
     let temporary = tempfile::tempdir()?;
-    let folder = options
-        .folder
-        .clone()
-        .unwrap_or_else(|| temporary.path().to_owned());
+    // Absolute, because the daemon runs with the folder as its working directory.
+    let folder = std::path::absolute(options.folder.as_deref().unwrap_or(temporary.path()))?;
     std::fs::create_dir_all(&folder)?;
     let plan = Plan::new(profile, options);
     let bench = Bench::start(&plan).await?;
@@ -160,13 +163,24 @@ pub async fn run(
     ));
     let result = tokio::select! {
         result = measure(&plan, &bench, &mut daemon, &layout, progress) => result,
-        _ = tokio::signal::ctrl_c() => Err(ProfileError::Interrupted),
+        stopped = interrupted() => stopped.and(Err(ProfileError::Interrupted)),
     };
     let stopped_cleanly = daemon.stop().await?;
     bench.shutdown().await;
     let mut report = result?;
     report.stopped_cleanly = stopped_cleanly;
     Ok(report)
+}
+
+/// Waits for Ctrl-C or SIGTERM: either must stop the daemon too.
+async fn interrupted() -> Result<(), ProfileError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Both signals stay registered; a dropped branch loses nothing that matters any more.
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }
 
 /// A profile with all its numbers.
@@ -425,8 +439,14 @@ fn conclude(
     let now = bench.reading();
     let hook = counts_since(now.hook, before.hook);
     let comparison = bench.ledger.compare(plan.warm_up, full, |id| {
+        if !full {
+            return Notified::NOT_EXPECTED;
+        }
         let seen = bench.hook.seen(id);
-        !full || (seen.sent && seen.delivered)
+        Notified {
+            complete: seen.sent && seen.delivered,
+            doubled: seen.doubled,
+        }
     });
     let started_us = bench.ledger.micros(http.started);
     let until = |last_us: u64| Duration::from_micros(last_us.saturating_sub(started_us));

@@ -29,6 +29,7 @@ use mnara_smpp::{
     server::Listener,
     session::SessionConfig,
     text::{gsm7_decode, ucs2_decode},
+    transport::TlsServer,
 };
 use serde::Deserialize;
 use tokio::{
@@ -42,11 +43,16 @@ use crate::wait::wait_on;
 pub use observer::{Fate, LoggedSubmit, Observer, Submit, SubmitLog};
 pub use script::{ReceiptForm, Receipts, Rule, Script, Span, Stat, Then, Weighted, When};
 
+/// Pause after a failed accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// Fixed properties of a simulator.
 #[derive(Clone)]
 pub struct SmscConfig {
     /// Port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
+    /// Serve TLS instead of plain TCP.
+    pub tls: Option<TlsServer>,
     /// Our own name in bind responses, at most 15 octets.
     pub name: String,
     /// The only system_id let in; `None` lets in any.
@@ -152,6 +158,7 @@ impl Default for SmscConfig {
     fn default() -> Self {
         Self {
             port: 0,
+            tls: None,
             name: "smsc".to_owned(),
             system_id: None,
             password: None,
@@ -173,8 +180,11 @@ impl Smsc {
     /// # Errors
     /// When the port cannot be bound.
     pub async fn start(config: SmscConfig) -> io::Result<Self> {
-        let listener =
-            Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, config.port)), None).await?;
+        let listener = Listener::bind(
+            SocketAddr::from((Ipv4Addr::LOCALHOST, config.port)),
+            config.tls.clone(),
+        )
+        .await?;
         let addr = listener.local_addr()?;
         let (control, controlled) = watch::channel(Control::Run);
         let shared = Arc::new(Shared {
@@ -327,7 +337,7 @@ async fn accept(listener: Listener, shared: Arc<Shared>, mut control: watch::Rec
             late_max: 0,
             ..SessionConfig::smsc()
         };
-        // accept may be dropped halfway: without TLS the connection stays in the backlog.
+        // accept may be dropped halfway: the connection stays in the backlog.
         tokio::select! {
             changed = control.changed() => {
                 if changed.is_err() || *control.borrow_and_update() == Control::Stop {
@@ -335,12 +345,16 @@ async fn accept(listener: Listener, shared: Arc<Shared>, mut control: watch::Rec
                 }
             }
             accepted = listener.accept(session) => {
-                if let Ok((connection, _)) = accepted {
-                    number += 1;
-                    shared.counters.connections.fetch_add(1, Ordering::Relaxed);
-                    let mut control = control.clone();
-                    control.mark_unchanged();
-                    connections.spawn(connection::serve(connection, Arc::clone(&shared), control, number));
+                match accepted {
+                    Ok((connection, _)) => {
+                        number += 1;
+                        shared.counters.connections.fetch_add(1, Ordering::Relaxed);
+                        let mut control = control.clone();
+                        control.mark_unchanged();
+                        connections.spawn(connection::serve(connection, Arc::clone(&shared), control, number));
+                    }
+                    // Out of file descriptors, most likely: asking again at once would only burn the processor.
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 }
                 while connections.try_join_next().is_some() {}
             }
