@@ -8,3 +8,5 @@ pub mod telemetry;
 
 pub mod flow;
 pub mod store;
+
+pub mod webhooks;

@@ -11,3 +11,4 @@ pub mod phone;
 pub mod receipt;
 pub mod time;
 pub mod verdict;
+pub mod webhook_url;

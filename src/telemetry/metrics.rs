@@ -587,6 +587,7 @@ pub mod webhooks {
         failed: [Counter; 3],
         seconds: Histogram,
         in_flight: Gauge,
+        left: Counter,
     }
 
     impl Worker {
@@ -601,6 +602,7 @@ pub mod webhooks {
                 failed: handles("failed"),
                 seconds: histogram!(WEBHOOK_SECONDS),
                 in_flight: gauge!(WEBHOOK_IN_FLIGHT),
+                left: counter!(WEBHOOK_LEFT),
             }
         }
 
@@ -618,6 +620,11 @@ pub mod webhooks {
         /// Events being delivered now.
         pub fn in_flight(&self, count: usize) {
             self.in_flight.set(count as f64);
+        }
+
+        /// Events were put back to the outbox because a queue was full.
+        pub fn left_in_outbox(&self, count: usize) {
+            self.left.increment(count as u64);
         }
     }
 }
