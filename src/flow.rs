@@ -78,20 +78,17 @@ pub struct Ready {
     pub attempt: u16,
     /// An earlier attempt may have reached a carrier.
     pub possible_duplicate: bool,
-    /// When it entered the lane, for the age of the queue.
-    pub queued_at: Instant,
 }
 
 impl Ready {
     /// A message's first attempt, all its segments.
-    pub fn first(message: Arc<Message>, now: Instant) -> Self {
+    pub fn first(message: Arc<Message>) -> Self {
         let parts = Parts::all(message.segments);
         Self {
             message,
             parts,
             attempt: 1,
             possible_duplicate: false,
-            queued_at: now,
         }
     }
 }
@@ -103,8 +100,8 @@ pub struct Outcome {
     pub ready: Ready,
     /// Which segment, from 1.
     pub part: u8,
-    /// The recorded intent it was sent under.
-    pub intent: IntentId,
+    /// The intent that has all its outcomes with this one.
+    pub closes: Option<IntentId>,
     /// The account that was tried.
     pub carrier: CarrierId,
     /// The bind that tried.
@@ -364,6 +361,8 @@ pub struct DeliveryRecord {
 pub struct Waiting {
     /// The message.
     pub message: Arc<Message>,
+    /// Queued or uncertain.
+    pub state: State,
     /// Segments not yet taken by a carrier.
     pub parts: Parts,
     /// Attempts already made.

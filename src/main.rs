@@ -1,2 +1,203 @@
-//! placeholder
-fn main() {}
+//! Lives here: arguments, signals and exit codes of the one binary.
+//! Never here: wiring (`app`), behaviour.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong arguments, 64 the configuration is wrong (nothing was
+//! opened), 70 a task of the daemon failed.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use mnara::app::{self, Daemon};
+use mnara::config::{self, Config};
+use mnara::telemetry::logging;
+use mnara::{ctl, demo};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const EX_CONFIG: u8 = 64;
+const EX_SOFTWARE: u8 = 70;
+
+/// Mnara, the SMS gateway: REST in, SMPP out, receipts and signed webhooks back.
+#[derive(Parser)]
+#[command(name = "mnara", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Serve {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a configuration file without opening anything; exit 64 with the place if it is wrong.
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Run a whole world on this machine: the daemon, eight simulated carriers, a webhook listener.
+    Demo {
+        /// Send one message of each class to each network, wait for receipts and webhooks, exit.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Speak to the running daemon.
+    Ctl {
+        /// The daemon's configuration file, which names its admin listener.
+        #[arg(
+            long,
+            value_name = "FILE",
+            default_value = "/etc/mnara/mnara.toml",
+            global = true
+        )]
+        config: PathBuf,
+        /// The admin listener, if it is not where the file says.
+        #[arg(long, value_name = "ADDRESS", global = true)]
+        admin: Option<SocketAddr>,
+        /// One JSON document instead of text.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: ctl::Command,
+    },
+}
+
+fn main() -> ExitCode {
+    // One crypto provider for everything; a second call could only come from ourselves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start: {error}"), 1),
+    };
+    let code = match arguments.command {
+        Command::Serve { config } => match read(&config) {
+            Ok(config) => runtime.block_on(serve(config)),
+            Err(code) => code,
+        },
+        Command::Check { config: path } => match read(&path) {
+            Ok(config) => {
+                println!(
+                    "{}: good; {} carrier accounts",
+                    path.display(),
+                    config.accounts.len()
+                );
+                ExitCode::SUCCESS
+            }
+            Err(code) => code,
+        },
+        Command::Demo { once } => match runtime.block_on(demo::run(once)) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => fail(&format!("demo: {error:#}"), 1),
+        },
+        Command::Ctl {
+            config,
+            admin,
+            json,
+            command,
+        } => match read(&config) {
+            Ok(mut config) => {
+                config.admin.listen = admin.unwrap_or(config.admin.listen);
+                runtime.block_on(control(&config, command, json))
+            }
+            Err(code) => code,
+        },
+    };
+    // Tasks that a second signal has left behind must not hold the process.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    code
+}
+
+fn fail(message: &str, code: u8) -> ExitCode {
+    eprintln!("mnara: {message}");
+    ExitCode::from(code)
+}
+
+fn read(path: &Path) -> Result<Config, ExitCode> {
+    config::load(path, std::env::vars()).map_err(|error| fail(&error.to_string(), EX_CONFIG))
+}
+
+async fn control(config: &Config, command: ctl::Command, json: bool) -> ExitCode {
+    let token = match app::token_for_ctl(&config.admin) {
+        Ok(token) => token,
+        Err(error) => return fail(&format!("{error:#}"), 1),
+    };
+    let target = ctl::Target {
+        address: config.admin.listen,
+        token,
+    };
+    match ctl::run(target, command, json).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string(), 1),
+    }
+}
+
+/// Runs until SIGTERM or SIGINT, then ends in phases; a second signal ends at once.
+async fn serve(config: Config) -> ExitCode {
+    if let Err(error) = logging::start(&config.log) {
+        return fail(&error.to_string(), EX_CONFIG);
+    }
+    let (mut terminate, mut interrupt) = match (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) {
+        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+        (Err(error), _) | (_, Err(error)) => return fail(&format!("signals: {error}"), 1),
+    };
+    let mut daemon = match Daemon::start(config).await {
+        Ok(daemon) => daemon,
+        Err(error) => return fail(&format!("{error:#}"), 1),
+    };
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let beat = daemon.beat();
+    let failed = loop {
+        tokio::select! {
+            _ = terminate.recv() => break false,
+            _ = interrupt.recv() => break false,
+            () = daemon.failed() => break true,
+            () = watchdog(&beat) => {}
+        }
+    };
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    if failed {
+        tracing::error!("a task of the daemon ended by itself; stopping");
+    }
+    tokio::select! {
+        _ = terminate.recv() => return fail("second signal: ended at once", 1),
+        _ = interrupt.recv() => return fail("second signal: ended at once", 1),
+        ended = daemon.stop() => if let Err(error) = ended {
+            return fail(&format!("{error:#}"), 1);
+        },
+    }
+    if failed {
+        ExitCode::from(EX_SOFTWARE)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Tells systemd that we live, but only while the scheduler's loop turns.
+async fn watchdog(beat: &AtomicU64) {
+    let Some(period) = sd_notify::watchdog_enabled() else {
+        return std::future::pending().await;
+    };
+    let before = beat.load(Ordering::Relaxed);
+    tokio::time::sleep(period / 3).await;
+    if beat.load(Ordering::Relaxed) != before {
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+    }
+}

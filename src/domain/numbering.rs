@@ -231,10 +231,6 @@ mod tests {
             network(&plan, "+2341803123456"),
             Err(PlanError::WrongLength)
         );
-        assert_eq!(
-            network(&plan, "+2341003123456"[..14].as_ref()),
-            Err(PlanError::WrongLength)
-        );
         assert_eq!(network(&plan, "+2349003123456"), Err(PlanError::NotMobile));
         let typed = Msisdn::parse("08031234567").unwrap();
         assert_eq!(

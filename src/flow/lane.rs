@@ -30,6 +30,8 @@ pub struct Lanes {
     /// Turns in which promotional was passed over; shared by the account's binds.
     passed_over: AtomicU32,
     floor: u32,
+    /// Only returned messages are handed out: too many wait for a retry.
+    held: AtomicBool,
 }
 
 impl Lanes {
@@ -54,6 +56,7 @@ impl Lanes {
             refill,
             passed_over: AtomicU32::new(0),
             floor,
+            held: AtomicBool::new(false),
         }
     }
 
@@ -101,7 +104,10 @@ impl Lanes {
 
     fn take_of(&self, class: Class) -> Option<Ready> {
         let lane = &self.lanes[class.index()];
-        let ready = lane.returned.pop().or_else(|| lane.fresh.pop());
+        let ready = lane.returned.pop().or_else(|| {
+            let held = self.held.load(Ordering::Relaxed);
+            if held { None } else { lane.fresh.pop() }
+        });
         if lane.spilled.load(Ordering::Relaxed) && lane.fresh.len() * 2 <= lane.fresh.capacity() {
             self.refill.notify_one();
         }
@@ -126,6 +132,11 @@ impl Lanes {
     pub fn room(&self, class: Class) -> usize {
         let fresh = &self.lanes[class.index()].fresh;
         fresh.capacity() - fresh.len()
+    }
+
+    /// Says whether fresh messages are withheld for now.
+    pub fn set_held(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
     }
 
     /// Says whether more of a class waits in the store.

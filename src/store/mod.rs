@@ -259,9 +259,20 @@ struct Inner {
     work: mpsc::Sender<Work>,
 }
 
-/// Opens the store. The [`Writer`] must be run for anything to be written; `committed` takes
-/// what goes to the lanes, `events` what goes to the webhook workers (what does not fit stays in
-/// the outbox). The number says how many messages a crash left in doubt.
+/// An open store and what was found in it.
+pub struct Opened {
+    /// The handle.
+    pub store: Store,
+    /// The task without which nothing is written.
+    pub writer: Writer,
+    /// Messages that a crash left in doubt.
+    pub uncertain: u64,
+    /// The newest message.
+    pub last: MessageSeq,
+}
+
+/// Opens the store. `committed` takes what goes to the lanes, `events` what goes to the webhook
+/// workers (what does not fit stays in the outbox).
 ///
 /// # Errors
 /// [`StoreError::Open`], [`StoreError::Folder`], [`StoreError::Migrate`].
@@ -270,7 +281,7 @@ pub async fn open(
     carriers: Vec<CarrierId>,
     committed: mpsc::Sender<Committed>,
     events: mpsc::Sender<EventJob>,
-) -> Result<(Store, Writer, u64), StoreError> {
+) -> Result<Opened, StoreError> {
     let carriers = Arc::new(Carriers::new(carriers));
     let (sqlite, reader, recovered) = sqlite::open(config, carriers).await?;
     let health = Arc::new(StoreHealth::default());
@@ -286,13 +297,14 @@ pub async fn open(
     };
     let inputs = [otp.1, transactional.1, promotional.1];
     let writer = Writer::new(config, sqlite, health, inputs, work_in, committed, events);
-    Ok((
-        Store {
+    Ok(Opened {
+        store: Store {
             inner: Arc::new(inner),
         },
         writer,
-        recovered.uncertain,
-    ))
+        uncertain: recovered.uncertain,
+        last: recovered.last,
+    })
 }
 
 impl Store {
@@ -319,11 +331,12 @@ impl Store {
         done.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Records that `batch` is about to be handed to a bind; the answer goes to `to`.
+    /// Records that `batch` is about to be handed to a bind; the answer goes to `to`. Never
+    /// waits: a bind has its connection to look after.
     ///
     /// # Errors
-    /// The batch itself when the daemon is going down.
-    pub async fn intend(
+    /// The batch itself when the writer's queue is full or closed: ask again soon.
+    pub fn intend(
         &self,
         bind: BindName,
         at: Timestamp,
@@ -336,16 +349,15 @@ impl Store {
             batch,
             to,
         };
-        self.inner
-            .work
-            .send(Work::Intent(request))
-            .await
-            .map_err(|error| match error.0 {
-                Work::Intent(request) => request.batch,
+        match self.inner.work.try_send(Work::Intent(request)) {
+            Ok(()) => Ok(()),
+            Err(error) => match error.into_inner() {
+                Work::Intent(request) => Err(request.batch),
                 Work::Settle(_) | Work::Receipts(_) | Work::Deliveries(_) | Work::Errand(_) => {
-                    Vec::new()
+                    unreachable!("a queue hands back what it was given")
                 }
-            })
+            },
+        }
     }
 
     /// Commits what carriers answered; returns once it is durable, however long that takes.
@@ -567,3 +579,6 @@ impl Store {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests;

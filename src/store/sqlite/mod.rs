@@ -18,7 +18,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{ConnectOptions, Connection};
 
 use super::batch::{Batch, Chore, ChoreDone, Effects};
 use super::{Carriers, Config, StoreError};
@@ -85,10 +85,6 @@ pub(super) async fn open(
     let mut transaction = conn.begin().await?;
     let recovered = settle::recover(&mut transaction).await?;
     transaction.commit().await?;
-    let last: Option<i64> = sqlx::query("select max(seq) from messages")
-        .fetch_one(&mut conn)
-        .await?
-        .try_get(0)?;
     let parked = receipts::parked_keys(&mut conn).await?;
     let pool = SqlitePoolOptions::new()
         .max_connections(config.readers)
@@ -96,7 +92,7 @@ pub(super) async fn open(
         .connect_with(options.read_only(true).create_if_missing(false))
         .await
         .map_err(failed)?;
-    let next_seq = last.unwrap_or(0) + 1;
+    let next_seq = recovered.last.0 + 1;
     let writer = Sqlite {
         conn,
         carriers: Arc::clone(&carriers),

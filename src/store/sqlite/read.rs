@@ -200,9 +200,10 @@ async fn with_attempts(
     }
     let mut waiting = Vec::with_capacity(rows.len());
     for row in rows {
-        let message = accept::message(row, carriers)?.message;
+        let accept::Stored { message, state, .. } = accept::message(row, carriers)?;
         let (done, attempts) = taken.get(&message.seq.0).copied().unwrap_or((Parts(0), 0));
         waiting.push(Waiting {
+            state,
             parts: Parts(Parts::all(message.segments).0 & !done.0),
             attempts,
             possible_duplicate: row.try_get(18)?,

@@ -180,6 +180,8 @@ pub(super) async fn close(conn: &mut SqliteConnection, intents: &[IntentId]) -> 
 pub(crate) struct Recovered {
     /// Messages still queued that had been handed to a bind: now uncertain.
     pub(crate) uncertain: u64,
+    /// The newest message.
+    pub(crate) last: MessageSeq,
 }
 
 /// After a crash: whatever was intended and has no outcome becomes uncertain, with the place of
@@ -197,7 +199,8 @@ pub(super) async fn recover(conn: &mut SqliteConnection) -> sqlx::Result<Recover
         );
     }
     static DOUBT: Bulk = Bulk::new(
-        "update messages set state = 3, possible_duplicate = 1 where state = 1 and seq in (",
+        "update messages set state = 3, possible_duplicate = possible_duplicate | (state = 3) \
+         where state in (1, 3) and seq in (",
         "?",
         ")",
     );
@@ -207,5 +210,12 @@ pub(super) async fn recover(conn: &mut SqliteConnection) -> sqlx::Result<Recover
     sqlx::query("delete from intents")
         .execute(&mut *conn)
         .await?;
-    Ok(Recovered { uncertain })
+    let last: Option<i64> = sqlx::query("select max(seq) from messages")
+        .fetch_one(&mut *conn)
+        .await?
+        .try_get(0)?;
+    Ok(Recovered {
+        uncertain,
+        last: MessageSeq(last.unwrap_or(0)),
+    })
 }

@@ -1,0 +1,317 @@
+//! Lives here: the only wiring: parts built, channels made, tasks started, watched and ended.
+//! Never here: behaviour of a part.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Admin, Config};
+use crate::domain::time::Timestamp;
+use crate::flow::lane::Lanes;
+use crate::ingest::Ingest;
+use crate::scheduler::{feed, settle};
+use crate::store::{Carriers, Store};
+use crate::telemetry::metrics;
+use crate::{admin, api, carrier, inbound, scheduler, store, webhooks};
+
+/// Batches of committed messages that may wait for `feed`; full: the writer waits a moment.
+const COMMITTED: usize = 64;
+/// Batches of outcomes that may wait for `settle`; full: binds stop pulling.
+const OUTCOMES: usize = 1024;
+/// Receipts that may wait for `inbound`; full: binds send them back for redelivery.
+const RECEIPTS: usize = 8192;
+/// Returns that may wait for `feed`; full: `settle` waits a moment.
+const RETURNS: usize = 4096;
+/// How often the metrics recorder is tidied.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// The wall clock.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The process's metrics page; made at the first call (a process may run several daemons).
+fn metrics_page() -> PrometheusHandle {
+    static PAGE: OnceLock<PrometheusHandle> = OnceLock::new();
+    PAGE.get_or_init(|| {
+        let (recorder, handle) = metrics::recorder();
+        // Somebody else's recorder would only mean that our page stays empty.
+        let _ = ::metrics::set_global_recorder(recorder);
+        metrics::describe();
+        handle
+    })
+    .clone()
+}
+
+/// A running daemon.
+pub struct Daemon {
+    /// Where the API listens.
+    pub api: SocketAddr,
+    /// Where the admin listener is.
+    pub admin: SocketAddr,
+    /// What `ctl` needs for changes.
+    pub token: SecretString,
+    /// Every bind, as it describes itself.
+    pub binds: Vec<watch::Receiver<crate::flow::BindStatus>>,
+    draining: watch::Sender<bool>,
+    stops: Stops,
+    tasks: Tasks,
+    shutdown_timeout: Duration,
+    beat: Arc<AtomicU64>,
+}
+
+/// One token for each phase of the end.
+#[derive(Default)]
+struct Stops {
+    doors: CancellationToken,
+    binds: CancellationToken,
+    workers: CancellationToken,
+    writer: CancellationToken,
+    admin: CancellationToken,
+}
+
+/// Every task, by the phase in which it ends.
+struct Tasks {
+    doors: JoinSet<()>,
+    binds: JoinSet<()>,
+    settling: JoinSet<()>,
+    workers: JoinSet<()>,
+    writer: JoinSet<()>,
+    admin: JoinSet<()>,
+}
+
+impl Daemon {
+    /// Opens the store, then the listeners, then the binds.
+    ///
+    /// # Errors
+    /// What cannot be opened, with its name.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let begun = Instant::now();
+        let page = metrics_page();
+        let ids: Vec<_> = config.accounts.iter().map(|account| account.id.clone()).collect();
+        let carriers = Arc::new(Carriers::new(ids.clone()));
+        let (committed_to, committed) = mpsc::channel(COMMITTED);
+        let (events_to, events) = mpsc::channel(config.webhooks.queue);
+        let opened = store::open(&config.store, ids, committed_to, events_to).await?;
+        metrics::recovered(begun.elapsed(), opened.uncertain);
+        tracing::info!(uncertain = opened.uncertain, took = ?begun.elapsed(), "store opened");
+        let api_listener = listen(config.api.listen, "api").await?;
+        let admin_listener = listen(config.admin.listen, "admin").await?;
+        let (api, admin) = (api_listener.local_addr()?, admin_listener.local_addr()?);
+        let token = token(&config.admin)?;
+
+        let refill = Arc::new(Notify::new());
+        let accounts: Vec<(carrier::AccountConfig, Arc<Lanes>)> =
+            config.accounts.iter().map(|account| (account.clone(), lanes(&config, account, &refill))).collect();
+        let all_lanes: Vec<Arc<Lanes>> = accounts.iter().map(|(_, lanes)| Arc::clone(lanes)).collect();
+        let stops = Stops::default();
+        let beat = Arc::new(AtomicU64::new(0));
+        let mut tasks = Tasks {
+            doors: JoinSet::new(),
+            binds: JoinSet::new(),
+            settling: JoinSet::new(),
+            workers: JoinSet::new(),
+            writer: JoinSet::new(),
+            admin: JoinSet::new(),
+        };
+
+        let (writer, stop) = (opened.writer, stops.writer.clone());
+        tasks.writer.spawn(async move {
+            if let Err(error) = writer.run(stop).await {
+                tracing::error!(%error, "the store did not close well");
+            }
+        });
+        let (returns_to, returns) = mpsc::channel(RETURNS);
+        let inputs = feed::Inputs { committed, returns, refill, beat: Arc::clone(&beat) };
+        tasks.workers.spawn(feed::run(
+            config.scheduler.clone(), opened.store.clone(), all_lanes.clone(), opened.last,
+            inputs, stops.workers.clone(),
+        ));
+        tasks.workers.spawn(scheduler::keep(
+            config.scheduler.clone(), opened.store.clone(), Arc::clone(&carriers), all_lanes,
+            now, stops.workers.clone(),
+        ));
+        tasks.workers.spawn(webhooks::run(
+            config.webhooks.clone(), opened.store.clone(), events, stops.workers.clone(),
+        ));
+        tasks.workers.spawn(upkeep(page.clone(), stops.workers.clone()));
+
+        let binds = tasks.carry(&config, &opened.store, &carriers, &accounts, returns_to, &stops.binds);
+        let (draining, draining_seen) = watch::channel(false);
+        let parts = admin::Parts {
+            store: opened.store.clone(),
+            metrics: page,
+            binds: binds.clone(),
+            lanes: accounts.iter().map(|(account, lanes)| (account.id.clone(), Arc::clone(lanes))).collect(),
+            draining: draining_seen,
+            countries: config.plan.countries().iter().map(|country| country.code.clone()).collect(),
+        };
+        let admin_config = admin::Config { listen: admin, token: token.clone() };
+        tasks.admin.spawn(admin::serve(admin_listener, admin_config, parts, stops.admin.clone()));
+        let ingest = Ingest::new(
+            config.ingest, opened.store.clone(), Arc::new(config.plan), &config.networks, config.fallback,
+        );
+        tasks.doors.spawn(api::serve(
+            api_listener, config.api, Arc::new(ingest), opened.store, stops.doors.clone(),
+        ));
+        tracing::info!(%api, %admin, "listening");
+        let shutdown_timeout = config.shutdown_timeout;
+        Ok(Self { api, admin, token, binds, draining, stops, tasks, shutdown_timeout, beat })
+    }
+
+    /// A number that rises while the scheduler's loop turns; for watchdogs.
+    pub fn beat(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.beat)
+    }
+
+    /// Waits until a task ends that should not have: a fault of ours.
+    pub async fn failed(&mut self) {
+        tokio::select! {
+            Some(_) = self.tasks.doors.join_next() => {}
+            Some(_) = self.tasks.binds.join_next() => {}
+            Some(_) = self.tasks.settling.join_next() => {}
+            Some(_) = self.tasks.workers.join_next() => {}
+            Some(_) = self.tasks.writer.join_next() => {}
+            Some(_) = self.tasks.admin.join_next() => {}
+        }
+    }
+
+    /// Ends in named phases, each logged, all within the deadline.
+    ///
+    /// # Errors
+    /// When the deadline passes: what was not finished is found by the next start.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let Self { draining, stops, mut tasks, shutdown_timeout, .. } = self;
+        let phases = async {
+            phase("refusing");
+            draining.send_replace(true);
+            stops.doors.cancel();
+            join(&mut tasks.doors).await;
+            phase("draining");
+            stops.binds.cancel();
+            join(&mut tasks.binds).await;
+            phase("flushing");
+            join(&mut tasks.settling).await;
+            stops.workers.cancel();
+            join(&mut tasks.workers).await;
+            stops.writer.cancel();
+            join(&mut tasks.writer).await;
+            stops.admin.cancel();
+            join(&mut tasks.admin).await;
+            phase("stopped");
+        };
+        tokio::time::timeout(shutdown_timeout, phases)
+            .await
+            .context("shutdown took too long; what was under way is found by the next start")
+    }
+}
+
+impl Tasks {
+    /// Starts the binds and those who take what binds bring. The senders live in the binds only:
+    /// when the last bind has ended, `settle` and `inbound` finish what is left and end.
+    fn carry(
+        &mut self,
+        config: &Config,
+        store: &Store,
+        carriers: &Arc<Carriers>,
+        accounts: &[(carrier::AccountConfig, Arc<Lanes>)],
+        returns: mpsc::Sender<crate::flow::Return>,
+        stop: &CancellationToken,
+    ) -> Vec<watch::Receiver<crate::flow::BindStatus>> {
+        let (outcomes_to, outcomes) = mpsc::channel(OUTCOMES);
+        let (receipts_to, receipts) = mpsc::channel(RECEIPTS);
+        self.settling.spawn(settle::run(
+            config.scheduler.clone(), store.clone(), Arc::clone(carriers), outcomes, returns,
+        ));
+        self.settling.spawn(inbound::run(store.clone(), Arc::clone(carriers), receipts));
+        let links = carrier::Links { store: store.clone(), outcomes: outcomes_to, receipts: receipts_to, now };
+        carrier::start(&mut self.binds, &config.carrier, accounts, &links, stop)
+    }
+}
+
+fn phase(name: &'static str) {
+    tracing::info!(phase = name, "shutdown");
+    // Nobody listens outside systemd.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(name)]);
+}
+
+async fn join(tasks: &mut JoinSet<()>) {
+    while let Some(done) = tasks.join_next().await {
+        if let Err(error) = done {
+            tracing::error!(%error, "a task failed");
+        }
+    }
+}
+
+async fn listen(address: SocketAddr, name: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{name}.listen {address} cannot be opened; is another daemon running?"))
+}
+
+fn lanes(config: &Config, account: &carrier::AccountConfig, refill: &Arc<Notify>) -> Arc<Lanes> {
+    let scheduler = &config.scheduler;
+    let windows: usize = account.binds.iter().map(|bind| bind.window * bind.count as usize).sum();
+    let binds = carrier::bind_count(account);
+    let returned = windows.max(64);
+    Arc::new(Lanes::new(scheduler.ready_max, returned, binds, scheduler.promotional_floor, Arc::clone(refill)))
+}
+
+async fn upkeep(page: PrometheusHandle, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(UPKEEP);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => page.run_upkeep(),
+        }
+    }
+}
+
+/// The configured token, or the one beside the database, made now if it is not there.
+fn token(admin: &Admin) -> anyhow::Result<SecretString> {
+    if let Some(token) = &admin.token {
+        return Ok(token.clone());
+    }
+    if let Some(token) = kept_token(&admin.token_path) {
+        return Ok(token);
+    }
+    let token: String = (0..32).map(|_| format!("{:02x}", rand::random::<u8>())).collect();
+    let path = admin.token_path.display();
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&admin.token_path)
+        .with_context(|| format!("the admin token cannot be kept in {path}"))?;
+    writeln!(file, "{token}").with_context(|| format!("the admin token cannot be kept in {path}"))?;
+    Ok(token.into())
+}
+
+/// The token a daemon has made, if it has.
+pub fn kept_token(path: &Path) -> Option<SecretString> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let token = text.trim();
+    (!token.is_empty()).then(|| token.to_owned().into())
+}
+
+/// The token that reaches a daemon with this configuration.
+pub fn token_for_ctl(admin: &Admin) -> anyhow::Result<SecretString> {
+    let token = admin.token.clone().or_else(|| kept_token(&admin.token_path));
+    token.filter(|token| !token.expose_secret().is_empty()).with_context(|| {
+        format!("no admin token in {}; has the daemon been started with this configuration?", admin.token_path.display())
+    })
+}

@@ -1,0 +1,205 @@
+//! Lives here: the carrier accounts and their binds: pulling from lanes, pacing, the sessions,
+//! reconnecting; what goes out and comes in is translated at this edge.
+//! Never here: HTTP, SQL, what an outcome means for its message.
+
+mod backoff;
+mod bind;
+mod live;
+mod pull;
+mod rate;
+mod throttle;
+mod translate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mnara_smpp::receipt::IdDialect;
+use mnara_smpp::transport::TlsClient;
+use secrecy::SecretString;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::rate::Gcra;
+use crate::domain::ids::{BindName, CarrierId, CarrierIndex};
+use crate::domain::time::Timestamp;
+use crate::flow::lane::Lanes;
+use crate::flow::{BindStatus, Outcome, ReceiptArrived};
+use crate::store::Store;
+
+/// One account with one operator.
+#[derive(Clone, Debug)]
+pub struct AccountConfig {
+    /// Its id.
+    pub id: CarrierId,
+    /// Segments a second over all its binds.
+    pub max_tps: u32,
+    /// How its message ids are written in responses and in receipts.
+    pub ids: IdDialect,
+    /// Ask for receipts.
+    pub receipts: bool,
+    /// Tell the carrier how long a message is valid.
+    pub validity_period: bool,
+    /// Its binds, one entry for each block of the configuration.
+    pub binds: Vec<BindConfig>,
+}
+
+/// A number of equal binds.
+#[derive(Clone)]
+pub struct BindConfig {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// With TLS or plain.
+    pub tls: Option<TlsClient>,
+    /// At most 15 octets.
+    pub system_id: String,
+    /// At most 8 octets by the standard; longer ones exist and are sent as they are refused.
+    pub password: SecretString,
+    /// At most 12 octets.
+    pub system_type: String,
+    /// What it may carry.
+    pub mode: Mode,
+    /// How many of these.
+    pub count: u32,
+    /// Segments that may await their answer.
+    pub window: usize,
+    /// Segments a second of one bind; `None` = only the account's limit.
+    pub max_tps: Option<u32>,
+    /// How long a submit_sm may stay unanswered before it is in doubt.
+    pub response_timeout: Duration,
+    /// Idle time after which the link is checked.
+    pub enquire_link_interval: Duration,
+    /// For connecting and for the bind's answer, each.
+    pub connect_timeout: Duration,
+}
+
+impl std::fmt::Debug for BindConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BindConfig")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("system_id", &self.system_id)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The kind of bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Submits only.
+    Transmitter,
+    /// Receipts only.
+    Receiver,
+    /// Both.
+    Transceiver,
+}
+
+/// What all binds share.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Share of each window, in percent, that only OTP may use.
+    pub otp_reserve_percent: u8,
+    /// deliver_sm of one bind that may wait for their commit; more are sent back for redelivery.
+    pub receipts_max: usize,
+    /// How long a bind may finish its window at shutdown.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            otp_reserve_percent: 10,
+            receipts_max: 1024,
+            drain_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Where binds get from and give to.
+#[derive(Clone)]
+pub struct Links {
+    /// For intents.
+    pub store: Store,
+    /// To the scheduler's `settle`.
+    pub outcomes: mpsc::Sender<Vec<Outcome>>,
+    /// To `inbound`.
+    pub receipts: mpsc::Sender<ReceiptArrived>,
+    /// The wall clock.
+    pub now: fn() -> Timestamp,
+}
+
+/// One bind, before its task runs.
+struct Seat {
+    account: Arc<Account>,
+    config: BindConfig,
+    name: BindName,
+    /// Its place among the account's binds, for the lanes' bell.
+    place: usize,
+}
+
+/// What an account's binds share.
+struct Account {
+    config: AccountConfig,
+    index: CarrierIndex,
+    lanes: Arc<Lanes>,
+    rate: Gcra,
+}
+
+/// The number of binds that an account opens.
+pub fn bind_count(account: &AccountConfig) -> usize {
+    account.binds.iter().map(|bind| bind.count as usize).sum()
+}
+
+/// Starts every bind's task in `tasks`; they end after `stop`, when their windows are empty or
+/// the drain time is over. Returns a view of each bind.
+pub fn start(
+    tasks: &mut JoinSet<()>,
+    config: &Config,
+    accounts: &[(AccountConfig, Arc<Lanes>)],
+    links: &Links,
+    stop: &CancellationToken,
+) -> Vec<watch::Receiver<BindStatus>> {
+    let mut views = Vec::new();
+    for (index, (account, lanes)) in accounts.iter().enumerate() {
+        let account = Arc::new(Account {
+            rate: Gcra::new(account.max_tps),
+            config: account.clone(),
+            index: CarrierIndex(index as u16),
+            lanes: Arc::clone(lanes),
+        });
+        let binds = account
+            .config
+            .binds
+            .iter()
+            .flat_map(|bind| (0..bind.count).map(move |_| bind));
+        for (place, bind) in binds.enumerate() {
+            let seat = Seat {
+                account: Arc::clone(&account),
+                config: bind.clone(),
+                name: BindName(format!("{}/{}", account.config.id, place + 1).into()),
+                place,
+            };
+            let (tell, view) = watch::channel(BindStatus {
+                carrier: account.index,
+                bind: seat.name.clone(),
+                state: bind::CONNECTING,
+                bound: false,
+                in_flight: 0,
+                window: bind.window as u32,
+                last_error: None,
+            });
+            views.push(view);
+            tasks.spawn(bind::run(
+                seat,
+                config.clone(),
+                links.clone(),
+                tell,
+                stop.clone(),
+            ));
+        }
+    }
+    views
+}

@@ -1,0 +1,239 @@
+//! Lives here: PDU <-> flow: a segment becomes a submit_sm, a deliver_sm becomes a receipt.
+//! Never here: sessions, queues, what a receipt does.
+
+use bytes::Bytes;
+use mnara_smpp::pdu::{Address, DeliverSm, OctetStr, SubmitSm, esm_class};
+use mnara_smpp::receipt::{self, ReceiptState};
+use mnara_smpp::text;
+use smallvec::SmallVec;
+
+use super::AccountConfig;
+use crate::domain::ids::ReceiptKey;
+use crate::domain::lifecycle::SegmentState;
+use crate::domain::message::{Encoding, Message};
+use crate::domain::phone::SenderKind;
+use crate::domain::receipt::Receipt;
+use crate::domain::time::Timestamp;
+
+/// The octets of each segment of a message, headers included.
+pub(super) fn segments(message: &Message) -> SmallVec<[Bytes; 1]> {
+    let encoding = match message.encoding {
+        Encoding::Gsm7 => text::Encoding::Gsm7,
+        Encoding::Ucs2 => text::Encoding::Ucs2,
+    };
+    // Ingest measured the text with the same functions, so it does not fail here; if a later
+    // version cannot cut what an earlier one stored, the empty list rejects the message.
+    text::split(&message.body, encoding, reference(message))
+        .map(|segments| segments.parts)
+        .unwrap_or_default()
+}
+
+/// The concatenation reference: the same at every attempt, so that a resent part still fits.
+fn reference(message: &Message) -> u8 {
+    message.id.0.as_bytes()[15]
+}
+
+/// One segment as a submit_sm.
+pub(super) fn submit_sm(
+    account: &AccountConfig,
+    message: &Message,
+    segment: Bytes,
+    now: Timestamp,
+) -> SubmitSm {
+    let (ton, npi) = match message.from.kind() {
+        SenderKind::Alphanumeric => (5, 0),
+        SenderKind::ShortCode => (3, 0),
+        SenderKind::International => (1, 1),
+    };
+    let octets = |text: &str| OctetStr::copy_from_slice(text.as_bytes());
+    SubmitSm {
+        source: Address {
+            ton,
+            npi,
+            addr: octets(message.from.as_str()),
+        },
+        dest: Address {
+            ton: 1,
+            npi: 1,
+            addr: octets(message.to.digits()),
+        },
+        esm_class: if message.segments > 1 {
+            esm_class::UDHI
+        } else {
+            0
+        },
+        validity_period: if account.validity_period {
+            validity(message, now)
+        } else {
+            OctetStr::EMPTY
+        },
+        registered_delivery: u8::from(account.receipts),
+        data_coding: match message.encoding {
+            Encoding::Gsm7 => 0x00,
+            Encoding::Ucs2 => 0x08,
+        },
+        short_message: segment,
+        ..SubmitSm::default()
+    }
+}
+
+/// What is left of the validity, relative (`YYMMDDhhmmss000R`, SMPP 7.1.1), at least a minute:
+/// some SMSCs refuse less.
+fn validity(message: &Message, now: Timestamp) -> OctetStr {
+    let left = message
+        .valid_until
+        .since(now)
+        .as_secs()
+        .clamp(60, 99 * 86_400 - 1);
+    let (days, rest) = (left / 86_400, left % 86_400);
+    let (months, days) = (days / 30, days % 30);
+    let (hours, minutes, seconds) = (rest / 3600, rest / 60 % 60, rest % 60);
+    let digit = |value: u64, place: u64| b'0' + (value / place % 10) as u8;
+    let mut octets = *b"000000000000000R";
+    for (at, value) in [
+        (2, months),
+        (4, days),
+        (6, hours),
+        (8, minutes),
+        (10, seconds),
+    ] {
+        octets[at] = digit(value, 10);
+        octets[at + 1] = digit(value, 1);
+    }
+    OctetStr::copy_from_slice(&octets)
+}
+
+/// What a deliver_sm is to us.
+pub(super) enum Delivered {
+    /// A receipt.
+    Receipt(Receipt),
+    /// A receipt that names no message: nothing can ever match it.
+    Useless,
+    /// A message from a handset.
+    MobileOriginated,
+}
+
+/// Reads a deliver_sm of this account.
+pub(super) fn delivered(account: &AccountConfig, deliver: &DeliverSm, now: Timestamp) -> Delivered {
+    if !receipt::is_receipt(deliver) {
+        return Delivered::MobileOriginated;
+    }
+    let Ok(parsed) = receipt::parse(deliver) else {
+        return Delivered::Useless;
+    };
+    let normalised = account.ids.receipt_key(&parsed.id);
+    Delivered::Receipt(Receipt {
+        carrier: account.id.clone(),
+        key: ReceiptKey::new(&account.id, &normalised),
+        normalised: normalised.into(),
+        state: if parsed.intermediate {
+            None
+        } else {
+            segment_state(parsed.state)
+        },
+        stat: cut(&parsed.state_text),
+        err: cut(&parsed.err),
+        done_date: cut(&parsed.done_date),
+        raw_id: parsed.id.into(),
+        received_at: now,
+    })
+}
+
+/// The final state a receipt brings, or `None` for one on the way.
+fn segment_state(state: ReceiptState) -> Option<SegmentState> {
+    match state {
+        ReceiptState::Delivered => Some(SegmentState::Delivered),
+        ReceiptState::Undeliverable | ReceiptState::Skipped => Some(SegmentState::Undelivered),
+        ReceiptState::Rejected => Some(SegmentState::Rejected),
+        ReceiptState::Expired | ReceiptState::Deleted => Some(SegmentState::Expired),
+        ReceiptState::Unknown => Some(SegmentState::Unknown),
+        ReceiptState::Scheduled | ReceiptState::Enroute | ReceiptState::Accepted => None,
+    }
+}
+
+/// Carriers' texts are kept for people, 32 characters of them.
+fn cut(text: &str) -> Box<str> {
+    text.chars().take(32).collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::carrier::bind::tests::message;
+    use mnara_smpp::receipt::IdDialect;
+
+    fn account() -> AccountConfig {
+        AccountConfig {
+            id: crate::domain::ids::CarrierId("c".into()),
+            max_tps: 1,
+            ids: IdDialect::default(),
+            receipts: true,
+            validity_period: true,
+            binds: Vec::new(),
+        }
+    }
+
+    fn deliver(esm_class: u8, text: &'static str) -> DeliverSm {
+        DeliverSm {
+            esm_class,
+            short_message: Bytes::from_static(text.as_bytes()),
+            ..DeliverSm::default()
+        }
+    }
+
+    #[test]
+    fn a_segment_carries_sender_kind_validity_and_the_wish_for_a_receipt() {
+        let mut message = message("hujambo", 1);
+        message.valid_until = Timestamp(3_723_000);
+        let pdu = submit_sm(
+            &account(),
+            &message,
+            segments(&message)[0].clone(),
+            Timestamp(0),
+        );
+        assert_eq!((pdu.source.ton, pdu.source.npi), (5, 0));
+        assert_eq!(pdu.validity_period.as_bytes(), b"000000010203000R");
+        assert_eq!(
+            (pdu.esm_class, pdu.registered_delivery, pdu.data_coding),
+            (0, 1, 0)
+        );
+        assert_eq!(&pdu.short_message[..], b"hujambo");
+    }
+
+    #[test]
+    fn several_segments_share_a_reference_at_every_attempt() {
+        let message = message(&"a".repeat(200), 2);
+        let parts = segments(&message);
+        assert_eq!(parts.len(), 2);
+        assert_eq!(parts[0][..6], [5, 0, 3, reference(&message), 2, 1]);
+        assert_eq!(segments(&message), parts);
+    }
+
+    #[test]
+    fn deliver_sm_is_told_apart() {
+        let account = account();
+        let now = Timestamp(5);
+        let text = "id:77 sub:001 dlvrd:001 submit date:2601010000 done date:2601010001 stat:UNDELIV err:21b text:";
+        let Delivered::Receipt(receipt) = delivered(&account, &deliver(0x04, text), now) else {
+            panic!("a receipt");
+        };
+        assert_eq!(
+            (&*receipt.normalised, &*receipt.stat, &*receipt.err),
+            ("77", "UNDELIV", "21b")
+        );
+        assert_eq!(receipt.state, Some(SegmentState::Undelivered));
+        let enroute = "id:77 stat:ENROUTE err:000";
+        let Delivered::Receipt(receipt) = delivered(&account, &deliver(0x04, enroute), now) else {
+            panic!("a receipt");
+        };
+        assert_eq!(receipt.state, None);
+        assert!(matches!(
+            delivered(&account, &deliver(0x04, "stat:DELIVRD"), now),
+            Delivered::Useless
+        ));
+        assert!(matches!(
+            delivered(&account, &deliver(0, "STOP"), now),
+            Delivered::MobileOriginated
+        ));
+    }
+}

@@ -1,0 +1,104 @@
+//! Lives here: the configuration file: read, overlaid by the environment, checked as a whole,
+//! turned into each part's own `Config`. Defaults stand with the parts.
+//! Never here: opening sockets or files other than those the configuration names.
+
+mod check;
+mod file;
+mod place;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::domain::ids::{CarrierIndex, NetworkId};
+use crate::domain::numbering::Plan;
+use crate::telemetry::logging;
+use crate::{api, carrier, ingest, scheduler, store, webhooks};
+
+/// Everything the daemon needs, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// The doors' REST listener.
+    pub api: api::Config,
+    /// The admin listener.
+    pub admin: Admin,
+    /// The store.
+    pub store: store::Config,
+    /// Accepting messages.
+    pub ingest: ingest::Config,
+    /// Lanes, retries, ends.
+    pub scheduler: scheduler::Config,
+    /// What all binds share.
+    pub carrier: carrier::Config,
+    /// The accounts, in order.
+    pub accounts: Vec<carrier::AccountConfig>,
+    /// The network of each account, in order.
+    pub networks: Vec<NetworkId>,
+    /// Webhook workers.
+    pub webhooks: webhooks::Config,
+    /// Logging.
+    pub log: logging::Config,
+    /// The numbering plan.
+    pub plan: Plan,
+    /// For each country of the plan: the account for mobile numbers of unknown networks.
+    pub fallback: Vec<Option<CarrierIndex>>,
+    /// How long shutdown may take in all.
+    pub shutdown_timeout: Duration,
+}
+
+/// The admin listener's part: its token may be made at start.
+#[derive(Debug)]
+pub struct Admin {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The token as configured; otherwise one is made and kept in `token_path`.
+    pub token: Option<SecretString>,
+    /// Where a made token is kept, readable by the daemon's user only.
+    pub token_path: PathBuf,
+}
+
+/// Why a configuration is refused: where, what, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct ConfigError {
+    /// `file:line:column`, or the file alone.
+    pub place: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// Reads and checks a configuration file; `environment` overlays it (`MNARA__API__LISTEN`).
+///
+/// # Errors
+/// The first thing that is wrong, with its place.
+pub fn load(
+    path: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+        place: path.display().to_string(),
+        message: format!("cannot be read: {error}"),
+    })?;
+    parse(&text, path, environment)
+}
+
+/// Checks a configuration text as if it stood in `path`.
+///
+/// # Errors
+/// The first thing that is wrong, with its place.
+pub fn parse(
+    text: &str,
+    path: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    let source = place::Source::new(text, path);
+    let text = file::overlay(&source, environment)?;
+    let source = place::Source::new(&text, path);
+    let file = file::read(&source)?;
+    check::check(file, &source)
+}
+
+#[cfg(test)]
+mod tests;

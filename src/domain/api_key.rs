@@ -1,0 +1,255 @@
+//! Lives here: the form of API keys: how one is made from random octets, read from a header, and
+//! turned into the hash that the store keeps.
+//! Never here: random sources, headers, look-ups; what a key may do.
+
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+/// Every prefix that is taken for a key, and whether it means live (true) or test. The first two
+/// are the canonical ones; the rest are the spellings of the products whose clients we serve.
+const PREFIXES: [(&str, bool); 8] = [
+    ("sk_live_mw_", true),
+    ("sk_test_mw_", false),
+    ("mw_live_", true),
+    ("mw_test_", false),
+    ("mt_live_", true),
+    ("mt_test_", false),
+    ("mk_live_", true),
+    ("mk_test_", false),
+];
+
+/// Longest text that is looked at as a key, in octets.
+const LENGTH_MAX: usize = 128;
+/// Random characters of a canonical key (190 bits).
+const RANDOM_DIGITS: usize = 32;
+/// Characters of its check sum; 62^6 exceeds 2^32.
+const CHECK_DIGITS: usize = 6;
+/// Characters of a key that are kept and shown, so that people can tell keys apart.
+const SHOWN: usize = 12;
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// A key as a client presents it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// SHA-256 of the secret part: what follows the known prefix, or all of it without one. The
+    /// same secret under another prefix is therefore the same key.
+    pub hash: [u8; 32],
+    /// What its prefix says it is for; `None` without a known prefix.
+    pub live: Option<bool>,
+}
+
+/// Why a text cannot be a key; told without looking anything up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Empty, over 128 octets, or with something other than visible ASCII.
+    #[error("the key is not one; send it exactly as it was shown when it was created")]
+    Malformed,
+    /// It has the form of our own keys and its check sum is wrong.
+    #[error("the key is mistyped (its check sum is wrong); copy it again")]
+    Checksum,
+}
+
+/// A new key, shown once.
+#[derive(Debug)]
+pub struct NewKey {
+    /// The key itself: `sk_live_mw_` or `sk_test_mw_`, 32 base62 digits, 6 of CRC-32.
+    pub text: SecretString,
+    /// What the store keeps.
+    pub hash: [u8; 32],
+    /// Its first 12 characters, for people.
+    pub prefix: Box<str>,
+}
+
+impl Presented {
+    /// Reads a key from a header's text.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let visible = text.bytes().all(|octet| octet.is_ascii_graphic());
+        if text.is_empty() || text.len() > LENGTH_MAX || !visible {
+            return Err(KeyError::Malformed);
+        }
+        let known = PREFIXES
+            .iter()
+            .find_map(|(prefix, live)| Some((text.strip_prefix(prefix)?, *live)));
+        let (secret, live) = match known {
+            Some(("", _)) => return Err(KeyError::Malformed),
+            Some((secret, live)) => (secret, Some(live)),
+            None => (text, None),
+        };
+        if live.is_some() && !checks(secret) {
+            return Err(KeyError::Checksum);
+        }
+        Ok(Self {
+            hash: hash(secret),
+            live,
+        })
+    }
+}
+
+impl NewKey {
+    /// Makes a canonical key of 32 octets from a cryptographic random source.
+    pub fn from_random(live: bool, random: [u8; 32]) -> Self {
+        let mut secret = base62::<RANDOM_DIGITS>(random);
+        let check = crc32(&secret);
+        let mut octets = [0; 32];
+        octets[28..].copy_from_slice(&check.to_be_bytes());
+        secret.push_str(&base62::<CHECK_DIGITS>(octets));
+        let prefix = if live { PREFIXES[0].0 } else { PREFIXES[1].0 };
+        let text = format!("{prefix}{secret}");
+        Self {
+            hash: hash(&secret),
+            prefix: text[..SHOWN].into(),
+            text: text.into(),
+        }
+    }
+}
+
+/// Whether a secret's check sum is right. Only secrets of the canonical form have one; of others
+/// (older products, keys brought along) the look-up alone decides.
+fn checks(secret: &str) -> bool {
+    let canonical = secret.len() == RANDOM_DIGITS + CHECK_DIGITS
+        && secret.bytes().all(|octet| octet.is_ascii_alphanumeric());
+    if !canonical {
+        return true;
+    }
+    let (random, check) = secret.split_at(RANDOM_DIGITS);
+    let mut octets = [0; 32];
+    octets[28..].copy_from_slice(&crc32(random).to_be_bytes());
+    base62::<CHECK_DIGITS>(octets) == check
+}
+
+fn hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// The lowest `N` base62 digits of a 256-bit number, the highest first. Of 32 digits no value is
+/// likelier than another by more than 2^-65.
+fn base62<const N: usize>(mut number: [u8; 32]) -> String {
+    let mut digits = [0; N];
+    for digit in digits.iter_mut().rev() {
+        let mut rest = 0u32;
+        for octet in &mut number {
+            let value = rest * 256 + u32::from(*octet);
+            *octet = (value / 62) as u8;
+            rest = value % 62;
+        }
+        *digit = BASE62[rest as usize];
+    }
+    digits.iter().map(|digit| char::from(*digit)).collect()
+}
+
+/// CRC-32 (IEEE 802.3, reflected).
+fn crc32(text: &str) -> u32 {
+    !text.bytes().fold(!0, |mut crc, octet| {
+        crc ^= u32::from(octet);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
+        }
+        crc
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn random(seed: u8) -> [u8; 32] {
+        let mut octets = [0; 32];
+        for (octet, index) in octets.iter_mut().zip(0u8..) {
+            *octet = index.wrapping_mul(151).wrapping_add(seed);
+        }
+        octets
+    }
+
+    #[test]
+    fn the_check_sum_is_the_standard_one() {
+        assert_eq!(crc32("123456789"), 0xCBF4_3926);
+        assert_eq!(crc32(""), 0);
+    }
+
+    #[test]
+    fn a_new_key_is_read_back_to_its_hash() {
+        for live in [true, false] {
+            let key = NewKey::from_random(live, random(7));
+            let text = key.text.expose_secret();
+            assert_eq!(text.len(), 11 + 32 + 6, "{text}");
+            assert_eq!(&*key.prefix, &text[..12]);
+            let presented = Presented::parse(text).unwrap();
+            assert_eq!(
+                presented,
+                Presented {
+                    hash: key.hash,
+                    live: Some(live)
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn different_octets_make_different_keys_and_extremes_fit() {
+        let one = NewKey::from_random(true, random(1));
+        let two = NewKey::from_random(true, random(2));
+        assert_ne!(one.hash, two.hash);
+        for octets in [[0; 32], [255; 32]] {
+            let key = NewKey::from_random(true, octets);
+            assert!(Presented::parse(key.text.expose_secret()).is_ok());
+        }
+    }
+
+    #[test]
+    fn every_single_mistyped_digit_is_found_offline() {
+        let key = NewKey::from_random(true, random(9));
+        let text = key.text.expose_secret();
+        for at in 11..text.len() {
+            let mut typed = text.as_bytes().to_vec();
+            typed[at] = if typed[at] == b'a' { b'b' } else { b'a' };
+            let typed = String::from_utf8(typed).unwrap();
+            assert_eq!(Presented::parse(&typed), Err(KeyError::Checksum), "{at}");
+        }
+    }
+
+    #[test]
+    fn the_same_secret_is_the_same_key_under_every_prefix() {
+        let short = Presented::parse("sk_live_mw_8472910").unwrap();
+        assert_eq!(short.live, Some(true));
+        for (prefix, live) in PREFIXES {
+            let presented = Presented::parse(&format!("{prefix}8472910")).unwrap();
+            assert_eq!(
+                presented,
+                Presented {
+                    hash: short.hash,
+                    live: Some(live)
+                }
+            );
+        }
+        let bare = Presented::parse("8472910").unwrap();
+        assert_eq!(
+            bare,
+            Presented {
+                hash: short.hash,
+                live: None
+            }
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_malformed() {
+        let long = "x".repeat(129);
+        for text in [
+            "",
+            "sk_live_mw_",
+            "mk_test_",
+            "a b",
+            "clé",
+            "a\u{0}b",
+            &long,
+        ] {
+            assert_eq!(Presented::parse(text), Err(KeyError::Malformed), "{text:?}");
+        }
+    }
+}

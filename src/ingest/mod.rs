@@ -1,0 +1,306 @@
+//! Lives here: the one way in for every door: check, compose, route, make durable.
+//! Never here: HTTP, JSON of a dialect, lanes; what happens after the commit.
+
+pub mod compose;
+pub mod plan;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::domain::account::Organisation;
+use crate::domain::class::Class;
+use crate::domain::ids::{CarrierIndex, MessageId, MessageSeq, NetworkId};
+use crate::domain::message::{Message, State};
+use crate::domain::numbering::{Plan, PlanError};
+use crate::domain::phone::{Msisdn, MsisdnError, Sender, SenderError};
+use crate::domain::time::Timestamp;
+use crate::domain::webhook_url::{UrlError, WebhookUrl};
+use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::api as meter;
+
+/// Ingest's own configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How long a message of each class may wait and travel, in the order of [`Class::ALL`].
+    pub validity: [Duration; 3],
+    /// Segments of one message at most, 1 to 10.
+    pub segments_max: u8,
+    /// How far ahead a message may be scheduled.
+    pub schedule_max: Duration,
+    /// Whether webhooks may go to this machine (tests and the demo only).
+    pub webhooks_to_loopback: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 3600);
+        Self {
+            validity: [Duration::from_secs(600), day, day],
+            segments_max: 10,
+            schedule_max: day * 90,
+            webhooks_to_loopback: false,
+        }
+    }
+}
+
+/// What a door hands in, still as text.
+#[derive(Clone, Copy, Debug)]
+pub struct Submission<'a> {
+    /// Recipient as typed.
+    pub to: &'a str,
+    /// Sender as typed.
+    pub from: &'a str,
+    /// The text.
+    pub message: &'a str,
+    /// The class.
+    pub class: Class,
+    /// Where its events go.
+    pub webhook_url: Option<&'a str>,
+    /// Not before this.
+    pub due_at: Option<Timestamp>,
+    /// A JSON object's text, checked by the door.
+    pub metadata: Option<&'a str>,
+    /// A JSON array's text, checked by the door.
+    pub tags: Option<&'a str>,
+}
+
+/// A durable message, as far as the answer needs it.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// Its public id.
+    pub id: MessageId,
+    /// Normalised recipient.
+    pub to: Msisdn,
+    /// Queued or scheduled.
+    pub state: State,
+    /// Number of segments.
+    pub segments: u8,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// When it is due, if scheduled.
+    pub due_at: Timestamp,
+}
+
+/// Why a submission is refused. Nothing was kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The recipient is not a number.
+    #[error("{0}")]
+    Number(#[from] MsisdnError),
+    /// The recipient is a number that the plan cannot place.
+    #[error("{0}")]
+    Place(#[from] PlanError),
+    /// No configured account carries the recipient's network.
+    #[error("no carrier account serves this number's network")]
+    Unroutable,
+    /// The sender is not one.
+    #[error("{0}")]
+    Sender(#[from] SenderError),
+    /// The organisation may not use this sender.
+    #[error("the sender is not approved for this organisation; ask for its registration")]
+    SenderNotApproved,
+    /// No text.
+    #[error("the message is empty")]
+    EmptyMessage,
+    /// Too much text.
+    #[error("the message needs {segments} segments; at most {max} are allowed")]
+    MessageTooLong {
+        /// What it would take.
+        segments: usize,
+        /// What is allowed.
+        max: u8,
+    },
+    /// The webhook's address is not one we call.
+    #[error("{0}")]
+    WebhookUrl(#[from] UrlError),
+    /// Scheduled too far ahead or in the past.
+    #[error("schedule_at must lie between one minute ago and 90 days ahead")]
+    Schedule,
+    /// The store would not take it now.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+impl Refusal {
+    /// The code in the API's error catalogue (`reference/api.md`).
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Number(_) | Self::Place(_) => "invalid_number",
+            Self::Unroutable => "unroutable_number",
+            Self::Sender(_) => "sender_invalid",
+            Self::SenderNotApproved => "sender_not_approved",
+            Self::EmptyMessage | Self::WebhookUrl(_) => "unprocessable",
+            Self::MessageTooLong { .. } => "message_too_long",
+            Self::Schedule => "schedule_invalid",
+            Self::Store(StoreError::Unavailable | StoreError::Overloaded | StoreError::Closed) => {
+                "overloaded"
+            }
+            Self::Store(_) => "server_error",
+        }
+    }
+
+    /// The field at fault, by the name the core gives it.
+    pub const fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Number(_) | Self::Place(_) | Self::Unroutable => Some("to"),
+            Self::Sender(_) | Self::SenderNotApproved => Some("from"),
+            Self::EmptyMessage | Self::MessageTooLong { .. } => Some("message"),
+            Self::WebhookUrl(_) => Some("webhook_url"),
+            Self::Schedule => Some("schedule_at"),
+            Self::Store(_) => None,
+        }
+    }
+}
+
+/// The way in. Cheap to share.
+pub struct Ingest {
+    config: Config,
+    store: Store,
+    plan: Arc<Plan>,
+    /// By the plan's index of networks: the account that carries each.
+    routes: Vec<Option<CarrierIndex>>,
+    /// By the plan's index of countries: where mobile numbers of unknown networks go.
+    fallback: Vec<Option<CarrierIndex>>,
+    meter: meter::Ingest,
+}
+
+impl Ingest {
+    /// `accounts` are the configured accounts' networks, in order; the first account of a network
+    /// carries it. `fallback` names an account for each country that has one.
+    pub fn new(
+        config: Config,
+        store: Store,
+        plan: Arc<Plan>,
+        accounts: &[NetworkId],
+        fallback: Vec<Option<CarrierIndex>>,
+    ) -> Self {
+        let account = |network: &NetworkId| {
+            accounts
+                .iter()
+                .position(|carried| carried == network)
+                .and_then(|index| u16::try_from(index).ok())
+                .map(CarrierIndex)
+        };
+        let routes = plan
+            .networks()
+            .iter()
+            .map(|network| account(&network.id))
+            .collect();
+        let meter = meter::Ingest::new(Class::ALL.map(Class::name));
+        Self {
+            config,
+            store,
+            plan,
+            routes,
+            fallback,
+            meter,
+        }
+    }
+
+    /// Checks a submission and makes it durable: when this returns `Ok`, the message is
+    /// committed.
+    ///
+    /// # Errors
+    /// [`Refusal`]: nothing was kept.
+    pub async fn accept(
+        &self,
+        org: &Organisation,
+        submission: Submission<'_>,
+        now: Timestamp,
+    ) -> Result<Accepted, Refusal> {
+        let done = match self.admit(org, submission, now) {
+            Ok(message) => self.commit(message).await,
+            Err(refusal) => Err(refusal),
+        };
+        match &done {
+            Ok(_) => self.meter.accepted(submission.class.index()),
+            Err(refusal) => self.meter.refused(refusal.code()),
+        }
+        done
+    }
+
+    async fn commit(&self, message: Message) -> Result<Accepted, Refusal> {
+        let scheduled = message.due_at > message.accepted_at;
+        let accepted = Accepted {
+            id: message.id,
+            to: message.to,
+            state: if scheduled {
+                State::Scheduled
+            } else {
+                State::Queued
+            },
+            segments: message.segments,
+            accepted_at: message.accepted_at,
+            due_at: message.due_at,
+        };
+        self.store.accept(message).await?;
+        Ok(accepted)
+    }
+
+    fn admit(
+        &self,
+        org: &Organisation,
+        submission: Submission<'_>,
+        now: Timestamp,
+    ) -> Result<Message, Refusal> {
+        let home = self.plan.country(&org.country);
+        let located = self.plan.locate(Msisdn::parse(submission.to)?, home)?;
+        let from = self.sender(org, submission.from)?;
+        let (encoding, segments) = compose::measure(submission.message, self.config.segments_max)?;
+        let webhook_url = submission
+            .webhook_url
+            .map(|url| WebhookUrl::parse(url, self.config.webhooks_to_loopback).map(|_| url.into()))
+            .transpose()?;
+        let due_at = self.due(submission.due_at, now)?;
+        let carrier = match located.network {
+            Some(network) => self.routes[network],
+            None => self.fallback.get(located.country).copied().flatten(),
+        };
+        Ok(Message {
+            seq: MessageSeq(0),
+            id: MessageId(Uuid::now_v7()),
+            org: org.id,
+            class: submission.class,
+            to: located.number,
+            from,
+            body: submission.message.into(),
+            encoding,
+            segments,
+            carrier: carrier.ok_or(Refusal::Unroutable)?,
+            webhook_url,
+            metadata: submission.metadata.map(Into::into),
+            tags: submission.tags.map(Into::into),
+            accepted_at: now,
+            due_at,
+            valid_until: due_at + self.config.validity[submission.class.index()],
+        })
+    }
+
+    fn sender(&self, org: &Organisation, typed: &str) -> Result<Sender, Refusal> {
+        let sender = Sender::parse(typed)?;
+        let registered = org
+            .approved(sender.as_str())
+            .ok_or(Refusal::SenderNotApproved)?;
+        if registered == sender.as_str() {
+            Ok(sender)
+        } else {
+            Ok(Sender::parse(registered)?)
+        }
+    }
+
+    /// Up to a minute in the past means now (the client's clock), more is an error.
+    fn due(&self, due_at: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Refusal> {
+        let Some(due_at) = due_at else { return Ok(now) };
+        if due_at < now - Duration::from_secs(60) || due_at > now + self.config.schedule_max {
+            return Err(Refusal::Schedule);
+        }
+        Ok(due_at.max(now))
+    }
+
+    /// The numbering plan in force.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}

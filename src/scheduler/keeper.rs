@@ -1,0 +1,80 @@
+//! Lives here: what happens by the clock alone: scheduled messages come due, overdue ones end,
+//! parked receipts are forgotten, gauges are set.
+//! Never here: deciding about single messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Config;
+use super::settle::lane_meters;
+use crate::domain::class::Class;
+use crate::domain::time::Timestamp;
+use crate::flow::lane::Lanes;
+use crate::store::{Carriers, Store, StoreError};
+
+const TICK: Duration = Duration::from_secs(1);
+/// Rows of one round, so that a round stays short; more follow at once.
+const ROUND: u32 = 500;
+/// A queued message is ended by the clock only when no bind can be about to take it.
+const QUEUED_MARGIN: Duration = Duration::from_secs(30);
+/// Parked receipts are looked through every so many ticks.
+const RECEIPTS_EVERY: u64 = 60;
+
+/// Keeps time until `stop`. `now` reads the wall clock.
+pub async fn keep(
+    config: Config,
+    store: Store,
+    carriers: Arc<Carriers>,
+    accounts: Vec<Arc<Lanes>>,
+    now: impl Fn() -> Timestamp,
+    stop: CancellationToken,
+) {
+    let meters = lane_meters(&carriers);
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for round in 0u64.. {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        for (lanes, meters) in accounts.iter().zip(&meters) {
+            for class in Class::ALL {
+                meters[class.index()].depth(lanes.depth(class), lanes.is_spilled(class));
+            }
+        }
+        if !store.health().is_well() {
+            continue;
+        }
+        let receipts = round.is_multiple_of(RECEIPTS_EVERY);
+        // The store is closed only at shutdown, which ends this task by itself.
+        if work(&config, &store, &now, receipts).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn work(
+    config: &Config,
+    store: &Store,
+    now: &impl Fn() -> Timestamp,
+    receipts: bool,
+) -> Result<(), StoreError> {
+    while store.release_due(now(), ROUND).await? >= u64::from(ROUND) {}
+    loop {
+        let at = now();
+        let ended = store
+            .end_overdue(at - QUEUED_MARGIN, at - config.grace, at, ROUND)
+            .await?;
+        if ended < u64::from(ROUND) {
+            break;
+        }
+    }
+    if receipts {
+        store
+            .forget_receipts(now() - config.receipt_ttl, config.receipt_parked_max)
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! Lives here: what owns a message between its commit and a carrier's answer: lanes filled,
+//! retries timed, outcomes decided, overdue messages ended.
+//! Never here: sockets, PDUs, SQL, receipts.
+
+pub mod feed;
+mod keeper;
+mod returns;
+pub mod settle;
+
+use std::time::Duration;
+
+pub use keeper::keep;
+
+/// The scheduler's own configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Messages ready in memory for each account and class; the rest waits in the store.
+    pub ready_max: usize,
+    /// Messages of one account waiting for a retry; beyond it the account takes no fresh ones.
+    pub returns_max: usize,
+    /// After this many messages of other classes promotional has one turn; 0 = never.
+    pub promotional_floor: u32,
+    /// Attempts of one message that carriers may answer with a passing error.
+    pub attempts_max: u16,
+    /// How long after its validity a message may wait for the carrier's last word.
+    pub grace: Duration,
+    /// How long a receipt without an attempt is kept.
+    pub receipt_ttl: Duration,
+    /// How many such receipts are kept.
+    pub receipt_parked_max: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ready_max: 2048,
+            returns_max: 10_000,
+            promotional_floor: 20,
+            attempts_max: 3,
+            grace: Duration::from_secs(24 * 3600),
+            receipt_ttl: Duration::from_secs(24 * 3600),
+            receipt_parked_max: 100_000,
+        }
+    }
+}

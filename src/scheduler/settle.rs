@@ -1,0 +1,399 @@
+//! Lives here: what an outcome means for its message: [`Settler`] decides (pure), [`run`] commits
+//! and then sends back what must be tried again.
+//! Never here: lanes, PDUs, SQL.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::Config;
+use crate::domain::class::Class;
+use crate::domain::ids::MessageSeq;
+use crate::domain::lifecycle::{self, DoubtPolicy, SegmentState};
+use crate::domain::message::{FailureCode, Message, State};
+use crate::domain::time::Timestamp;
+use crate::domain::verdict::Verdict;
+use crate::flow::{Answer, AttemptRecord, Outcome, Parts, Ready, Return, Settlement, Transition};
+use crate::store::{Carriers, Store};
+use crate::telemetry::metrics::scheduler as meter;
+
+/// Outcomes in one settlement at most.
+const BATCH_MAX: usize = 512;
+
+/// Commits outcomes until all binds have gone.
+pub async fn run(
+    config: Config,
+    store: Store,
+    carriers: Arc<Carriers>,
+    mut outcomes: mpsc::Receiver<Vec<Outcome>>,
+    returns: mpsc::Sender<Return>,
+) {
+    let mut settler = Settler::new(config.attempts_max);
+    let lanes = lane_meters(&carriers);
+    let mut gathered = Vec::new();
+    while let Some(first) = outcomes.recv().await {
+        gathered.extend(first);
+        while gathered.len() < BATCH_MAX
+            && let Ok(more) = outcomes.try_recv()
+        {
+            gathered.extend(more);
+        }
+        let mut decided = Decided::default();
+        let now = Instant::now();
+        for outcome in gathered.drain(..) {
+            measure(&lanes, &outcome);
+            settler.decide(outcome, now, &mut decided);
+        }
+        for transition in &decided.settlement.transitions {
+            let lane = &lanes[transition.message.carrier.index()][transition.message.class.index()];
+            if transition.to != State::Submitted {
+                lane.reached(transition.to.name());
+            }
+        }
+        if !decided.settlement.is_empty() && store.settle(decided.settlement).await.is_err() {
+            // The writer has gone: the store still holds these messages as intended, and the
+            // next start finds them in doubt.
+            return;
+        }
+        for again in decided.returns {
+            if returns.send(again).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Handles for every lane, by account and class.
+pub(super) fn lane_meters(carriers: &Carriers) -> Vec<[meter::Lane; 3]> {
+    let lanes = |id: &str| Class::ALL.map(|class| meter::Lane::new(id, class.name()));
+    carriers.ids().iter().map(|id| lanes(&id.0)).collect()
+}
+
+fn measure(lanes: &[[meter::Lane; 3]], outcome: &Outcome) {
+    let message = &outcome.ready.message;
+    let lane = &lanes[message.carrier.index()][message.class.index()];
+    match &outcome.answer {
+        Answer::Accepted { .. } => lane.submitted(outcome.submitted_at.since(message.accepted_at)),
+        Answer::Refused {
+            verdict: Verdict::SlowDown(_),
+            ..
+        } => lane.retried("throttled"),
+        Answer::Refused {
+            verdict: Verdict::Retry(_),
+            ..
+        } => lane.retried("error"),
+        Answer::Refused {
+            verdict: Verdict::Session,
+            ..
+        } => lane.retried("session"),
+        Answer::NotSent => lane.retried("not_sent"),
+        Answer::InDoubt => lane.retried("in_doubt"),
+        Answer::Refused { .. } | Answer::Expired => {}
+    }
+    if outcome.ready.possible_duplicate {
+        lane.possible_duplicate();
+    }
+}
+
+/// What has been decided of a batch of outcomes.
+#[derive(Debug, Default)]
+pub struct Decided {
+    /// To be committed.
+    pub settlement: Settlement,
+    /// To be sent back once it is.
+    pub returns: Vec<Return>,
+}
+
+/// How far a message of several segments has come in its present attempt.
+struct Progress {
+    open: u32,
+    accepted: Parts,
+    doubtful: bool,
+    retry: Option<Duration>,
+    failed: Option<(FailureCode, Box<str>)>,
+    counts: bool,
+}
+
+/// Decides what outcomes mean. Keeps what it must know of messages of several segments.
+pub struct Settler {
+    attempts_max: u16,
+    several: HashMap<MessageSeq, Progress>,
+}
+
+impl Settler {
+    /// A settler that lets carriers answer `attempts_max` times with a passing error.
+    pub fn new(attempts_max: u16) -> Self {
+        Self {
+            attempts_max,
+            several: HashMap::new(),
+        }
+    }
+
+    /// Decides one outcome.
+    pub fn decide(&mut self, outcome: Outcome, now: Instant, decided: &mut Decided) {
+        if let Some(record) = attempt_record(&outcome) {
+            decided.settlement.attempts.push(record);
+        }
+        decided.settlement.closed_intents.extend(outcome.closes);
+        if is_late(&outcome.answer) {
+            return late(outcome, now, decided);
+        }
+        if matches!(outcome.answer, Answer::Expired) {
+            let at = outcome.answered_at;
+            return conclude(
+                &outcome.ready,
+                State::Expired,
+                at,
+                (FailureCode::Expired, None),
+                decided,
+            );
+        }
+        let seq = outcome.ready.message.seq;
+        let progress = self.several.entry(seq).or_insert_with(|| Progress {
+            open: outcome.ready.parts.count(),
+            accepted: Parts(0),
+            doubtful: false,
+            retry: None,
+            failed: None,
+            counts: false,
+        });
+        progress.take(&outcome);
+        if progress.open == 0
+            && let Some(progress) = self.several.remove(&seq)
+        {
+            self.finish(&outcome, progress, now, decided);
+        }
+        debug_assert!(
+            self.several.values().all(|progress| progress.open > 0),
+            "finished ones are gone"
+        );
+    }
+
+    /// All segments of this attempt have their outcome.
+    fn finish(&self, last: &Outcome, progress: Progress, now: Instant, decided: &mut Decided) {
+        let ready = &last.ready;
+        let at = last.answered_at;
+        let left = Parts(ready.parts.0 & !progress.accepted.0);
+        if let Some((code, detail)) = progress.failed {
+            return conclude(ready, State::Rejected, at, (code, Some(detail)), decided);
+        }
+        if progress.doubtful {
+            return doubt(ready, left, at, now, decided);
+        }
+        let Some(delay) = progress.retry else {
+            return taken(ready, last.submitted_at, decided);
+        };
+        if progress.counts && ready.attempt >= self.attempts_max {
+            let failure = (
+                FailureCode::CarrierRejected,
+                Some("too many attempts".into()),
+            );
+            return conclude(ready, State::Rejected, at, failure, decided);
+        }
+        let attempt = ready.attempt + u16::from(progress.counts);
+        let again = Ready {
+            parts: left,
+            attempt,
+            ..ready.clone()
+        };
+        decided.returns.push(Return::Again {
+            ready: again,
+            at: now + delay,
+            in_doubt: false,
+        });
+    }
+}
+
+impl Progress {
+    fn take(&mut self, outcome: &Outcome) {
+        self.open = self.open.saturating_sub(1);
+        match &outcome.answer {
+            Answer::Accepted { .. } => self.accepted.insert(outcome.part),
+            Answer::Refused {
+                verdict, status, ..
+            } => match verdict {
+                Verdict::Accepted => self.accepted.insert(outcome.part),
+                Verdict::Retry(delay) => {
+                    self.again(*delay);
+                    self.counts = true;
+                }
+                Verdict::SlowDown(delay) => self.again(*delay),
+                Verdict::Session => self.again(Duration::from_secs(1)),
+                Verdict::OtherRoute(code) | Verdict::Permanent(code) => {
+                    self.failed = Some((*code, format!("command_status 0x{status:08X}").into()));
+                }
+            },
+            Answer::NotSent => self.again(Duration::ZERO),
+            Answer::InDoubt => self.doubtful = true,
+            Answer::Expired => {}
+        }
+    }
+
+    fn again(&mut self, delay: Duration) {
+        self.retry = Some(self.retry.map_or(delay, |known| known.max(delay)));
+    }
+}
+
+fn is_late(answer: &Answer) -> bool {
+    matches!(
+        answer,
+        Answer::Accepted { late: true, .. } | Answer::Refused { late: true, .. }
+    )
+}
+
+/// The answer to an attempt that was already given up as in doubt.
+fn late(outcome: Outcome, now: Instant, decided: &mut Decided) {
+    let message = &outcome.ready.message;
+    match outcome.answer {
+        Answer::Accepted { .. } if message.segments == 1 => {
+            decided.returns.push(Return::Resolved(message.seq));
+            taken(&outcome.ready, outcome.submitted_at, decided);
+        }
+        Answer::Refused { verdict, .. } if message.segments == 1 => {
+            decided.returns.push(Return::Resolved(message.seq));
+            let at = outcome.answered_at;
+            match verdict {
+                Verdict::OtherRoute(code) | Verdict::Permanent(code) => {
+                    conclude(&outcome.ready, State::Rejected, at, (code, None), decided);
+                }
+                // Known not to have been taken: no doubt is left, so it may go at once.
+                Verdict::Retry(_) | Verdict::SlowDown(_) | Verdict::Session | Verdict::Accepted => {
+                    decided.settlement.transitions.push(Transition {
+                        message: Arc::clone(message),
+                        to: State::Queued,
+                        at,
+                        failure: None,
+                        detail: None,
+                        possible_duplicate: false,
+                    });
+                    let attempt = outcome.ready.attempt + 1;
+                    let ready = Ready {
+                        attempt,
+                        ..outcome.ready
+                    };
+                    decided.returns.push(Return::Again {
+                        ready,
+                        at: now,
+                        in_doubt: false,
+                    });
+                }
+            }
+        }
+        // Of several segments only the attempt's row is mended; the rest may still be in doubt.
+        _ => {}
+    }
+}
+
+fn taken(ready: &Ready, at: Timestamp, decided: &mut Decided) {
+    decided.settlement.transitions.push(Transition {
+        message: Arc::clone(&ready.message),
+        to: State::Submitted,
+        at,
+        failure: None,
+        detail: None,
+        possible_duplicate: ready.possible_duplicate,
+    });
+}
+
+fn conclude(
+    ready: &Ready,
+    to: State,
+    at: Timestamp,
+    (failure, detail): (FailureCode, Option<Box<str>>),
+    decided: &mut Decided,
+) {
+    decided.settlement.transitions.push(Transition {
+        message: Arc::clone(&ready.message),
+        to,
+        at,
+        failure: Some(failure),
+        detail,
+        possible_duplicate: ready.possible_duplicate,
+    });
+}
+
+/// In doubt is not failed: the class decides, and a message is resent once at most.
+fn doubt(ready: &Ready, left: Parts, at: Timestamp, now: Instant, decided: &mut Decided) {
+    decided.settlement.transitions.push(Transition {
+        message: Arc::clone(&ready.message),
+        to: State::Uncertain,
+        at,
+        failure: None,
+        detail: None,
+        possible_duplicate: ready.possible_duplicate,
+    });
+    if let Some((ready, delay)) = resend(
+        &ready.message,
+        left,
+        ready.attempt,
+        ready.possible_duplicate,
+    ) {
+        decided.returns.push(Return::Again {
+            ready,
+            at: now + delay,
+            in_doubt: true,
+        });
+    }
+}
+
+/// The one resend that a message in doubt may have, and after how long.
+pub(super) fn resend(
+    message: &Arc<Message>,
+    parts: Parts,
+    attempts: u16,
+    resent: bool,
+) -> Option<(Ready, Duration)> {
+    match lifecycle::in_doubt(message.class) {
+        DoubtPolicy::ResendAfter(delay) if !resent => {
+            let ready = Ready {
+                message: Arc::clone(message),
+                parts,
+                attempt: attempts + 1,
+                possible_duplicate: true,
+            };
+            Some((ready, delay))
+        }
+        DoubtPolicy::ResendAfter(_) | DoubtPolicy::Hold => None,
+    }
+}
+
+/// The row for an outcome. Being throttled or never written is no attempt.
+fn attempt_record(outcome: &Outcome) -> Option<AttemptRecord> {
+    let (state, status, id) = match &outcome.answer {
+        Answer::Accepted {
+            raw_id, normalised, ..
+        } => {
+            let id = (!raw_id.is_empty()).then(|| (raw_id.clone(), normalised.clone()));
+            (SegmentState::Submitted, Some(0), id)
+        }
+        Answer::Refused {
+            verdict: Verdict::SlowDown(_) | Verdict::Session,
+            late: false,
+            ..
+        } => {
+            return None;
+        }
+        Answer::Refused { status, .. } => (SegmentState::Refused, Some(*status), None),
+        Answer::InDoubt => (SegmentState::InDoubt, None, None),
+        Answer::NotSent | Answer::Expired => return None,
+    };
+    Some(AttemptRecord {
+        message: Arc::clone(&outcome.ready.message),
+        part: outcome.part,
+        attempt: outcome.ready.attempt,
+        carrier: outcome.carrier.clone(),
+        bind: outcome.bind.clone(),
+        sequence: outcome.sequence,
+        submitted_at: outcome.submitted_at,
+        answered_at: outcome.answered_at,
+        state,
+        status,
+        carrier_message_id: id,
+    })
+}
+
+#[cfg(test)]
+#[path = "settle_tests.rs"]
+pub(super) mod tests;
