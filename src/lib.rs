@@ -9,4 +9,16 @@ pub mod telemetry;
 pub mod flow;
 pub mod store;
 
+pub mod carrier;
+pub mod inbound;
+pub mod ingest;
+pub mod scheduler;
 pub mod webhooks;
+
+pub mod admin;
+pub mod api;
+pub mod ctl;
+
+pub mod app;
+pub mod config;
+pub mod demo;

@@ -1,0 +1,132 @@
+//! Lives here: what the operators' listener answers when it refuses: a status, a code, a sentence.
+//! Never here: the customers' error catalogue (`api`).
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::store::StoreError;
+
+/// A refusal.
+#[derive(Debug)]
+pub(super) struct Refused {
+    status: StatusCode,
+    code: &'static str,
+    message: Cow<'static, str>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    code: &'static str,
+    message: &'a str,
+}
+
+impl Refused {
+    pub(super) fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            code: "invalid_request",
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status: StatusCode::CONFLICT,
+            code: "conflict",
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn missing(message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: "not_found",
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn too_large() -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            code: "payload_too_large",
+            message: "the body is too large; send less".into(),
+        }
+    }
+
+    pub(super) fn token() -> Self {
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            code: "unauthorized",
+            message: "the admin token is missing or wrong; send `Authorization: Bearer TOKEN`"
+                .into(),
+        }
+    }
+
+    /// The store did not do it in time or is going down.
+    pub(super) fn unavailable() -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "unavailable",
+            message: "the store does not answer at present; look at what exists, then try again"
+                .into(),
+        }
+    }
+
+    /// The store's refusal or fault; a fault is logged here, once.
+    pub(super) fn store(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable | StoreError::Overloaded | StoreError::Closed => {
+                Self::unavailable()
+            }
+            error => {
+                tracing::error!(%error, "an admin request failed");
+                Self {
+                    status: StatusCode::INTERNAL_SERVER_ERROR,
+                    code: "server_error",
+                    message: "the store failed; the daemon's log says why".into(),
+                }
+            }
+        }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let body = Body {
+            code: self.code,
+            message: &self.message,
+        };
+        let mut response = json(self.status, &body);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        response
+    }
+}
+
+/// A JSON answer.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    match serde_json::to_vec(body) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, kind)], body).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+pub(super) async fn not_found() -> Refused {
+    Refused::missing("there is nothing at this path")
+}
+
+pub(super) async fn not_allowed() -> Refused {
+    Refused {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        code: "method_not_allowed",
+        message: "this path does not take this method".into(),
+    }
+}

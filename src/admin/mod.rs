@@ -1,0 +1,90 @@
+//! Lives here: the operators' listener: metrics, liveness and readiness, and the endpoints that
+//! `ctl` uses. It has its own socket so that it answers while the API is overloaded.
+//! Never here: customers' requests, SQL, what the numbers mean.
+
+mod control;
+mod error;
+mod health;
+mod server;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::ids::CarrierId;
+use crate::flow::BindStatus;
+use crate::flow::lane::Lanes;
+use crate::store::Store;
+
+/// Octets of a body at most.
+const BODY_MAX: usize = 64 * 1024;
+
+/// The listener's own configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens: a loopback or management address.
+    pub listen: SocketAddr,
+    /// What `/admin/v1/` wants as `Authorization: Bearer`; empty = those endpoints refuse all.
+    pub token: SecretString,
+}
+
+/// What the listener shows and works on.
+pub struct Parts {
+    /// For organisations, keys and what waits.
+    pub store: Store,
+    /// Renders the metrics page.
+    pub metrics: PrometheusHandle,
+    /// Every bind's last word about itself.
+    pub binds: Vec<watch::Receiver<BindStatus>>,
+    /// The accounts with their lanes, in configuration order.
+    pub lanes: Vec<(CarrierId, Arc<Lanes>)>,
+    /// Whether the daemon is going down.
+    pub draining: watch::Receiver<bool>,
+    /// The codes of the countries in the numbering plan.
+    pub countries: Vec<Box<str>>,
+}
+
+/// What the handlers share.
+struct Admin {
+    token: SecretString,
+    parts: Parts,
+}
+
+/// Serves the listener until `stop`, then lets running requests finish and returns.
+pub async fn serve(listener: TcpListener, config: Config, parts: Parts, stop: CancellationToken) {
+    let router = router(config.token, parts);
+    server::run(listener, router, stop).await;
+}
+
+fn router(token: SecretString, parts: Parts) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(health::ready))
+        .route("/admin/v1/orgs", post(control::create_org))
+        .route("/admin/v1/keys", post(control::create_key))
+        .route("/admin/v1/binds", get(control::binds))
+        .route("/admin/v1/queue", get(control::queue))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(Arc::new(Admin { token, parts }))
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], admin.parts.metrics.render()).into_response()
+}
+
+#[cfg(test)]
+mod tests;

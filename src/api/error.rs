@@ -1,0 +1,397 @@
+//! Lives here: every refusal the API can answer with, its code, status and rendering
+//! (`reference/api.md`, error catalogue), and the RFC 9457 rendering for those who ask for it.
+//! Never here: deciding to refuse.
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::ingest::Refusal;
+use crate::store::StoreError;
+
+/// The codes of the catalogue that this door uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    InvalidRequest,
+    Unauthorized,
+    SenderNotApproved,
+    NotFound,
+    MethodNotAllowed,
+    RequestTimeout,
+    PayloadTooLarge,
+    Unprocessable,
+    InvalidNumber,
+    UnroutableNumber,
+    SenderInvalid,
+    MessageTooLong,
+    ScheduleInvalid,
+    ServerError,
+    Overloaded,
+}
+
+impl Code {
+    /// The name in answers.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::Unauthorized => "unauthorized",
+            Self::SenderNotApproved => "sender_not_approved",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::RequestTimeout => "request_timeout",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::Unprocessable => "unprocessable",
+            Self::InvalidNumber => "invalid_number",
+            Self::UnroutableNumber => "unroutable_number",
+            Self::SenderInvalid => "sender_invalid",
+            Self::MessageTooLong => "message_too_long",
+            Self::ScheduleInvalid => "schedule_invalid",
+            Self::ServerError => "server_error",
+            Self::Overloaded => "overloaded",
+        }
+    }
+
+    /// The HTTP status.
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::SenderNotApproved => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unprocessable
+            | Self::InvalidNumber
+            | Self::UnroutableNumber
+            | Self::SenderInvalid
+            | Self::MessageTooLong
+            | Self::ScheduleInvalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The coarse `type` by which clients choose what to do.
+    const fn family(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "authentication_error",
+            Self::SenderNotApproved => "permission_error",
+            Self::ServerError | Self::Overloaded => "api_error",
+            Self::InvalidRequest
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::RequestTimeout
+            | Self::PayloadTooLarge
+            | Self::Unprocessable
+            | Self::InvalidNumber
+            | Self::UnroutableNumber
+            | Self::SenderInvalid
+            | Self::MessageTooLong
+            | Self::ScheduleInvalid => "invalid_request_error",
+        }
+    }
+
+    const fn of(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Number(_) | Refusal::Place(_) => Self::InvalidNumber,
+            Refusal::Unroutable => Self::UnroutableNumber,
+            Refusal::Sender(_) => Self::SenderInvalid,
+            Refusal::SenderNotApproved => Self::SenderNotApproved,
+            Refusal::EmptyMessage | Refusal::WebhookUrl(_) => Self::Unprocessable,
+            Refusal::MessageTooLong { .. } => Self::MessageTooLong,
+            Refusal::Schedule => Self::ScheduleInvalid,
+            Refusal::Store(error) => Self::of_store(error),
+        }
+    }
+
+    const fn of_store(error: &StoreError) -> Self {
+        match error {
+            StoreError::Unavailable | StoreError::Overloaded | StoreError::Closed => {
+                Self::Overloaded
+            }
+            StoreError::Open { .. }
+            | StoreError::Folder { .. }
+            | StoreError::Migrate(_)
+            | StoreError::Sql(_)
+            | StoreError::Corrupt { .. } => Self::ServerError,
+        }
+    }
+}
+
+/// What is wrong with one field.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// The field, as the client spelt it; a path with dots inside objects.
+    pub(super) param: String,
+    /// The JSON pointer to it.
+    pub(super) pointer: String,
+    /// What is wrong and what to do.
+    pub(super) detail: Cow<'static, str>,
+}
+
+impl Problem {
+    /// A problem of a field at the top of the body.
+    pub(super) fn field(name: &str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            param: name.to_owned(),
+            pointer: format!("/{name}"),
+            detail: detail.into(),
+        }
+    }
+
+    /// A problem of a member or item of such a field.
+    pub(super) fn inside(name: &str, key: &str, detail: impl Into<Cow<'static, str>>) -> Self {
+        let escaped = key.replace('~', "~0").replace('/', "~1");
+        Self {
+            param: format!("{name}.{key}"),
+            pointer: format!("/{name}/{escaped}"),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// A refusal.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    pub(super) code: Code,
+    message: Cow<'static, str>,
+    problems: Vec<Problem>,
+    /// For the log, never for the client.
+    cause: Option<Box<StoreError>>,
+}
+
+impl ApiError {
+    /// A refusal of the request as a whole.
+    pub(super) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            problems: Vec::new(),
+            cause: None,
+        }
+    }
+
+    /// A refusal for fields; the first of them is the `param`.
+    pub(super) fn of_fields(code: Code, problems: Vec<Problem>) -> Self {
+        let message = match problems.first() {
+            Some(first) => first.detail.clone(),
+            None => "the request is invalid".into(),
+        };
+        Self {
+            code,
+            message,
+            problems,
+            cause: None,
+        }
+    }
+
+    /// A refusal for one field.
+    pub(super) fn of_field(code: Code, problem: Problem) -> Self {
+        Self::of_fields(code, vec![problem])
+    }
+
+    /// Ingest's refusal; `param` is the client's name of the field at fault.
+    pub(super) fn refused(refusal: Refusal, param: Option<&'static str>) -> Self {
+        let code = Code::of(&refusal);
+        if let Refusal::Store(error) = refusal {
+            return Self::store(error);
+        }
+        let message = refusal.to_string();
+        match param {
+            Some(param) => Self::of_field(code, Problem::field(param, message)),
+            None => Self::new(code, message),
+        }
+    }
+
+    /// The store's refusal or fault.
+    pub(super) fn store(error: StoreError) -> Self {
+        let code = Code::of_store(&error);
+        let message = match code {
+            Code::Overloaded => "the service cannot take requests at present; try again shortly",
+            _ => "something went wrong on our side; tell us the request id",
+        };
+        Self {
+            cause: Some(Box::new(error)),
+            ..Self::new(code, message)
+        }
+    }
+
+    /// The answer. `problem` asks for RFC 9457.
+    pub(super) fn response(&self, request_id: &HeaderValue, problem: bool) -> Response {
+        let id = request_id.to_str().unwrap_or_default();
+        if self.code == Code::ServerError {
+            match &self.cause {
+                Some(error) => tracing::error!(request_id = id, %error, "request failed"),
+                None => tracing::error!(request_id = id, error = %self.message, "request failed"),
+            }
+        }
+        let (kind, json) = if problem {
+            ("application/problem+json", self.problem_json(id))
+        } else {
+            ("application/json", self.json(id))
+        };
+        let mut response = Response::new(Body::from(json));
+        *response.status_mut() = self.code.status();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        match self.code {
+            Code::Unauthorized => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Code::Overloaded => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            // What is left of such a request is not worth reading.
+            Code::RequestTimeout | Code::PayloadTooLarge => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response
+    }
+
+    fn items(&self) -> Vec<Item<'_>> {
+        let item = |problem| Item::new(self.code.name(), problem);
+        self.problems.iter().map(item).collect()
+    }
+
+    fn param(&self) -> Option<&str> {
+        self.problems.first().map(|problem| problem.param.as_str())
+    }
+
+    fn json(&self, request_id: &str) -> Vec<u8> {
+        let code = self.code.name();
+        let envelope = Envelope {
+            success: false,
+            code,
+            message: &self.message,
+            error: Detail {
+                family: self.code.family(),
+                code,
+                message: &self.message,
+                param: self.param(),
+                doc_url: format!("/docs/errors/{code}"),
+                request_id,
+            },
+            errors: self.items(),
+        };
+        serde_json::to_vec(&envelope).unwrap_or_default()
+    }
+
+    fn problem_json(&self, request_id: &str) -> Vec<u8> {
+        let problem = ProblemJson {
+            family: format!("/docs/errors/{}", self.code.name()),
+            title: self.code.status().canonical_reason().unwrap_or("Error"),
+            status: self.code.status().as_u16(),
+            detail: &self.message,
+            code: self.code.name(),
+            param: self.param(),
+            request_id,
+            errors: self.items(),
+        };
+        serde_json::to_vec(&problem).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    success: bool,
+    code: &'static str,
+    message: &'a str,
+    error: Detail<'a>,
+    errors: Vec<Item<'a>>,
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    #[serde(rename = "type")]
+    family: &'static str,
+    code: &'static str,
+    message: &'a str,
+    param: Option<&'a str>,
+    doc_url: String,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct ProblemJson<'a> {
+    #[serde(rename = "type")]
+    family: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    param: Option<&'a str>,
+    request_id: &'a str,
+    errors: Vec<Item<'a>>,
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    pointer: &'a str,
+    code: &'static str,
+    detail: &'a str,
+}
+
+impl<'a> Item<'a> {
+    fn new(code: &'static str, problem: &'a Problem) -> Self {
+        Self {
+            pointer: &problem.pointer,
+            code,
+            detail: &problem.detail,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::numbering::PlanError;
+    use crate::domain::phone::{MsisdnError, SenderError};
+
+    #[test]
+    fn this_door_and_ingest_name_every_refusal_alike() {
+        for refusal in [
+            Refusal::Number(MsisdnError::Empty),
+            Refusal::Place(PlanError::NotMobile),
+            Refusal::Unroutable,
+            Refusal::Sender(SenderError::Empty),
+            Refusal::SenderNotApproved,
+            Refusal::EmptyMessage,
+            Refusal::MessageTooLong {
+                segments: 11,
+                max: 10,
+            },
+            Refusal::Schedule,
+            Refusal::Store(StoreError::Overloaded),
+            Refusal::Store(StoreError::Unavailable),
+            Refusal::Store(StoreError::Closed),
+            Refusal::Store(StoreError::Corrupt { what: "x" }),
+        ] {
+            assert_eq!(Code::of(&refusal).name(), refusal.code());
+        }
+    }
+
+    #[test]
+    fn pointers_escape_what_json_pointer_reserves() {
+        let problem = Problem::inside("metadata", "a/b~c", "x");
+        assert_eq!(problem.pointer, "/metadata/a~1b~0c");
+        assert_eq!(problem.param, "metadata.a/b~c");
+    }
+
+    #[test]
+    fn the_cause_of_a_fault_stays_inside() {
+        let error = ApiError::store(StoreError::Corrupt {
+            what: "messages.state",
+        });
+        let json = String::from_utf8(error.json("r")).unwrap();
+        assert!(
+            json.contains("server_error") && !json.contains("messages.state"),
+            "{json}"
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! Lives here: the REST door: the `/v1` dialect (seed 003) over `ingest` and the store's reads.
+//! Never here: SQL, PDUs, what a message means; another listener's routes.
+
+mod auth;
+mod error;
+mod render;
+mod server;
+mod submission;
+#[cfg(test)]
+mod tests;
+mod time;
+mod v1;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use self::server::Limits;
+use self::v1::Api;
+use crate::ingest::Ingest;
+use crate::store::Store;
+
+/// The API's own configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Octets of a body at most; more is answered 413.
+    pub body_max: usize,
+    /// For one request, from its head to its answer.
+    pub request_timeout: Duration,
+    /// For the head of a request, and for the next request on an idle connection.
+    pub header_timeout: Duration,
+    /// Connections at once; more wait in the system's backlog.
+    pub connections_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            body_max: 256 * 1024,
+            request_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
+            connections_max: 10_000,
+        }
+    }
+}
+
+/// Serves the API on `listener` until `stop`; then takes no more connections, lets the requests
+/// that run finish (within the two timeouts), and returns.
+pub async fn serve(
+    listener: TcpListener,
+    config: Config,
+    ingest: Arc<Ingest>,
+    store: Store,
+    stop: CancellationToken,
+) {
+    let limits = Limits {
+        connections: config.connections_max,
+        header: config.header_timeout,
+        end: config.header_timeout + config.request_timeout,
+    };
+    let api = Api::new(ingest, store, config.body_max, config.request_timeout);
+    server::run(listener, limits, v1::router(Arc::new(api)), stop).await;
+}

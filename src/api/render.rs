@@ -1,0 +1,414 @@
+//! Lives here: the bodies of successful answers in the `/v1` dialect (seed 003, field for field,
+//! with our additions after the seed's fields).
+//! Never here: errors, status codes, look-ups.
+
+use mnara_smpp::status::CommandStatus;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::time::{self, Text};
+use crate::domain::class::Class;
+use crate::domain::ids::MessageId;
+use crate::domain::message::State;
+use crate::domain::time::Timestamp;
+use crate::ingest::Accepted;
+use crate::store::{MessageView, TimelineEntry};
+
+/// What stands for the text of a one-time password.
+const REDACTED: &str = "[redacted]";
+
+/// The answer to an accepted message. Written by hand: this is the busiest line of the daemon.
+pub(super) fn accepted(accepted: &Accepted, from: &str, class: Class) -> String {
+    let mut digits = [0; uuid::fmt::Hyphenated::LENGTH];
+    let queued_at = time::rfc3339(accepted.accepted_at);
+    let scheduled_at = (accepted.state == State::Scheduled).then(|| time::rfc3339(accepted.due_at));
+    let mut small = [0; 3];
+    let segments = decimal(accepted.segments, &mut small);
+    let mut json = String::with_capacity(448);
+    json.push_str(r#"{"success":true,"data":{"id":""#);
+    json.push_str(accepted.id.0.hyphenated().encode_lower(&mut digits));
+    json.push_str(r#"","type":"sms","to":"+"#);
+    json.push_str(accepted.to.digits());
+    json.push_str(r#"","from":"#);
+    push_text(&mut json, from);
+    json.push_str(r#","status":""#);
+    json.push_str(accepted.state.public());
+    json.push_str(r#"","class":""#);
+    json.push_str(class.name());
+    json.push_str(r#"","segments":"#);
+    json.push_str(segments);
+    json.push_str(r#","credits_cost":"#);
+    json.push_str(segments);
+    json.push_str(r#","queued_at":""#);
+    json.push_str(queued_at.as_str());
+    if let Some(at) = &scheduled_at {
+        json.push_str(r#"","scheduled_at":""#);
+        json.push_str(at.as_str());
+    }
+    json.push_str(r#"","timeline":{"queued_at":""#);
+    json.push_str(queued_at.as_str());
+    json.push_str(r#""}}}"#);
+    json
+}
+
+/// A message's details.
+pub(super) fn message(view: &MessageView) -> serde_json::Result<Vec<u8>> {
+    let message = &view.message;
+    let (queued_at, sent_at) = (
+        time::rfc3339(message.accepted_at),
+        view.sent_at.map(time::rfc3339),
+    );
+    let ended = |status| {
+        let at = view.final_at.filter(|_| view.state.public() == status);
+        at.map(time::rfc3339)
+    };
+    let to = message.to.to_string();
+    let details = Details {
+        id: message.id.0,
+        kind: "sms",
+        to: &to,
+        from: message.from.as_str(),
+        status: view.state.public(),
+        status_detail: view.state.name(),
+        class: message.class.name(),
+        body: if message.class == Class::Otp {
+            REDACTED
+        } else {
+            &message.body
+        },
+        segments: message.segments,
+        credits_cost: message.segments,
+        queued_at,
+        scheduled_at: (message.due_at > message.accepted_at).then(|| time::rfc3339(message.due_at)),
+        sent_at,
+        timeline: Milestones {
+            queued_at,
+            sent_at,
+            delivered_at: ended("delivered"),
+            failed_at: ended("failed"),
+            canceled_at: ended("canceled"),
+        },
+        failure_code: view.failure.map(|failure| failure.name()),
+        failure_reason: view.failure.map(|failure| failure.reason()),
+        failure_detail: view.detail.as_deref(),
+        possible_duplicate: view.possible_duplicate,
+        metadata: raw(message.metadata.as_deref()),
+        tags: raw(message.tags.as_deref()),
+    };
+    serde_json::to_vec(&Success {
+        success: true,
+        data: details,
+    })
+}
+
+/// Everything that happened to a message, in order of time.
+pub(super) fn events(
+    id: MessageId,
+    accepted_at: Timestamp,
+    entries: &[TimelineEntry],
+) -> serde_json::Result<Vec<u8>> {
+    let mut events = vec![(accepted_at, Event::Accepted)];
+    for entry in entries {
+        push_events(&mut events, entry);
+    }
+    // Stable: what happened within one millisecond keeps the order of its cause.
+    events.sort_by_key(|(at, _)| *at);
+    let stamped = |(at, event)| Stamped {
+        at: time::rfc3339(at),
+        event,
+    };
+    let events = events.into_iter().map(stamped).collect();
+    serde_json::to_vec(&Success {
+        success: true,
+        data: Events { id: id.0, events },
+    })
+}
+
+fn push_events<'a>(events: &mut Vec<(Timestamp, Event<'a>)>, entry: &'a TimelineEntry) {
+    match entry {
+        TimelineEntry::Attempt {
+            at,
+            answered_at,
+            part,
+            attempt,
+            carrier,
+            bind,
+            sequence,
+            state: _,
+            status,
+            carrier_message_id,
+        } => {
+            let (part, attempt) = (*part, *attempt);
+            let submitted = Event::Submitted {
+                bind,
+                carrier,
+                part,
+                attempt,
+                sequence: *sequence,
+            };
+            events.push((*at, submitted));
+            let answer = match status {
+                Some(status) => Event::CarrierAnswer {
+                    part,
+                    attempt,
+                    command_status: *status,
+                    name: CommandStatus(*status).name(),
+                    smsc_id: carrier_message_id.as_deref(),
+                },
+                None => Event::NoAnswer { part, attempt },
+            };
+            events.push((*answered_at, answer));
+        }
+        TimelineEntry::Receipt {
+            at,
+            part,
+            stat,
+            err,
+            done_date,
+            conflict,
+        } => {
+            let dlr = Event::Dlr {
+                part: *part,
+                stat,
+                err,
+                done_date,
+                conflict: *conflict,
+            };
+            events.push((*at, dlr));
+        }
+        TimelineEntry::Webhook {
+            at,
+            event,
+            sequence,
+            attempt,
+            latency_ms,
+            status,
+            error,
+        } => {
+            let webhook = Event::Webhook {
+                event_id: event.to_string(),
+                sequence: *sequence,
+                attempt: *attempt,
+                status: *status,
+                latency_ms: *latency_ms,
+                error: error.as_deref(),
+            };
+            events.push((*at, webhook));
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Success<T> {
+    success: bool,
+    data: T,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    id: Uuid,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    to: &'a str,
+    from: &'a str,
+    status: &'static str,
+    status_detail: &'static str,
+    class: &'static str,
+    body: &'a str,
+    segments: u8,
+    credits_cost: u8,
+    queued_at: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled_at: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_at: Option<Text>,
+    timeline: Milestones,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_detail: Option<&'a str>,
+    possible_duplicate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct Milestones {
+    queued_at: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_at: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered_at: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed_at: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canceled_at: Option<Text>,
+}
+
+#[derive(Serialize)]
+struct Events<'a> {
+    id: Uuid,
+    events: Vec<Stamped<'a>>,
+}
+
+#[derive(Serialize)]
+struct Stamped<'a> {
+    at: Text,
+    #[serde(flatten)]
+    event: Event<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Event<'a> {
+    Accepted,
+    Submitted {
+        bind: &'a str,
+        carrier: &'a str,
+        part: u8,
+        attempt: u16,
+        sequence: u32,
+    },
+    CarrierAnswer {
+        part: u8,
+        attempt: u16,
+        command_status: u32,
+        name: &'static str,
+        smsc_id: Option<&'a str>,
+    },
+    NoAnswer {
+        part: u8,
+        attempt: u16,
+    },
+    Dlr {
+        part: u8,
+        stat: &'a str,
+        err: &'a str,
+        done_date: &'a str,
+        conflict: bool,
+    },
+    Webhook {
+        event_id: String,
+        sequence: u32,
+        attempt: u16,
+        status: Option<u16>,
+        latency_ms: u32,
+        error: Option<&'a str>,
+    },
+}
+
+/// The client's own JSON, as it was checked at the door.
+fn raw(json: Option<&str>) -> Option<&RawValue> {
+    serde_json::from_str(json?).ok()
+}
+
+/// Appends a JSON string.
+fn push_text(json: &mut String, text: &str) {
+    let plain = |octet: u8| octet >= 0x20 && octet != b'"' && octet != b'\\';
+    if text.bytes().all(plain) {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        json.push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
+fn decimal(number: u8, into: &mut [u8; 3]) -> &str {
+    *into = [number / 100, number / 10 % 10, number % 10].map(|digit| b'0' + digit);
+    let zeros = into[..2].iter().take_while(|digit| **digit == b'0').count();
+    std::str::from_utf8(&into[zeros..]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::EventId;
+    use crate::domain::lifecycle::SegmentState;
+    use crate::domain::phone::Msisdn;
+
+    #[test]
+    fn the_accepted_answer_is_json_in_the_seeds_order() {
+        let mut done = Accepted {
+            id: MessageId(Uuid::nil()),
+            to: Msisdn::from_digits("255753276939").unwrap(),
+            state: State::Queued,
+            segments: 10,
+            accepted_at: Timestamp(1_775_390_584_485),
+            due_at: Timestamp(1_775_390_584_485),
+        };
+        assert_eq!(
+            accepted(&done, "MojaWave", Class::Otp),
+            "{\"success\":true,\"data\":{\"id\":\"00000000-0000-0000-0000-000000000000\",\
+             \"type\":\"sms\",\"to\":\"+255753276939\",\"from\":\"MojaWave\",\"status\":\"queued\",\
+             \"class\":\"otp\",\"segments\":10,\"credits_cost\":10,\
+             \"queued_at\":\"2026-04-05T12:03:04.485Z\",\
+             \"timeline\":{\"queued_at\":\"2026-04-05T12:03:04.485Z\"}}}"
+        );
+        done.state = State::Scheduled;
+        let json = accepted(&done, "a\"b", Class::Promotional);
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["data"]["from"], "a\"b");
+        assert_eq!(value["data"]["scheduled_at"], "2026-04-05T12:03:04.485Z");
+    }
+
+    #[test]
+    fn small_numbers_are_written_without_zeros_in_front() {
+        for number in 0..=u8::MAX {
+            assert_eq!(decimal(number, &mut [0; 3]), number.to_string());
+        }
+    }
+
+    #[test]
+    fn a_timeline_is_told_in_order_of_time() {
+        let entries = [
+            TimelineEntry::Attempt {
+                at: Timestamp(10),
+                answered_at: Timestamp(40),
+                part: 1,
+                attempt: 1,
+                carrier: "vodacom_tz".into(),
+                bind: "vodacom_tz/1".into(),
+                sequence: 7,
+                state: SegmentState::Delivered,
+                status: Some(0x58),
+                carrier_message_id: None,
+            },
+            TimelineEntry::Receipt {
+                at: Timestamp(30),
+                part: 1,
+                stat: "DELIVRD".into(),
+                err: "000".into(),
+                done_date: "2604051203".into(),
+                conflict: false,
+            },
+            TimelineEntry::Webhook {
+                at: Timestamp(50),
+                event: EventId(Uuid::nil()),
+                sequence: 1,
+                attempt: 1,
+                latency_ms: 3,
+                status: Some(204),
+                error: None,
+            },
+        ];
+        let json = events(MessageId(Uuid::nil()), Timestamp(5), &entries).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let events = value["data"]["events"].as_array().unwrap();
+        let kinds: Vec<_> = events
+            .iter()
+            .map(|event| event["type"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            kinds,
+            ["accepted", "submitted", "dlr", "carrier_answer", "webhook"]
+        );
+        assert_eq!(events[3]["name"], "ESME_RTHROTTLED");
+        assert_eq!(events[1]["at"], "1970-01-01T00:00:00.010Z");
+    }
+}

@@ -1,0 +1,192 @@
+//! Lives here: the listener of the API: connections counted and bounded, one task each, HTTP/1.1
+//! by hyper straight on the socket, and an end that lets running requests finish.
+//! Never here: routes, requests, answers.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+/// How long the listener rests when the system has no room for another connection.
+const REST: Duration = Duration::from_millis(100);
+
+/// The limits of connections.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Connections at once; more wait in the system's backlog.
+    pub(super) connections: usize,
+    /// For the head of a request, and for the next one on an idle connection.
+    pub(super) header: Duration,
+    /// For what still runs after `stop`.
+    pub(super) end: Duration,
+}
+
+/// Serves until `stop`, then waits until the last connection has ended.
+pub(super) async fn run(
+    listener: TcpListener,
+    limits: Limits,
+    router: Router,
+    stop: CancellationToken,
+) {
+    let slots = Arc::new(Semaphore::new(
+        limits.connections.min(Semaphore::MAX_PERMITS),
+    ));
+    let connections = TaskTracker::new();
+    loop {
+        // Both branches only wait; dropping them loses no connection (`accept` is cancel-safe).
+        let slot = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            slot = Arc::clone(&slots).acquire_owned() => slot,
+        };
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let connection = connection(stream, limits, router.clone(), stop.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+/// A panic in a handler ends this task and with it one connection, nothing else.
+async fn connection(stream: TcpStream, limits: Limits, router: Router, stop: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection ended before it began");
+        return;
+    }
+    let service = service_fn(move |request: hyper::Request<Incoming>| router.clone().call(request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    // hyper's connection keeps its place when this branch is dropped: it is polled again below.
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            match tokio::time::timeout(limits.end, connection).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    tracing::warn!("a connection was cut: its client did not take its answer");
+                    return;
+                }
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn start(router: Router) -> (std::net::SocketAddr, CancellationToken, TaskTracker) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let limits = Limits {
+            connections: 2,
+            header: Duration::from_secs(5),
+            end: Duration::from_secs(5),
+        };
+        let tasks = TaskTracker::new();
+        tasks.spawn(run(listener, limits, router, stop.clone()));
+        tasks.close();
+        (address, stop, tasks)
+    }
+
+    async fn fetch(address: std::net::SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // A cut connection is an empty answer here.
+        let _ = stream.read_to_string(&mut answer).await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_handler_ends_one_connection_only() {
+        async fn broken() -> &'static str {
+            panic!("on purpose")
+        }
+        let router = Router::new()
+            .route("/broken", get(broken))
+            .route("/fine", get(|| async { "fine" }));
+        let (address, stop, tasks) = start(router).await;
+        for _ in 0..4 {
+            assert_eq!(fetch(address, "/broken").await, "");
+            assert!(fetch(address, "/fine").await.ends_with("fine"));
+        }
+        stop.cancel();
+        tasks.wait().await;
+    }
+
+    #[tokio::test]
+    async fn a_running_request_is_finished_and_idle_connections_end_at_stop() {
+        let (entered, enter) = tokio::sync::oneshot::channel();
+        let (release, released) = tokio::sync::oneshot::channel::<()>();
+        let once = Arc::new(tokio::sync::Mutex::new(Some((entered, released))));
+        let slow = move || {
+            let once = Arc::clone(&once);
+            async move {
+                let (entered, released) = once.lock().await.take().unwrap();
+                entered.send(()).unwrap();
+                released.await.unwrap();
+                "done"
+            }
+        };
+        let (address, stop, tasks) = start(Router::new().route("/slow", get(slow))).await;
+        let idle = TcpStream::connect(address).await.unwrap();
+        let request = tokio::spawn(async move { fetch(address, "/slow").await });
+        enter.await.unwrap();
+        stop.cancel();
+        release.send(()).unwrap();
+        assert!(request.await.unwrap().ends_with("done"));
+        tasks.wait().await;
+        assert!(TcpStream::connect(address).await.is_err());
+        drop(idle);
+    }
+}
