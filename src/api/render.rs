@@ -148,16 +148,7 @@ fn push_events<'a>(events: &mut Vec<(Timestamp, Event<'a>)>, entry: &'a Timeline
                 sequence: *sequence,
             };
             events.push((*at, submitted));
-            let answer = match status {
-                Some(status) => Event::CarrierAnswer {
-                    part,
-                    attempt,
-                    command_status: *status,
-                    name: CommandStatus(*status).name(),
-                    smsc_id: carrier_message_id.as_deref(),
-                },
-                None => Event::NoAnswer { part, attempt },
-            };
+            let answer = answer(part, attempt, *status, carrier_message_id.as_deref());
             events.push((*answered_at, answer));
         }
         TimelineEntry::Receipt {
@@ -196,6 +187,20 @@ fn push_events<'a>(events: &mut Vec<(Timestamp, Event<'a>)>, entry: &'a Timeline
             };
             events.push((*at, webhook));
         }
+    }
+}
+
+/// What came of a submit: an attempt without a status was never answered.
+fn answer(part: u8, attempt: u16, status: Option<u32>, smsc_id: Option<&str>) -> Event<'_> {
+    match status {
+        Some(status) => Event::CarrierAnswer {
+            part,
+            attempt,
+            command_status: status,
+            name: CommandStatus(status).name(),
+            smsc_id,
+        },
+        None => Event::NoAnswer { part, attempt },
     }
 }
 

@@ -82,10 +82,16 @@ impl House {
         let shown = format!("{shown}\n{}", answer.text);
         assert_eq!(answer.status.as_u16(), status, "{shown}");
         let (json, error) = (&answer.json, &answer.json["error"]);
-        assert_eq!((&json["success"], &json["code"]), (&false.into(), &code.into()));
+        assert_eq!(
+            (&json["success"], &json["code"]),
+            (&false.into(), &code.into())
+        );
         assert_eq!(error["code"], json["code"], "{shown}");
         assert_eq!(error["message"], json["message"], "{shown}");
-        assert_eq!(error["request_id"], answer.headers["x-request-id"].to_str().unwrap());
+        assert_eq!(
+            error["request_id"],
+            answer.headers["x-request-id"].to_str().unwrap()
+        );
         if param == "-" {
             assert!(error["param"].is_null(), "{shown}");
         } else {
@@ -99,14 +105,17 @@ impl House {
 
 /// The rows of a table: its first `N` words and the rest of each line.
 fn rows<const N: usize>(table: &str) -> impl Iterator<Item = ([&str; N], &str)> {
-    table.lines().filter(|line| !line.is_empty()).map(|mut line| {
-        let words = [(); N].map(|()| {
-            let (word, rest) = line.split_once(' ').unwrap();
-            line = rest;
-            word
-        });
-        (words, line)
-    })
+    table
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(|mut line| {
+            let words = [(); N].map(|()| {
+                let (word, rest) = line.split_once(' ').unwrap();
+                line = rest;
+                word
+            });
+            (words, line)
+        })
 }
 
 #[tokio::test]
@@ -117,7 +126,9 @@ async fn bodies_of_the_wrong_form_are_refused_with_the_field_at_fault() {
     }
     for ([code, param], member) in rows(MEMBERS) {
         let status = if code == "invalid_request" { 400 } else { 422 };
-        house.refuses(with(member).as_bytes(), status, code, param).await;
+        house
+            .refuses(with(member).as_bytes(), status, code, param)
+            .await;
     }
     house.refuses(b"", 400, "invalid_request", "-").await;
     let mut octets = GOOD.as_bytes().to_vec();
@@ -134,7 +145,9 @@ async fn values_that_mean_nothing_are_refused_with_the_field_at_fault() {
     for ([status, code, param], values) in rows(VALUES) {
         let [to, from, message] = values.split('|').collect::<Vec<_>>().try_into().unwrap();
         let body = format!(r#"{{"to":"{to}","from":"{from}","message":"{message}"}}"#);
-        house.refuses(body.as_bytes(), status.parse().unwrap(), code, param).await;
+        house
+            .refuses(body.as_bytes(), status.parse().unwrap(), code, param)
+            .await;
     }
     house.close().await;
 }
@@ -146,16 +159,25 @@ async fn what_is_too_much_is_refused() {
     let many: Vec<String> = (0..51).map(|index| format!("\"k{index}\":1")).collect();
     for (member, param) in [
         (format!(r#""metadata":{{"a":"{long}"}}"#), "metadata.a"),
-        (format!(r#""metadata":{{"{key}":1}}"#), &format!("metadata.{key}")),
+        (
+            format!(r#""metadata":{{"{key}":1}}"#),
+            &format!("metadata.{key}"),
+        ),
         (format!(r#""metadata":{{{}}}"#, many.join(",")), "metadata"),
         (format!(r#""tags":["a","{}"]"#, &long[..65]), "tags.1"),
     ] {
-        house.refuses(with(&member).as_bytes(), 422, "unprocessable", param).await;
+        house
+            .refuses(with(&member).as_bytes(), 422, "unprocessable", param)
+            .await;
     }
     let text = "x".repeat(10 * 153 + 1);
     let body = format!(r#"{{"to":"+255753276939","from":"MojaWave","message":"{text}"}}"#);
-    house.refuses(body.as_bytes(), 422, "message_too_long", "message").await;
-    house.refuses(&vec![b' '; BODY_MAX + 1], 413, "payload_too_large", "-").await;
+    house
+        .refuses(body.as_bytes(), 422, "message_too_long", "message")
+        .await;
+    house
+        .refuses(&vec![b' '; BODY_MAX + 1], 413, "payload_too_large", "-")
+        .await;
     house.close().await;
 }
 
@@ -164,8 +186,10 @@ async fn every_missing_field_is_named_at_once() {
     let house = House::open().await;
     let answer = house.send("{}").await;
     let errors = answer.json["errors"].as_array().unwrap();
-    let pointers: Vec<_> =
-        errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+    let pointers: Vec<_> = errors
+        .iter()
+        .map(|error| error["pointer"].as_str().unwrap())
+        .collect();
     assert_eq!(pointers, ["/to", "/from", "/message"], "{}", answer.text);
     house.close().await;
 }
@@ -175,9 +199,18 @@ async fn nesting_however_deep_neither_harms_nor_passes_where_it_counts() {
     let house = House::open().await;
     let open = "[".repeat(1500);
     let deep = format!("{open}{}", "]".repeat(1500));
-    house.refuses(with(&format!(r#""other":{open}"#)).as_bytes(), 400, "invalid_request", "-").await;
+    house
+        .refuses(
+            with(&format!(r#""other":{open}"#)).as_bytes(),
+            400,
+            "invalid_request",
+            "-",
+        )
+        .await;
     let metadata = with(&format!(r#""metadata":{{"a":{deep}}}"#));
-    house.refuses(metadata.as_bytes(), 400, "invalid_request", "metadata.a").await;
+    house
+        .refuses(metadata.as_bytes(), 400, "invalid_request", "metadata.a")
+        .await;
     let answer = house.send(with(&format!(r#""other":{deep}"#))).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
     house.close().await;
