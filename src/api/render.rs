@@ -108,17 +108,13 @@ pub(super) fn events(
     accepted_at: Timestamp,
     entries: &[TimelineEntry],
 ) -> serde_json::Result<Vec<u8>> {
-    let mut events = vec![(accepted_at, Event::Accepted)];
+    let mut events = vec![(accepted_at, Event::Accepted {})];
     for entry in entries {
         push_events(&mut events, entry);
     }
     // Stable: what happened within one millisecond keeps the order of its cause.
     events.sort_by_key(|(at, _)| *at);
-    let stamped = |(at, event)| Stamped {
-        at: time::rfc3339(at),
-        event,
-    };
-    let events = events.into_iter().map(stamped).collect();
+    let events = events.into_iter().map(Stamped::from).collect();
     serde_json::to_vec(&Success {
         success: true,
         data: Events { id: id.0, events },
@@ -263,15 +259,17 @@ struct Events<'a> {
 
 #[derive(Serialize)]
 struct Stamped<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
     at: Text,
     #[serde(flatten)]
     event: Event<'a>,
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(untagged)]
 enum Event<'a> {
-    Accepted,
+    Accepted {},
     Submitted {
         bind: &'a str,
         carrier: &'a str,
@@ -305,6 +303,29 @@ enum Event<'a> {
         latency_ms: u32,
         error: Option<&'a str>,
     },
+}
+
+impl<'a> From<(Timestamp, Event<'a>)> for Stamped<'a> {
+    fn from((at, event): (Timestamp, Event<'a>)) -> Self {
+        Self {
+            kind: event.kind(),
+            at: time::rfc3339(at),
+            event,
+        }
+    }
+}
+
+impl Event<'_> {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Accepted {} => "accepted",
+            Self::Submitted { .. } => "submitted",
+            Self::CarrierAnswer { .. } => "carrier_answer",
+            Self::NoAnswer { .. } => "no_answer",
+            Self::Dlr { .. } => "dlr",
+            Self::Webhook { .. } => "webhook",
+        }
+    }
 }
 
 /// The client's own JSON, as it was checked at the door.
@@ -403,6 +424,8 @@ mod tests {
             },
         ];
         let json = events(MessageId(Uuid::nil()), Timestamp(5), &entries).unwrap();
+        let first = br#""events":[{"type":"accepted","at":"1970-01-01T00:00:00.005Z"},"#;
+        assert!(json.windows(first.len()).any(|window| window == first));
         let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
         let events = value["data"]["events"].as_array().unwrap();
         let kinds: Vec<_> = events
