@@ -267,7 +267,8 @@ pub struct Opened {
     pub writer: Writer,
     /// Messages that a crash left in doubt.
     pub uncertain: u64,
-    /// The newest message.
+    /// The newest message that a lost run may have handed to a bind without a word in the store
+    /// (OTP); 0 after an orderly end.
     pub last: MessageSeq,
 }
 
@@ -303,7 +304,11 @@ pub async fn open(
         },
         writer,
         uncertain: recovered.uncertain,
-        last: recovered.last,
+        last: if recovered.orderly {
+            MessageSeq(0)
+        } else {
+            recovered.last
+        },
     })
 }
 

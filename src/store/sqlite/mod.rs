@@ -338,8 +338,9 @@ impl Sqlite {
             .await
     }
 
-    /// Truncates the write-ahead log and closes; called once, last.
+    /// Signs off, truncates the write-ahead log and closes; called once, last.
     pub(super) async fn close(mut self) -> Result<(), StoreError> {
+        settle::sign_off(&mut self.conn).await?;
         sqlx::query("pragma wal_checkpoint(truncate)")
             .execute(&mut self.conn)
             .await?;

@@ -182,6 +182,15 @@ pub(crate) struct Recovered {
     pub(crate) uncertain: u64,
     /// The newest message.
     pub(crate) last: MessageSeq,
+    /// The last run ended by itself: every attempt that it made has its outcome.
+    pub(crate) orderly: bool,
+}
+
+/// Notes that the run ends by itself; `recover` takes the note off again.
+pub(super) async fn sign_off(conn: &mut SqliteConnection) -> sqlx::Result<()> {
+    // The migrations keep their own table; this number of the file's header is free.
+    sqlx::query("pragma user_version = 1").execute(conn).await?;
+    Ok(())
 }
 
 /// After a crash: whatever was intended and has no outcome becomes uncertain, with the place of
@@ -214,7 +223,19 @@ pub(super) async fn recover(conn: &mut SqliteConnection) -> sqlx::Result<Recover
         .fetch_one(&mut *conn)
         .await?
         .try_get(0)?;
+    let signed_off: i64 = sqlx::query("pragma user_version")
+        .fetch_one(&mut *conn)
+        .await?
+        .try_get(0)?;
+    sqlx::query("pragma user_version = 0")
+        .execute(&mut *conn)
+        .await?;
+    // Workers that held a lease on an event not yet attempted are gone with their process.
+    sqlx::query("update outbox set due_at = at where attempts = 0 and due_at > at")
+        .execute(&mut *conn)
+        .await?;
     Ok(Recovered {
+        orderly: signed_off == 1 && intended.is_empty(),
         uncertain,
         last: MessageSeq(last.unwrap_or(0)),
     })
