@@ -1,0 +1,31 @@
+//! Lives here: the list of scenarios: each is the real daemon as a child process, with simulated
+//! carriers and a webhook receiver, told in one file of its own.
+//! Never here: tests of a single part; those stand beside the part.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a scenario that cannot go on fails, and says where"
+)]
+
+mod daemon;
+mod hand;
+mod world;
+
+mod admin;
+mod bad_input;
+mod binding;
+mod configuration;
+mod curl;
+mod doubt;
+mod drain;
+mod hostile;
+mod journey;
+mod kill;
+mod late;
+mod long;
+mod outbox;
+mod receipts;
+mod routing;
+mod scheduled;
+mod secrets;
+mod spill;
+mod throttle;
