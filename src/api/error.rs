@@ -114,6 +114,7 @@ impl Code {
                 Self::Overloaded
             }
             StoreError::Open { .. }
+            | StoreError::InUse { .. }
             | StoreError::Folder { .. }
             | StoreError::Migrate(_)
             | StoreError::Sql(_)

@@ -72,10 +72,16 @@ pub enum StoreError {
         /// The cause.
         source: sqlx::Error,
     },
-    /// Its folder cannot be made.
-    #[error("cannot create the folder {path} for the database: {source}")]
+    /// Another process has it open.
+    #[error("another daemon uses the database: it holds {path}; stop it first")]
+    InUse {
+        /// The lock file.
+        path: String,
+    },
+    /// Its folder, or the lock file in it, cannot be made.
+    #[error("cannot create {path} for the database: {source}")]
     Folder {
-        /// The folder.
+        /// The folder or file.
         path: String,
         /// The cause.
         source: std::io::Error,

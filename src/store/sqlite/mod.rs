@@ -10,6 +10,8 @@ mod receipts;
 mod settle;
 
 use std::collections::HashSet;
+use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,8 @@ pub(super) struct Sqlite {
     /// Keys of parked receipts, so that outcomes need not look in an empty inbox. May hold keys
     /// that are gone; never lacks one that is there.
     parked: HashSet<ReceiptKey>,
+    /// Keeps a second daemon away; the system lets go of it with the process, however it ends.
+    _lock: File,
 }
 
 /// The readers' pool.
@@ -74,6 +78,7 @@ pub(super) async fn open(
             source,
         })?;
     }
+    let lock = lock(options.get_filename())?;
     let failed = |source| StoreError::Open {
         url: config.url.clone(),
         source,
@@ -99,8 +104,29 @@ pub(super) async fn open(
         next_seq,
         next_intent: 1,
         parked,
+        _lock: lock,
     };
     Ok((writer, Reader { pool, carriers }, recovered))
+}
+
+/// Takes the database for this process. A second daemon would otherwise recover what the first
+/// has under way: its intents would count as lost, and its messages be sent twice.
+fn lock(database: &Path) -> Result<File, StoreError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let shown = || Path::new(&path).display().to_string();
+    let file = File::create(&path).map_err(|source| StoreError::Folder {
+        path: shown(),
+        source,
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: shown() }),
+        Err(TryLockError::Error(source)) => Err(StoreError::Folder {
+            path: shown(),
+            source,
+        }),
+    }
 }
 
 impl Sqlite {
