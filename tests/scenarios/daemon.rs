@@ -42,7 +42,9 @@ pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
 impl Daemon {
     /// Starts `serve` and waits until it listens.
     pub(crate) async fn start(config: &Path) -> Self {
-        let mut child = Command::new(BINARY)
+        // A file size limit, where a scenario sets one, is to be an error and not a signal.
+        let mut child = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", BINARY])
             .args([
                 OsStr::new("serve"),
                 OsStr::new("--config"),
@@ -77,6 +79,11 @@ impl Daemon {
             api: address("api"),
             admin: address("admin"),
         }
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// What it has said.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use mnara_loadtest::smsc::{Script, Span};
+use mnara_loadtest::smsc::{Rule, Script, Span, Then};
 
 use crate::kill::Load;
 use crate::world::{Carrier, LIMIT, Plan, World, eventually, sms};
@@ -86,4 +86,38 @@ async fn a_draining_daemon_is_not_ready_waits_for_answers_and_ends_well() {
     world.restart().await;
     world.until(id, "delivered").await;
     assert_eq!(world.carrier().submits_of("wait for me").len(), 1);
+}
+
+#[tokio::test]
+async fn a_second_sigterm_ends_at_once_and_what_was_under_way_is_found_in_doubt() {
+    let silent = Script {
+        rules: vec![Rule::always(Then::Drop)],
+        ..Script::default()
+    };
+    let mut world = World::start(Plan::of([Carrier::simulated("vodacom_tz", silent)])).await;
+    let mut ids = Vec::new();
+    for class in ["transactional", "promotional"] {
+        ids.push(world.client.send(&sms("vodacom_tz", 1, class, class)).await);
+    }
+    world.carrier().until_submits(2).await;
+    world.daemon.terminate().await;
+    eventually("the drain has begun", LIMIT, async || {
+        let events = world.daemon.log().events();
+        events
+            .iter()
+            .any(|event| event["phase"] == "draining")
+            .then_some(())
+    })
+    .await;
+    assert!(world.daemon.lives(), "it waits for the answers");
+    world.daemon.terminate().await;
+    assert_eq!(world.daemon.ended().await.code(), Some(1));
+    world.restart().await;
+    assert_eq!(
+        world.daemon.log().event("store opened").unwrap()["uncertain"],
+        2
+    );
+    for id in ids {
+        assert_eq!(world.client.message(id).await["status_detail"], "uncertain");
+    }
 }

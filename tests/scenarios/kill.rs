@@ -112,18 +112,32 @@ async fn until_calm(world: &World, promise: &Promise) -> Value {
 impl Load {
     /// Starts sending messages of all classes to Vodacom and MTN.
     pub(crate) fn start(client: &Customer) -> Self {
+        Self::run(client, None, 0)
+    }
+
+    /// The same with events to `hook`; texts are numbered from `first`.
+    pub(crate) fn told(client: &Customer, hook: &str, first: u64) -> Self {
+        Self::run(client, Some(hook), first)
+    }
+
+    fn run(client: &Customer, hook: Option<&str>, first: u64) -> Self {
         let promises = Arc::new(Mutex::new(Vec::new()));
-        let next = Arc::new(AtomicU64::new(0));
+        let next = Arc::new(AtomicU64::new(first));
         let send = || {
             let (client, promises, next) =
                 (client.clone(), Arc::clone(&promises), Arc::clone(&next));
+            let hook = hook.map(str::to_owned);
             tokio::spawn(async move {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let class = CLASSES[(number % 3) as usize];
                     let network = ["vodacom_tz", "mtn_ng"][(number % 2) as usize];
                     let text = format!("load {number}");
-                    match client.try_send(&sms(network, number, class, &text)).await {
+                    let mut body = sms(network, number, class, &text);
+                    if let Some(hook) = &hook {
+                        body["webhook_url"] = hook.as_str().into();
+                    }
+                    match client.try_send(&body).await {
                         Ok(answer) if answer.status == 201 => {
                             let id = answer.id();
                             promises.lock().unwrap().push(Promise { id, class, text });

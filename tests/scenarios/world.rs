@@ -160,7 +160,7 @@ impl Carrier {
         Self { account, ..self }
     }
 
-    /// The bind's keys beyond the address, instead of `window = 50`.
+    /// The bind's keys beyond the address, instead of `window = 50`; `PORT` stands for its port.
     pub(crate) fn bind(self, bind: &'static str) -> Self {
         Self { bind, ..self }
     }
@@ -470,8 +470,13 @@ fn head(folder: &TempDir, sections: &str) -> String {
 
 fn push_carrier(text: &mut String, network: &str, at: SocketAddr, account: &str, bind: &str) {
     let (system_id, password) = CREDENTIALS;
-    let host = at.ip();
-    let port = at.port();
+    let (host, port) = (at.ip(), at.port());
+    let bind = bind.replace("PORT", &port.to_string());
+    let mode = if bind.contains("mode") {
+        ""
+    } else {
+        "mode = \"transceiver\"\n"
+    };
     let pace = if account.contains("max_tps") {
         ""
     } else {
@@ -481,7 +486,7 @@ fn push_carrier(text: &mut String, network: &str, at: SocketAddr, account: &str,
         text,
         "[[carrier]]\nid = \"{network}\"\nnetwork = \"{network}\"\n{pace}\n{account}\n\
          [[carrier.bind]]\nhost = \"{host}\"\nport = {port}\nsystem_id = \"{system_id}\"\n\
-         password = \"{password}\"\nmode = \"transceiver\"\n{bind}"
+         password = \"{password}\"\n{mode}{bind}"
     )
     .unwrap();
 }

@@ -1,0 +1,23 @@
+//! Lives here: a second daemon started by mistake.
+//! Never here: several nodes.
+
+use crate::daemon::run;
+use crate::world::{Plan, World, sms};
+
+#[tokio::test]
+async fn a_second_daemon_on_the_same_database_is_refused_and_the_first_goes_on() {
+    let mut world = World::start(Plan::simple()).await;
+    let output = run(&["serve", "--config", world.config.to_str().unwrap()]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("another daemon"), "{error}");
+    let id = world
+        .client
+        .send(&sms("vodacom_tz", 1, "transactional", "first"))
+        .await;
+    world.until(id, "delivered").await;
+    // After a kill nothing is in the way of the next one.
+    world.daemon.kill().await;
+    world.restart().await;
+    world.until(id, "delivered").await;
+}

@@ -1,0 +1,64 @@
+//! Lives here: carriers that fall silent or say goodbye.
+//! Never here: carriers that talk nonsense (`hostile`).
+
+use std::time::{Duration, Instant};
+
+use mnara_loadtest::smsc::Script;
+use mnara_smpp::pdu::Pdu;
+use mnara_smpp::status::CommandStatus;
+
+use crate::hand::Hand;
+use crate::world::{Carrier, LIMIT, Plan, World, sms};
+
+#[tokio::test]
+async fn a_half_open_connection_is_noticed_and_bound_anew_and_what_was_on_it_is_in_doubt() {
+    let carrier = Carrier::simulated("vodacom_tz", Script::default())
+        .bind("window = 50\nenquire_link_s = 1\nresponse_timeout_ms = 1000");
+    let world = World::start(Plan::of([carrier])).await;
+    let carrier = world.carrier();
+    let began = Instant::now();
+    carrier.smsc.half_open_all();
+    let lost = world
+        .client
+        .send(&sms("vodacom_tz", 1, "promotional", "into the void"))
+        .await;
+    world.until(lost, "uncertain").await;
+    let again = carrier.smsc.wait_until(LIMIT, |stats| stats.binds >= 2);
+    assert!(again.await, "{:?}", carrier.smsc.stats());
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(10), "noticed after {took:?}");
+    let fresh = world
+        .client
+        .send(&sms("vodacom_tz", 2, "transactional", "fresh"))
+        .await;
+    world.until(fresh, "delivered").await;
+    assert_eq!(
+        world.client.message(lost).await["status_detail"],
+        "uncertain"
+    );
+    assert!(carrier.submits_of("into the void").is_empty());
+}
+
+#[tokio::test]
+async fn a_carrier_that_unbinds_may_still_answer_and_nothing_is_left_in_doubt() {
+    let hand = Hand::listen().await;
+    let plan = Plan::of([Carrier::at("vodacom_tz", hand.addr())]);
+    let (world, mut bind) = tokio::join!(World::start(plan), hand.bound());
+    let id = world
+        .client
+        .send(&sms("vodacom_tz", 1, "transactional", "before the end"))
+        .await;
+    let (sequence, _) = bind.submit().await;
+    let unbind = 0x2000;
+    bind.answer(unbind, CommandStatus::ESME_ROK, &Pdu::Unbind)
+        .await;
+    bind.accept(sequence, "U1").await;
+    world.until(id, "submitted").await;
+    let (header, pdu) = bind.pdu().await;
+    assert_eq!((header.sequence, pdu), (unbind, Pdu::UnbindResp));
+    bind.closed().await;
+    // The next bind takes the rest, the receipt of the first message included.
+    let mut bind = hand.bound().await;
+    assert_eq!(bind.receipt("U1", "DELIVRD").await, CommandStatus::ESME_ROK);
+    world.until(id, "delivered").await;
+}
