@@ -39,8 +39,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The wall clock.
 pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    SystemTime::now().into()
 }
 
 /// The process's metrics page; made at the first call (a process may run several daemons).
@@ -101,7 +100,11 @@ impl Daemon {
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let begun = Instant::now();
         let page = metrics_page();
-        let ids: Vec<_> = config.accounts.iter().map(|account| account.id.clone()).collect();
+        let ids: Vec<_> = config
+            .accounts
+            .iter()
+            .map(|account| account.id.clone())
+            .collect();
         let carriers = Arc::new(Carriers::new(ids.clone()));
         let (committed_to, committed) = mpsc::channel(COMMITTED);
         let (events_to, events) = mpsc::channel(config.webhooks.queue);
@@ -114,9 +117,15 @@ impl Daemon {
         let token = token(&config.admin)?;
 
         let refill = Arc::new(Notify::new());
-        let accounts: Vec<(carrier::AccountConfig, Arc<Lanes>)> =
-            config.accounts.iter().map(|account| (account.clone(), lanes(&config, account, &refill))).collect();
-        let all_lanes: Vec<Arc<Lanes>> = accounts.iter().map(|(_, lanes)| Arc::clone(lanes)).collect();
+        let accounts: Vec<(carrier::AccountConfig, Arc<Lanes>)> = config
+            .accounts
+            .iter()
+            .map(|account| (account.clone(), lanes(&config, account, &refill)))
+            .collect();
+        let all_lanes: Vec<Arc<Lanes>> = accounts
+            .iter()
+            .map(|(_, lanes)| Arc::clone(lanes))
+            .collect();
         let stops = Stops::default();
         let beat = Arc::new(AtomicU64::new(0));
         let mut tasks = Tasks {
@@ -129,47 +138,111 @@ impl Daemon {
         };
 
         let (writer, stop) = (opened.writer, stops.writer.clone());
-        tasks.writer.spawn(async move {
-            if let Err(error) = writer.run(stop).await {
-                tracing::error!(%error, "the store did not close well");
+        // A thread of its own: each statement's answer wakes the writer from the database's
+        // thread, and on the shared runtime such a wake waits behind up to 61 other tasks.
+        tasks.writer.spawn_blocking(move || match own_runtime() {
+            Ok(runtime) => {
+                if let Err(error) = runtime.block_on(writer.run(stop)) {
+                    tracing::error!(%error, "the store did not close well");
+                }
             }
+            Err(error) => tracing::error!(%error, "the writer's thread cannot start"),
         });
         let (returns_to, returns) = mpsc::channel(RETURNS);
-        let inputs = feed::Inputs { committed, returns, refill, beat: Arc::clone(&beat) };
+        let inputs = feed::Inputs {
+            committed,
+            returns,
+            refill,
+            beat: Arc::clone(&beat),
+        };
         tasks.workers.spawn(feed::run(
-            config.scheduler.clone(), opened.store.clone(), all_lanes.clone(), opened.last,
-            inputs, stops.workers.clone(),
+            config.scheduler.clone(),
+            opened.store.clone(),
+            all_lanes.clone(),
+            opened.last,
+            inputs,
+            stops.workers.clone(),
         ));
         tasks.workers.spawn(scheduler::keep(
-            config.scheduler.clone(), opened.store.clone(), Arc::clone(&carriers), all_lanes,
-            now, stops.workers.clone(),
+            config.scheduler.clone(),
+            opened.store.clone(),
+            Arc::clone(&carriers),
+            all_lanes,
+            now,
+            stops.workers.clone(),
         ));
         tasks.workers.spawn(webhooks::run(
-            config.webhooks.clone(), opened.store.clone(), events, stops.workers.clone(),
+            config.webhooks.clone(),
+            opened.store.clone(),
+            events,
+            stops.workers.clone(),
         ));
-        tasks.workers.spawn(upkeep(page.clone(), stops.workers.clone()));
+        tasks
+            .workers
+            .spawn(upkeep(page.clone(), stops.workers.clone()));
 
-        let binds = tasks.carry(&config, &opened.store, &carriers, &accounts, returns_to, &stops.binds);
+        let binds = tasks.carry(
+            &config,
+            &opened.store,
+            &carriers,
+            &accounts,
+            returns_to,
+            &stops.binds,
+        );
         let (draining, draining_seen) = watch::channel(false);
         let parts = admin::Parts {
             store: opened.store.clone(),
             metrics: page,
             binds: binds.clone(),
-            lanes: accounts.iter().map(|(account, lanes)| (account.id.clone(), Arc::clone(lanes))).collect(),
+            lanes: accounts
+                .iter()
+                .map(|(account, lanes)| (account.id.clone(), Arc::clone(lanes)))
+                .collect(),
             draining: draining_seen,
-            countries: config.plan.countries().iter().map(|country| country.code.clone()).collect(),
+            countries: config
+                .plan
+                .countries()
+                .iter()
+                .map(|country| country.code.clone())
+                .collect(),
         };
-        let admin_config = admin::Config { listen: admin, token: token.clone() };
-        tasks.admin.spawn(admin::serve(admin_listener, admin_config, parts, stops.admin.clone()));
+        let admin_config = admin::Config {
+            listen: admin,
+            token: token.clone(),
+        };
+        tasks.admin.spawn(admin::serve(
+            admin_listener,
+            admin_config,
+            parts,
+            stops.admin.clone(),
+        ));
         let ingest = Ingest::new(
-            config.ingest, opened.store.clone(), Arc::new(config.plan), &config.networks, config.fallback,
+            config.ingest,
+            opened.store.clone(),
+            Arc::new(config.plan),
+            &config.networks,
+            config.fallback,
         );
         tasks.doors.spawn(api::serve(
-            api_listener, config.api, Arc::new(ingest), opened.store, stops.doors.clone(),
+            api_listener,
+            config.api,
+            Arc::new(ingest),
+            opened.store,
+            stops.doors.clone(),
         ));
         tracing::info!(%api, %admin, "listening");
         let shutdown_timeout = config.shutdown_timeout;
-        Ok(Self { api, admin, token, binds, draining, stops, tasks, shutdown_timeout, beat })
+        Ok(Self {
+            api,
+            admin,
+            token,
+            binds,
+            draining,
+            stops,
+            tasks,
+            shutdown_timeout,
+            beat,
+        })
     }
 
     /// A number that rises while the scheduler's loop turns; for watchdogs.
@@ -194,7 +267,13 @@ impl Daemon {
     /// # Errors
     /// When the deadline passes: what was not finished is found by the next start.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let Self { draining, stops, mut tasks, shutdown_timeout, .. } = self;
+        let Self {
+            draining,
+            stops,
+            mut tasks,
+            shutdown_timeout,
+            ..
+        } = self;
         let phases = async {
             phase("refusing");
             draining.send_replace(true);
@@ -234,12 +313,28 @@ impl Tasks {
         let (outcomes_to, outcomes) = mpsc::channel(OUTCOMES);
         let (receipts_to, receipts) = mpsc::channel(RECEIPTS);
         self.settling.spawn(settle::run(
-            config.scheduler.clone(), store.clone(), Arc::clone(carriers), outcomes, returns,
+            config.scheduler.clone(),
+            store.clone(),
+            Arc::clone(carriers),
+            outcomes,
+            returns,
         ));
-        self.settling.spawn(inbound::run(store.clone(), Arc::clone(carriers), receipts));
-        let links = carrier::Links { store: store.clone(), outcomes: outcomes_to, receipts: receipts_to, now };
+        self.settling
+            .spawn(inbound::run(store.clone(), Arc::clone(carriers), receipts));
+        let links = carrier::Links {
+            store: store.clone(),
+            outcomes: outcomes_to,
+            receipts: receipts_to,
+            now,
+        };
         carrier::start(&mut self.binds, &config.carrier, accounts, &links, stop)
     }
+}
+
+fn own_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
 }
 
 fn phase(name: &'static str) {
@@ -257,17 +352,27 @@ async fn join(tasks: &mut JoinSet<()>) {
 }
 
 async fn listen(address: SocketAddr, name: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("{name}.listen {address} cannot be opened; is another daemon running?"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{name}.listen {address} cannot be opened; is another daemon running?")
+    })
 }
 
 fn lanes(config: &Config, account: &carrier::AccountConfig, refill: &Arc<Notify>) -> Arc<Lanes> {
     let scheduler = &config.scheduler;
-    let windows: usize = account.binds.iter().map(|bind| bind.window * bind.count as usize).sum();
+    let windows: usize = account
+        .binds
+        .iter()
+        .map(|bind| bind.window * bind.count as usize)
+        .sum();
     let binds = carrier::bind_count(account);
     let returned = windows.max(64);
-    Arc::new(Lanes::new(scheduler.ready_max, returned, binds, scheduler.promotional_floor, Arc::clone(refill)))
+    Arc::new(Lanes::new(
+        scheduler.ready_max,
+        returned,
+        binds,
+        scheduler.promotional_floor,
+        Arc::clone(refill),
+    ))
 }
 
 async fn upkeep(page: PrometheusHandle, stop: CancellationToken) {
@@ -288,7 +393,9 @@ fn token(admin: &Admin) -> anyhow::Result<SecretString> {
     if let Some(token) = kept_token(&admin.token_path) {
         return Ok(token);
     }
-    let token: String = (0..32).map(|_| format!("{:02x}", rand::random::<u8>())).collect();
+    let token: String = (0..32)
+        .map(|_| format!("{:02x}", rand::random::<u8>()))
+        .collect();
     let path = admin.token_path.display();
     let mut file = std::fs::OpenOptions::new()
         .write(true)
@@ -297,7 +404,8 @@ fn token(admin: &Admin) -> anyhow::Result<SecretString> {
         .mode(0o600)
         .open(&admin.token_path)
         .with_context(|| format!("the admin token cannot be kept in {path}"))?;
-    writeln!(file, "{token}").with_context(|| format!("the admin token cannot be kept in {path}"))?;
+    writeln!(file, "{token}")
+        .with_context(|| format!("the admin token cannot be kept in {path}"))?;
     Ok(token.into())
 }
 
@@ -310,8 +418,16 @@ pub fn kept_token(path: &Path) -> Option<SecretString> {
 
 /// The token that reaches a daemon with this configuration.
 pub fn token_for_ctl(admin: &Admin) -> anyhow::Result<SecretString> {
-    let token = admin.token.clone().or_else(|| kept_token(&admin.token_path));
-    token.filter(|token| !token.expose_secret().is_empty()).with_context(|| {
-        format!("no admin token in {}; has the daemon been started with this configuration?", admin.token_path.display())
-    })
+    let token = admin
+        .token
+        .clone()
+        .or_else(|| kept_token(&admin.token_path));
+    token
+        .filter(|token| !token.expose_secret().is_empty())
+        .with_context(|| {
+            format!(
+                "no admin token in {}; has the daemon been started with this configuration?",
+                admin.token_path.display()
+            )
+        })
 }

@@ -199,6 +199,8 @@ pub struct Transition {
     pub to: State,
     /// When.
     pub at: Timestamp,
+    /// When a carrier took it, if one is known to have.
+    pub sent_at: Option<Timestamp>,
     /// Why, if it failed.
     pub failure: Option<FailureCode>,
     /// The carrier's own words or status, for people.

@@ -1,7 +1,7 @@
 //! Lives here: RFC 3339 as the API writes it (UTC, milliseconds, `Z`) and reads it.
 //! Never here: clocks but the one reading of it, time zones.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use crate::domain::time::Timestamp;
 
@@ -11,10 +11,7 @@ const LAST: i64 = 253_402_300_799_999;
 
 /// The wall clock.
 pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Timestamp(since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    }))
+    SystemTime::now().into()
 }
 
 /// `2026-04-05T12:03:04.485Z`. Written by hand because every accepted message needs two of them.

@@ -111,7 +111,7 @@ pub(super) async fn run(
                 if since.elapsed() >= GOOD_SESSION {
                     backoff.reset();
                 }
-                desk.ended(reason)
+                desk.ended(reason, stop.is_cancelled())
             }
             Some(Err(error)) => desk.refused(&error),
         };
@@ -163,8 +163,12 @@ impl Desk {
         trouble
     }
 
-    fn ended(&self, reason: &'static str) -> Trouble {
-        tracing::warn!(bind = %self.seat.name, reason, "session ended");
+    fn ended(&self, reason: &'static str, expected: bool) -> Trouble {
+        if expected {
+            tracing::info!(bind = %self.seat.name, reason, "session ended");
+        } else {
+            tracing::warn!(bind = %self.seat.name, reason, "session ended");
+        }
         self.tell.meter.ended(reason);
         self.tell.state(BACKING_OFF, Some(reason));
         Trouble::Network

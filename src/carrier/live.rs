@@ -181,7 +181,7 @@ impl<'a> Live<'a> {
             self.outcome(handed, 0, Answer::Expired);
         }
         for ready in pulled.at_once {
-            self.queue(ready, IntentId(0));
+            self.queue(&ready, IntentId(0));
         }
         let batch = match self.unasked.take() {
             Some(batch) => batch,
@@ -205,7 +205,7 @@ impl<'a> Live<'a> {
     }
 
     /// Cuts a message and queues its segments for the wire.
-    fn queue(&mut self, ready: Ready, intent: IntentId) {
+    fn queue(&mut self, ready: &Ready, intent: IntentId) {
         let segments = translate::segments(&ready.message);
         let submitted_at = (self.desk.links.now)();
         for part in ready.parts.iter() {
@@ -278,7 +278,7 @@ impl<'a> Live<'a> {
                     self.intending = self.intending.saturating_sub(segments);
                     self.open.insert(intent, segments as u32);
                     for ready in batch {
-                        self.queue(ready, intent);
+                        self.queue(&ready, intent);
                     }
                 }
                 Answered::Intent {

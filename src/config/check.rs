@@ -22,7 +22,7 @@ use crate::{api, carrier, ingest, scheduler, store, webhooks};
 type Checked<T> = Result<T, ConfigError>;
 
 /// Checks everything and builds the parts' configurations.
-pub(super) fn check(file: File, source: &Source<'_>) -> Checked<Config> {
+pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
     let loaded = numbering(file.routing.numbering.as_ref(), source)?;
     let (accounts, networks) = accounts(&file.carrier, &loaded, source)?;
     let fallback = fallback(&file.routing.unknown_network, &loaded, &accounts, source)?;
@@ -33,10 +33,20 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Checked<Config> {
         admin: admin(&file.admin, &file.store, source)?,
         store: store_config(&file.store, source)?,
         ingest: ingest_config(&file.message, file.webhooks.allow_loopback, source)?,
-        scheduler: scheduler_config(&file, source)?,
+        scheduler: scheduler_config(file, source)?,
         carrier: carrier::Config {
-            otp_reserve_percent: or(shared.otp_reserve_percent, file.scheduler.otp_reserve_percent.as_ref(), 0..=90, source)?,
-            receipts_max: or(shared.receipts_max, file.receipts.unanswered_max.as_ref(), 1..=100_000, source)?,
+            otp_reserve_percent: or(
+                shared.otp_reserve_percent,
+                file.scheduler.otp_reserve_percent.as_ref(),
+                0..=90,
+                source,
+            )?,
+            receipts_max: or(
+                shared.receipts_max,
+                file.receipts.unanswered_max.as_ref(),
+                1..=100_000,
+                source,
+            )?,
             drain_timeout: drain.unwrap_or(shared.drain_timeout),
         },
         webhooks: webhook_config(&file.webhooks, source)?,
@@ -51,7 +61,12 @@ pub(super) fn check(file: File, source: &Source<'_>) -> Checked<Config> {
 }
 
 /// A number within its range, or the default.
-fn or<T>(default: T, typed: Option<&Spanned<T>>, range: std::ops::RangeInclusive<T>, source: &Source<'_>) -> Checked<T>
+fn or<T>(
+    default: T,
+    typed: Option<&Spanned<T>>,
+    range: std::ops::RangeInclusive<T>,
+    source: &Source<'_>,
+) -> Checked<T>
 where
     T: PartialOrd + Copy + std::fmt::Display,
 {
@@ -60,7 +75,12 @@ where
         Some(typed) if range.contains(typed.get_ref()) => Ok(*typed.get_ref()),
         Some(typed) => Err(source.error(
             Some(typed.span()),
-            format!("{} is out of range; give {} to {}", typed.get_ref(), range.start(), range.end()),
+            format!(
+                "{} is out of range; give {} to {}",
+                typed.get_ref(),
+                range.start(),
+                range.end()
+            ),
         )),
     }
 }
@@ -70,7 +90,9 @@ fn seconds(
     range: std::ops::RangeInclusive<u64>,
     source: &Source<'_>,
 ) -> Checked<Option<Duration>> {
-    typed.map(|typed| or(0, Some(typed), range, source).map(Duration::from_secs)).transpose()
+    typed
+        .map(|typed| or(0, Some(typed), range, source).map(Duration::from_secs))
+        .transpose()
 }
 
 fn millis(
@@ -79,16 +101,33 @@ fn millis(
     range: std::ops::RangeInclusive<u64>,
     source: &Source<'_>,
 ) -> Checked<Duration> {
-    typed.map_or(Ok(default), |typed| or(0, Some(typed), range, source).map(Duration::from_millis))
+    typed.map_or(Ok(default), |typed| {
+        or(0, Some(typed), range, source).map(Duration::from_millis)
+    })
 }
 
 fn api_config(typed: &file::Api, source: &Source<'_>) -> Checked<api::Config> {
     let default = api::Config::default();
     Ok(api::Config {
         listen: typed.listen,
-        body_max: or(default.body_max, typed.body_max_bytes.as_ref(), 1024..=64 * 1024 * 1024, source)?,
-        request_timeout: millis(default.request_timeout, typed.request_timeout_ms.as_ref(), 100..=600_000, source)?,
-        connections_max: or(default.connections_max, typed.connections_max.as_ref(), 1..=1_000_000, source)?,
+        body_max: or(
+            default.body_max,
+            typed.body_max_bytes.as_ref(),
+            1024..=64 * 1024 * 1024,
+            source,
+        )?,
+        request_timeout: millis(
+            default.request_timeout,
+            typed.request_timeout_ms.as_ref(),
+            100..=600_000,
+            source,
+        )?,
+        connections_max: or(
+            default.connections_max,
+            typed.connections_max.as_ref(),
+            1..=1_000_000,
+            source,
+        )?,
         ..default
     })
 }
@@ -105,7 +144,10 @@ fn admin(typed: &file::Admin, store: &file::Store, source: &Source<'_>) -> Check
     if let Some(token) = &token
         && token.expose_secret().len() < 16
     {
-        return Err(source.error(Some(typed.listen.span()), "admin.token is too short; give at least 16 characters"));
+        return Err(source.error(
+            Some(typed.listen.span()),
+            "admin.token is too short; give at least 16 characters",
+        ));
     }
     if token.is_none() && !typed.listen.get_ref().ip().is_loopback() {
         return Err(source.error(
@@ -113,9 +155,19 @@ fn admin(typed: &file::Admin, store: &file::Store, source: &Source<'_>) -> Check
             "an admin listener beyond loopback needs admin.token or admin.token_file",
         ));
     }
-    let database = store.url.get_ref().trim_start_matches("sqlite:").trim_start_matches("//");
-    let folder = Path::new(database).parent().unwrap_or_else(|| Path::new(""));
-    Ok(Admin { listen: *typed.listen.get_ref(), token, token_path: folder.join("admin.token") })
+    let database = store
+        .url
+        .get_ref()
+        .trim_start_matches("sqlite:")
+        .trim_start_matches("//");
+    let folder = Path::new(database)
+        .parent()
+        .unwrap_or_else(|| Path::new(""));
+    Ok(Admin {
+        listen: *typed.listen.get_ref(),
+        token,
+        token_path: folder.join("admin.token"),
+    })
 }
 
 fn store_config(typed: &file::Store, source: &Source<'_>) -> Checked<store::Config> {
@@ -136,16 +188,29 @@ fn store_config(typed: &file::Store, source: &Source<'_>) -> Checked<store::Conf
     })
 }
 
-fn ingest_config(typed: &file::Message, loopback: bool, source: &Source<'_>) -> Checked<ingest::Config> {
+fn ingest_config(
+    typed: &file::Message,
+    loopback: bool,
+    source: &Source<'_>,
+) -> Checked<ingest::Config> {
     let default = ingest::Config::default();
     let mut validity = default.validity;
-    let each = [&typed.otp_validity_s, &typed.transactional_validity_s, &typed.promotional_validity_s];
+    let each = [
+        &typed.otp_validity_s,
+        &typed.transactional_validity_s,
+        &typed.promotional_validity_s,
+    ];
     for (place, typed) in validity.iter_mut().zip(each) {
         *place = seconds(typed.as_ref(), 30..=7 * 86_400, source)?.unwrap_or(*place);
     }
     Ok(ingest::Config {
         validity,
-        segments_max: or(default.segments_max, typed.segments_max.as_ref(), 1..=10, source)?,
+        segments_max: or(
+            default.segments_max,
+            typed.segments_max.as_ref(),
+            1..=10,
+            source,
+        )?,
         webhooks_to_loopback: loopback,
         ..default
     })
@@ -155,13 +220,40 @@ fn scheduler_config(file: &File, source: &Source<'_>) -> Checked<scheduler::Conf
     let default = scheduler::Config::default();
     let typed = &file.scheduler;
     Ok(scheduler::Config {
-        ready_max: or(default.ready_max, typed.ready_max.as_ref(), 1..=1_000_000, source)?,
-        returns_max: or(default.returns_max, typed.returns_max.as_ref(), 1..=1_000_000, source)?,
-        promotional_floor: or(default.promotional_floor, typed.promotional_floor.as_ref(), 0..=10_000, source)?,
-        attempts_max: or(default.attempts_max, typed.attempts_max.as_ref(), 1..=20, source)?,
-        grace: seconds(file.message.grace_s.as_ref(), 0..=7 * 86_400, source)?.unwrap_or(default.grace),
-        receipt_ttl: seconds(file.receipts.parked_ttl_s.as_ref(), 1..=30 * 86_400, source)?.unwrap_or(default.receipt_ttl),
-        receipt_parked_max: or(default.receipt_parked_max, file.receipts.parked_max.as_ref(), 1..=10_000_000, source)?,
+        ready_max: or(
+            default.ready_max,
+            typed.ready_max.as_ref(),
+            1..=1_000_000,
+            source,
+        )?,
+        returns_max: or(
+            default.returns_max,
+            typed.returns_max.as_ref(),
+            1..=1_000_000,
+            source,
+        )?,
+        promotional_floor: or(
+            default.promotional_floor,
+            typed.promotional_floor.as_ref(),
+            0..=10_000,
+            source,
+        )?,
+        attempts_max: or(
+            default.attempts_max,
+            typed.attempts_max.as_ref(),
+            1..=20,
+            source,
+        )?,
+        grace: seconds(file.message.grace_s.as_ref(), 0..=7 * 86_400, source)?
+            .unwrap_or(default.grace),
+        receipt_ttl: seconds(file.receipts.parked_ttl_s.as_ref(), 1..=30 * 86_400, source)?
+            .unwrap_or(default.receipt_ttl),
+        receipt_parked_max: or(
+            default.receipt_parked_max,
+            file.receipts.parked_max.as_ref(),
+            1..=10_000_000,
+            source,
+        )?,
     })
 }
 
@@ -169,8 +261,18 @@ fn webhook_config(typed: &file::Webhooks, source: &Source<'_>) -> Checked<webhoo
     let default = webhooks::Config::default();
     Ok(webhooks::Config {
         allow_loopback: typed.allow_loopback,
-        timeout: millis(default.timeout, typed.timeout_ms.as_ref(), 100..=60_000, source)?,
-        concurrency: or(default.concurrency, typed.concurrency.as_ref(), 1..=10_000, source)?,
+        timeout: millis(
+            default.timeout,
+            typed.timeout_ms.as_ref(),
+            100..=60_000,
+            source,
+        )?,
+        concurrency: or(
+            default.concurrency,
+            typed.concurrency.as_ref(),
+            1..=10_000,
+            source,
+        )?,
         per_host: or(default.per_host, typed.per_host.as_ref(), 1..=1_000, source)?,
         ..default
     })
@@ -178,12 +280,21 @@ fn webhook_config(typed: &file::Webhooks, source: &Source<'_>) -> Checked<webhoo
 
 fn log(typed: &file::Log, source: &Source<'_>) -> Checked<logging::Config> {
     let default = logging::Config::default();
-    let json = match typed.format.as_ref().map(|format| (format.get_ref().as_str(), format.span())) {
+    let json = match typed
+        .format
+        .as_ref()
+        .map(|format| (format.get_ref().as_str(), format.span()))
+    {
         None | Some(("json", _)) => true,
         Some(("text", _)) => false,
-        Some((_, span)) => return Err(source.error(Some(span), "log.format is \"json\" or \"text\"")),
+        Some((_, span)) => {
+            return Err(source.error(Some(span), "log.format is \"json\" or \"text\""));
+        }
     };
-    let level = typed.level.as_ref().map_or(default.level, |level| level.get_ref().clone());
+    let level = typed
+        .level
+        .as_ref()
+        .map_or(default.level, |level| level.get_ref().clone());
     let config = logging::Config { level, json };
     let span = typed.level.as_ref().map(Spanned::span);
     logging::check(&config).map_err(|error| source.error(span, error.to_string()))?;
@@ -196,8 +307,9 @@ fn numbering(typed: Option<&Spanned<PathBuf>>, source: &Source<'_>) -> Checked<L
             .map_err(|error| source.error(None, format!("built-in numbering plan: {error}")));
     };
     let path = beside(typed.get_ref(), source);
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| source.error(Some(typed.span()), format!("{}: {error}", path.display())))?;
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        source.error(Some(typed.span()), format!("{}: {error}", path.display()))
+    })?;
     plan::parse(&text).map_err(|error| {
         let file = Source::new(&text, &path);
         match &error {
@@ -225,13 +337,19 @@ fn fallback(
     let mut fallback = vec![None; loaded.plan.countries().len()];
     for row in typed {
         let country = loaded.plan.country(row.country.get_ref()).ok_or_else(|| {
-            let message = format!("country \"{}\" is not in the numbering plan", row.country.get_ref());
+            let message = format!(
+                "country \"{}\" is not in the numbering plan",
+                row.country.get_ref()
+            );
             source.error(Some(row.country.span()), message)
         })?;
-        let carrier = accounts.iter().position(|account| *account.id.0 == **row.carrier.get_ref()).ok_or_else(|| {
-            let message = format!("no [[carrier]] has id \"{}\"", row.carrier.get_ref());
-            source.error(Some(row.carrier.span()), message)
-        })?;
+        let carrier = accounts
+            .iter()
+            .position(|account| *account.id.0 == **row.carrier.get_ref())
+            .ok_or_else(|| {
+                let message = format!("no [[carrier]] has id \"{}\"", row.carrier.get_ref());
+                source.error(Some(row.carrier.span()), message)
+            })?;
         fallback[country] = Some(CarrierIndex(carrier as u16));
     }
     Ok(fallback)
@@ -254,19 +372,34 @@ fn accounts(
         let span = carrier.span();
         let carrier = carrier.get_ref();
         let id = carrier.id.get_ref();
-        let shaped = |id: &str| id.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"_-.".contains(&octet));
+        let shaped = |id: &str| {
+            id.bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || b"_-.".contains(&octet))
+        };
         if id.is_empty() || id.len() > 32 || !shaped(id) {
-            return Err(source.error(Some(carrier.id.span()), "carrier.id is 1 to 32 letters, digits, _ - or ."));
+            return Err(source.error(
+                Some(carrier.id.span()),
+                "carrier.id is 1 to 32 letters, digits, _ - or .",
+            ));
         }
         if !ids.insert(id.clone()) {
-            return Err(source.error(Some(carrier.id.span()), format!("carrier.id \"{id}\" stands twice")));
+            return Err(source.error(
+                Some(carrier.id.span()),
+                format!("carrier.id \"{id}\" stands twice"),
+            ));
         }
         let network = loaded.network(carrier.network.get_ref()).ok_or_else(|| {
-            let message = format!("network \"{}\" is not in the numbering plan", carrier.network.get_ref());
+            let message = format!(
+                "network \"{}\" is not in the numbering plan",
+                carrier.network.get_ref()
+            );
             source.error(Some(carrier.network.span()), message)
         })?;
         if carrier.bind.is_empty() {
-            return Err(source.error(Some(span), format!("carrier \"{id}\" has no [[carrier.bind]]")));
+            return Err(source.error(
+                Some(span),
+                format!("carrier \"{id}\" has no [[carrier.bind]]"),
+            ));
         }
         networks.push(network);
         accounts.push(account(carrier, source)?);
@@ -289,7 +422,11 @@ fn account(typed: &file::Carrier, source: &Source<'_>) -> Checked<AccountConfig>
         },
         receipts: typed.receipts,
         validity_period: typed.validity_period,
-        binds: typed.bind.iter().map(|one| bind(one, source)).collect::<Checked<_>>()?,
+        binds: typed
+            .bind
+            .iter()
+            .map(|one| bind(one, source))
+            .collect::<Checked<_>>()?,
     })
 }
 
@@ -300,22 +437,41 @@ fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig>
         (Some(password), None) => password.get_ref().clone(),
         (None, Some(path)) => secret_file(path, source)?,
         (Some(_), Some(second)) => {
-            return Err(source.error(Some(second.span()), "give password or password_file, not both"));
+            return Err(source.error(
+                Some(second.span()),
+                "give password or password_file, not both",
+            ));
         }
-        (None, None) => return Err(source.error(Some(span), "the bind has neither password nor password_file")),
+        (None, None) => {
+            return Err(source.error(
+                Some(span),
+                "the bind has neither password nor password_file",
+            ));
+        }
     };
     // Enforced here because nothing could be bound with more (SMPP 4.1.1).
     let limited = |text: &Spanned<String>, name: &str, max: usize| {
         let fits = text.get_ref().len() <= max && !text.get_ref().contains('\0');
         let message = format!("{name} has at most {max} octets and no NUL");
-        if fits { Ok(text.get_ref().clone()) } else { Err(source.error(Some(text.span()), message)) }
+        if fits {
+            Ok(text.get_ref().clone())
+        } else {
+            Err(source.error(Some(text.span()), message))
+        }
     };
     if password.expose_secret().len() > 8 || password.expose_secret().contains('\0') {
-        let at = typed.password.as_ref().map(Spanned::span).or_else(|| typed.password_file.as_ref().map(Spanned::span));
+        let at = typed
+            .password
+            .as_ref()
+            .map(Spanned::span)
+            .or_else(|| typed.password_file.as_ref().map(Spanned::span));
         return Err(source.error(at, "password has at most 8 octets (SMPP 4.1.1) and no NUL"));
     }
     if typed.host.get_ref().is_empty() || typed.port == 0 {
-        return Err(source.error(Some(typed.host.span()), "give host and a port from 1 to 65535"));
+        return Err(source.error(
+            Some(typed.host.span()),
+            "give host and a port from 1 to 65535",
+        ));
     }
     let window = or(10, typed.window.as_ref(), 1..=10_000, source)?;
     Ok(BindConfig {
@@ -324,7 +480,10 @@ fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig>
         tls: tls(typed, source)?,
         system_id: limited(&typed.system_id, "system_id", 15)?,
         password,
-        system_type: typed.system_type.as_ref().map_or(Ok(String::new()), |text| limited(text, "system_type", 12))?,
+        system_type: typed
+            .system_type
+            .as_ref()
+            .map_or(Ok(String::new()), |text| limited(text, "system_type", 12))?,
         mode: match typed.mode.get_ref() {
             file::Mode::Transmitter => Mode::Transmitter,
             file::Mode::Receiver => Mode::Receiver,
@@ -332,15 +491,34 @@ fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig>
         },
         count: or(1, typed.count.as_ref(), 1..=100, source)?,
         window,
-        max_tps: typed.max_tps.as_ref().map(|tps| or(1, Some(tps), 1..=1_000_000, source)).transpose()?,
-        response_timeout: millis(Duration::from_secs(30), typed.response_timeout_ms.as_ref(), 10..=600_000, source)?,
-        enquire_link_interval: seconds(typed.enquire_link_s.as_ref(), 1..=3_600, source)?.unwrap_or(Duration::from_secs(30)),
-        connect_timeout: millis(Duration::from_secs(10), typed.connect_timeout_ms.as_ref(), 10..=120_000, source)?,
+        max_tps: typed
+            .max_tps
+            .as_ref()
+            .map(|tps| or(1, Some(tps), 1..=1_000_000, source))
+            .transpose()?,
+        response_timeout: millis(
+            Duration::from_secs(30),
+            typed.response_timeout_ms.as_ref(),
+            10..=600_000,
+            source,
+        )?,
+        enquire_link_interval: seconds(typed.enquire_link_s.as_ref(), 1..=3_600, source)?
+            .unwrap_or(Duration::from_secs(30)),
+        connect_timeout: millis(
+            Duration::from_secs(10),
+            typed.connect_timeout_ms.as_ref(),
+            10..=120_000,
+            source,
+        )?,
     })
 }
 
 fn tls(typed: &file::Bind, source: &Source<'_>) -> Checked<Option<TlsClient>> {
-    let files = [&typed.tls_ca_file, &typed.tls_cert_file, &typed.tls_key_file];
+    let files = [
+        &typed.tls_ca_file,
+        &typed.tls_cert_file,
+        &typed.tls_key_file,
+    ];
     if !typed.tls {
         return match files.into_iter().flatten().next() {
             Some(stray) => Err(source.error(Some(stray.span()), "set tls = true to use this file")),
@@ -349,8 +527,12 @@ fn tls(typed: &file::Bind, source: &Source<'_>) -> Checked<Option<TlsClient>> {
     }
     let read = |path: &Option<Spanned<PathBuf>>| {
         let read = |path: &Spanned<PathBuf>| {
-            std::fs::read(beside(path.get_ref(), source))
-                .map_err(|error| source.error(Some(path.span()), format!("{}: {error}", path.get_ref().display())))
+            std::fs::read(beside(path.get_ref(), source)).map_err(|error| {
+                source.error(
+                    Some(path.span()),
+                    format!("{}: {error}", path.get_ref().display()),
+                )
+            })
         };
         path.as_ref().map(read).transpose()
     };
@@ -359,7 +541,10 @@ fn tls(typed: &file::Bind, source: &Source<'_>) -> Checked<Option<TlsClient>> {
         (Some(chain), Some(key)) => Some((chain, key)),
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => {
-            return Err(source.error(Some(typed.host.span()), "tls_cert_file and tls_key_file go together"));
+            return Err(source.error(
+                Some(typed.host.span()),
+                "tls_cert_file and tls_key_file go together",
+            ));
         }
     };
     let roots = roots.as_deref().map_or(Roots::WebPki, Roots::Pem);
@@ -371,7 +556,11 @@ fn tls(typed: &file::Bind, source: &Source<'_>) -> Checked<Option<TlsClient>> {
 
 /// A secret from a file: its first line.
 fn secret_file(path: &Spanned<PathBuf>, source: &Source<'_>) -> Checked<SecretString> {
-    let text = std::fs::read_to_string(beside(path.get_ref(), source))
-        .map_err(|error| source.error(Some(path.span()), format!("{}: {error}", path.get_ref().display())))?;
+    let text = std::fs::read_to_string(beside(path.get_ref(), source)).map_err(|error| {
+        source.error(
+            Some(path.span()),
+            format!("{}: {error}", path.get_ref().display()),
+        )
+    })?;
     Ok(text.lines().next().unwrap_or_default().to_owned().into())
 }

@@ -194,25 +194,33 @@ pub(super) fn overlay(
 ) -> Result<String, ConfigError> {
     let mut table: Option<toml::Table> = None;
     for (name, value) in environment {
-        let Some(path) = name.strip_prefix(PREFIX) else { continue };
-        let table = match &mut table {
-            Some(table) => table,
-            none => none.insert(
-                source.text.parse().map_err(|error: toml::de::Error| source.error(error.span(), error.message()))?,
-            ),
+        let Some(path) = name.strip_prefix(PREFIX) else {
+            continue;
         };
+        let table =
+            match &mut table {
+                Some(table) => table,
+                none => none.insert(source.text.parse().map_err(|error: toml::de::Error| {
+                    source.error(error.span(), error.message())
+                })?),
+            };
         set(table, &path.to_ascii_lowercase(), &value)
             .map_err(|message| source.error(None, format!("environment {name}: {message}")))?;
     }
     match table {
         None => Ok(source.text.to_owned()),
-        Some(table) => toml::to_string(&table).map_err(|error| source.error(None, error.to_string())),
+        Some(table) => {
+            toml::to_string(&table).map_err(|error| source.error(None, error.to_string()))
+        }
     }
 }
 
 fn set(table: &mut toml::Table, path: &str, value: &str) -> Result<(), &'static str> {
     let mut keys: Vec<&str> = path.split("__").collect();
-    let last = keys.pop().filter(|key| !key.is_empty()).ok_or("names no key")?;
+    let last = keys
+        .pop()
+        .filter(|key| !key.is_empty())
+        .ok_or("names no key")?;
     let mut table = table;
     for key in keys {
         table = table
@@ -224,7 +232,9 @@ fn set(table: &mut toml::Table, path: &str, value: &str) -> Result<(), &'static 
     // A value that reads as a number or truth value is one; everything else is text.
     let value = match value.parse::<i64>() {
         Ok(number) => toml::Value::Integer(number),
-        Err(_) => value.parse::<bool>().map_or_else(|_| value.into(), toml::Value::Boolean),
+        Err(_) => value
+            .parse::<bool>()
+            .map_or_else(|_| value.into(), toml::Value::Boolean),
     };
     table.insert(last.to_owned(), value);
     Ok(())

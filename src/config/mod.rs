@@ -97,7 +97,7 @@ pub fn parse(
     let text = file::overlay(&source, environment)?;
     let source = place::Source::new(&text, path);
     let file = file::read(&source)?;
-    check::check(file, &source)
+    check::check(&file, &source)
 }
 
 #[cfg(test)]

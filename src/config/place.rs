@@ -18,7 +18,11 @@ impl<'a> Source<'a> {
     }
 
     /// An error at a span, or at the whole file.
-    pub(super) fn error(&self, span: Option<Range<usize>>, message: impl Into<String>) -> ConfigError {
+    pub(super) fn error(
+        &self,
+        span: Option<Range<usize>>,
+        message: impl Into<String>,
+    ) -> ConfigError {
         let path = self.path.display();
         let place = match span {
             Some(span) => {
@@ -27,13 +31,21 @@ impl<'a> Source<'a> {
             }
             None => path.to_string(),
         };
-        ConfigError { place, message: message.into() }
+        ConfigError {
+            place,
+            message: message.into(),
+        }
     }
 
     fn line_column(&self, at: usize) -> (usize, usize) {
         let before = self.text.get(..at).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|character| *character != '\n').count() + 1;
+        let column = before
+            .chars()
+            .rev()
+            .take_while(|character| *character != '\n')
+            .count()
+            + 1;
         (line, column)
     }
 }

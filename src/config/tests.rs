@@ -41,23 +41,69 @@ fn the_shipped_file_is_a_good_one_with_all_eight_networks() {
 fn the_issue_s_shape_is_read_as_written() {
     let config = check(BASE).unwrap();
     assert_eq!(config.accounts[0].max_tps, 500);
-    assert_eq!((config.accounts[0].binds[0].count, config.accounts[0].binds[0].window), (2, 100));
+    assert_eq!(
+        (
+            config.accounts[0].binds[0].count,
+            config.accounts[0].binds[0].window
+        ),
+        (2, 100)
+    );
     assert_eq!(config.admin.token_path, Path::new("data/admin.token"));
 }
 
 #[test]
 fn wrong_files_are_refused_with_their_place() {
     let table = [
-        ("max_tps = 500", "max_tsp = 500", "mnara.toml:10:1: unknown field `max_tsp`"),
-        ("max_tps = 500", "max_tps = 0", "mnara.toml:10:11: 0 is out of range; give 1 to 1000000"),
-        ("network = \"vodacom_tz\"", "network = \"voda\"", "mnara.toml:9:11: network \"voda\" is not in the numbering plan"),
-        ("window = 100", "window = \"x\"", "mnara.toml:18:10: invalid type: string \"x\""),
-        ("port = 2775", "port = 99999", "mnara.toml:13:8: invalid value: integer `99999`"),
-        ("password = \"secret\"", "password = \"ninechars\"", "mnara.toml:15:12: password has at most 8 octets"),
-        ("password = \"secret\"", "", "mnara.toml:11:1: the bind has neither password nor password_file"),
-        ("mode = \"transceiver\"", "mode = \"both\"", "mnara.toml:16:8: unknown variant `both`"),
-        ("url = \"sqlite:data/mnara.db\"", "url = \"mysql:x\"", "mnara.toml:6:7: store.url must be sqlite:"),
-        ("listen = \"127.0.0.1:9090\"", "listen = \"0.0.0.0:9090\"", "mnara.toml:4:10: an admin listener beyond loopback needs"),
+        (
+            "max_tps = 500",
+            "max_tsp = 500",
+            "mnara.toml:10:1: unknown field `max_tsp`",
+        ),
+        (
+            "max_tps = 500",
+            "max_tps = 0",
+            "mnara.toml:10:11: 0 is out of range; give 1 to 1000000",
+        ),
+        (
+            "network = \"vodacom_tz\"",
+            "network = \"voda\"",
+            "mnara.toml:9:11: network \"voda\" is not in the numbering plan",
+        ),
+        (
+            "window = 100",
+            "window = \"x\"",
+            "mnara.toml:18:10: invalid type: string \"x\"",
+        ),
+        (
+            "port = 2775",
+            "port = 99999",
+            "mnara.toml:13:8: invalid value: integer `99999`",
+        ),
+        (
+            "password = \"secret\"",
+            "password = \"ninechars\"",
+            "mnara.toml:15:12: password has at most 8 octets",
+        ),
+        (
+            "password = \"secret\"",
+            "",
+            "mnara.toml:11:1: the bind has neither password nor password_file",
+        ),
+        (
+            "mode = \"transceiver\"",
+            "mode = \"both\"",
+            "mnara.toml:16:8: unknown variant `both`",
+        ),
+        (
+            "url = \"sqlite:data/mnara.db\"",
+            "url = \"mysql:x\"",
+            "mnara.toml:6:7: store.url must be sqlite:",
+        ),
+        (
+            "listen = \"127.0.0.1:9090\"",
+            "listen = \"0.0.0.0:9090\"",
+            "mnara.toml:4:10: an admin listener beyond loopback needs",
+        ),
         ("[admin]", "[admin", "mnara.toml:3:"),
     ];
     for (from, to, expected) in table {
@@ -75,9 +121,16 @@ fn secrets_never_show_in_debug() {
 #[test]
 fn the_environment_overlays_the_file() {
     let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let environment = [set("MNARA__API__LISTEN", "127.0.0.1:1234"), set("HOME", "/root")];
+    let environment = [
+        set("MNARA__API__LISTEN", "127.0.0.1:1234"),
+        set("HOME", "/root"),
+    ];
     let config = parse(BASE, Path::new("mnara.toml"), environment).unwrap();
     assert_eq!(config.api.listen.port(), 1234);
-    let wrong = parse(BASE, Path::new("mnara.toml"), [set("MNARA__API__LISTN", "x")]);
+    let wrong = parse(
+        BASE,
+        Path::new("mnara.toml"),
+        [set("MNARA__API__LISTN", "x")],
+    );
     assert!(wrong.unwrap_err().to_string().contains("listn"));
 }

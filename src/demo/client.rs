@@ -21,19 +21,28 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn new(address: SocketAddr, key: String) -> Self {
-        Self { http: Client::builder(TokioExecutor::new()).build_http(), address, key }
+        Self {
+            http: Client::builder(TokioExecutor::new()).build_http(),
+            address,
+            key,
+        }
     }
 
     /// Sends a message; gives its id.
     pub(super) async fn send(&self, body: &Value) -> anyhow::Result<String> {
-        let answer = self.call(Method::POST, "/v1/sms/send", body.to_string()).await?;
+        let answer = self
+            .call(Method::POST, "/v1/sms/send", body.to_string())
+            .await?;
         let id = answer["data"]["id"].as_str();
-        id.map(str::to_owned).with_context(|| format!("the API refused: {}", answer["message"]))
+        id.map(str::to_owned)
+            .with_context(|| format!("the API refused: {}", answer["message"]))
     }
 
     /// Where a message stands.
     pub(super) async fn status(&self, id: &str) -> anyhow::Result<String> {
-        let answer = self.call(Method::GET, &format!("/v1/messages/{id}"), String::new()).await?;
+        let answer = self
+            .call(Method::GET, &format!("/v1/messages/{id}"), String::new())
+            .await?;
         Ok(answer["data"]["status"].as_str().unwrap_or("?").to_owned())
     }
 
@@ -44,7 +53,11 @@ impl Api {
             .header("authorization", format!("Bearer {}", self.key))
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))?;
-        let answer = self.http.request(request).await.context("the API does not answer")?;
+        let answer = self
+            .http
+            .request(request)
+            .await
+            .context("the API does not answer")?;
         let body = answer.into_body().collect().await?.to_bytes();
         serde_json::from_slice(&body).context("the API answered something other than JSON")
     }

@@ -18,7 +18,10 @@ use crate::telemetry::logging;
 /// # Errors
 /// When the world cannot be started.
 pub async fn run(once: bool) -> anyhow::Result<bool> {
-    logging::start(&logging::Config { level: "warn".into(), json: false })?;
+    logging::start(&logging::Config {
+        level: "warn".into(),
+        json: false,
+    })?;
     let mut world = World::start(once).await?;
     let well = if once {
         show::once(&world).await?

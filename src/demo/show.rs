@@ -23,7 +23,10 @@ pub(super) fn addresses(world: &World) -> anyhow::Result<()> {
     println!("  key       {}", world.key);
     let program = std::env::current_exe()?;
     let config = world.config_path.display();
-    println!("  ctl       {} ctl --config {config} --admin {admin} binds\n", program.display());
+    println!(
+        "  ctl       {} ctl --config {config} --admin {admin} binds\n",
+        program.display()
+    );
     println!("Send a message:\n");
     println!("  curl -X POST http://{api}/v1/sms/send \\");
     println!("    -H \"Authorization: Bearer {}\" \\", world.key);
@@ -41,13 +44,22 @@ pub(super) fn news(world: &mut World) {
     for carrier in &mut world.carriers {
         let submits = carrier.log.snapshot();
         for submit in submits.iter().skip(carrier.shown) {
-            println!("{:<14} submit_sm to {} from {}  id {}", carrier.network, masked(&submit.dest), submit.source, submit.message_id);
+            println!(
+                "{:<14} submit_sm to {} from {}  id {}",
+                carrier.network,
+                masked(&submit.dest),
+                submit.source,
+                submit.message_id
+            );
         }
         carrier.shown = submits.len();
     }
     let events = world.hook.events();
     for event in events.iter().skip(world.events_shown) {
-        let message = event.message_id.map(|id| id.to_string()).unwrap_or_default();
+        let message = event
+            .message_id
+            .map(|id| id.to_string())
+            .unwrap_or_default();
         let signed = match event.signature_ok {
             Some(true) => "signature good",
             Some(false) | None => "signature WRONG",
@@ -59,7 +71,9 @@ pub(super) fn news(world: &mut World) {
 
 fn masked(digits: &str) -> String {
     let head = digits.get(..4).unwrap_or(digits);
-    let tail = digits.get(digits.len().saturating_sub(3)..).unwrap_or_default();
+    let tail = digits
+        .get(digits.len().saturating_sub(3)..)
+        .unwrap_or_default();
     format!("+{head}***{tail}")
 }
 
@@ -78,10 +92,16 @@ pub(super) async fn once(world: &World) -> anyhow::Result<bool> {
     let mut rows = Vec::new();
     for (index, network) in (0u64..).zip(NETWORKS) {
         for class in Class::ALL {
-            let body = message(network.number(1_000_000 + index), class, &world.hook.url());
+            let body = message(&network.number(1_000_000 + index), class, &world.hook.url());
             let sent_at = Instant::now();
             let id = world.api.send(&body).await?;
-            rows.push(Row { network: network.id, class, id, sent_at, took: None });
+            rows.push(Row {
+                network: network.id,
+                class,
+                id,
+                sent_at,
+                took: None,
+            });
         }
     }
     let begun = Instant::now();
@@ -96,26 +116,44 @@ pub(super) async fn once(world: &World) -> anyhow::Result<bool> {
         }
         let more = |hook: &mnara_loadtest::hook::Receiver| hook.counts().requests > before;
         if rows.iter().any(|row| row.took.is_none()) {
-            world.hook.wait_until(Duration::from_millis(500), more).await;
+            world
+                .hook
+                .wait_until(Duration::from_millis(500), more)
+                .await;
         }
     }
     let counts = world.hook.counts();
     let mut well = counts.bad_signatures == 0 && counts.failed == 0;
-    println!("{:<14} {:<14} {:<38} {:<10} DELIVERED WEBHOOK AFTER", "NETWORK", "CLASS", "MESSAGE", "STATUS");
+    println!(
+        "{:<14} {:<14} {:<38} {:<10} DELIVERED WEBHOOK AFTER",
+        "NETWORK", "CLASS", "MESSAGE", "STATUS"
+    );
     for row in &rows {
         let status = world.api.status(&row.id).await?;
-        let took = row.took.map_or_else(|| "never".to_owned(), |took| format!("{} ms", took.as_millis()));
-        println!("{:<14} {:<14} {:<38} {status:<10} {took}", row.network, row.class.name(), row.id);
+        let took = row.took.map_or_else(
+            || "never".to_owned(),
+            |took| format!("{} ms", took.as_millis()),
+        );
+        println!(
+            "{:<14} {:<14} {:<38} {status:<10} {took}",
+            row.network,
+            row.class.name(),
+            row.id
+        );
         well &= status == "delivered" && row.took.is_some();
     }
     println!(
         "\n{} messages, {} sent and {} delivered webhooks, {} wrong signatures: {}",
-        rows.len(), counts.sent, counts.delivered, counts.bad_signatures, if well { "all well" } else { "NOT all well" }
+        rows.len(),
+        counts.sent,
+        counts.delivered,
+        counts.bad_signatures,
+        if well { "all well" } else { "NOT all well" }
     );
     Ok(well)
 }
 
-fn message(to: String, class: Class, hook: &str) -> Value {
+fn message(to: &str, class: Class, hook: &str) -> Value {
     json!({
         "to": to,
         "from": "MojaWave",

@@ -47,7 +47,11 @@ impl World {
         for network in NETWORKS {
             carriers.push(carrier(network.id, quick).await?);
         }
-        let hook = Receiver::start(HookConfig { keep: 10_000, ..HookConfig::default() }).await?;
+        let hook = Receiver::start(HookConfig {
+            keep: 10_000,
+            ..HookConfig::default()
+        })
+        .await?;
         let folder = tempfile::tempdir()?;
         let config_path = folder.path().join("mnara.toml");
         let text = config_text(&folder, &carriers, quick)?;
@@ -86,20 +90,28 @@ impl World {
             carrier.smsc.shutdown().await;
         }
         self.hook.shutdown().await;
-        self.folder.close().context("the temporary folder could not be removed")
+        self.folder
+            .close()
+            .context("the temporary folder could not be removed")
     }
 }
 
 async fn carrier(network: &'static str, quick: bool) -> anyhow::Result<Carrier> {
     let log = Arc::new(SubmitLog::new(10_000));
     let span = |min_ms, max_ms| Span { min_ms, max_ms };
-    let (answer, receipt) =
-        if quick { (span(1, 5), span(20, 60)) } else { (span(20, 80), span(600, 2_500)) };
+    let (answer, receipt) = if quick {
+        (span(1, 5), span(20, 60))
+    } else {
+        (span(20, 80), span(600, 2_500))
+    };
     let script = Script {
         response_delay_ms: answer,
         receipts: Receipts {
             delay_ms: receipt,
-            mix: vec![Weighted { stat: Stat::Delivrd, weight: 1 }],
+            mix: vec![Weighted {
+                stat: Stat::Delivrd,
+                weight: 1,
+            }],
             ..Receipts::default()
         },
         ..Script::default()
@@ -112,12 +124,23 @@ async fn carrier(network: &'static str, quick: bool) -> anyhow::Result<Carrier> 
         observer: Some(Arc::clone(&log) as _),
         ..SmscConfig::default()
     };
-    let smsc = Smsc::start(config).await.context("a simulated carrier cannot listen on loopback")?;
-    Ok(Carrier { network, smsc, log, shown: 0 })
+    let smsc = Smsc::start(config)
+        .await
+        .context("a simulated carrier cannot listen on loopback")?;
+    Ok(Carrier {
+        network,
+        smsc,
+        log,
+        shown: 0,
+    })
 }
 
 fn config_text(folder: &TempDir, carriers: &[Carrier], quick: bool) -> anyhow::Result<String> {
-    let (api, admin) = if quick { (any(), any()) } else { (usual(8080), usual(9090)) };
+    let (api, admin) = if quick {
+        (any(), any())
+    } else {
+        (usual(8080), usual(9090))
+    };
     let database = folder.path().join("mnara.db");
     let mut text = format!(
         "[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n\
@@ -143,16 +166,31 @@ fn any() -> SocketAddr {
 /// The usual port if it is free, otherwise any.
 fn usual(port: u16) -> SocketAddr {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    if TcpListener::bind(address).is_ok() { address } else { any() }
+    if TcpListener::bind(address).is_ok() {
+        address
+    } else {
+        any()
+    }
 }
 
 /// An organisation and its live key, made through the admin listener as an operator would.
 async fn customer(daemon: &Daemon) -> anyhow::Result<(String, String)> {
-    let target = Target { address: daemon.admin, token: daemon.token.clone() };
-    let org = OrgCommand::Create { name: "Demo".into(), country: "TZ".into(), senders: Vec::new() };
+    let target = Target {
+        address: daemon.admin,
+        token: daemon.token.clone(),
+    };
+    let org = OrgCommand::Create {
+        name: "Demo".into(),
+        country: "TZ".into(),
+        senders: Vec::new(),
+    };
     let org = ctl::ask(&target, &Command::Org { command: org }).await?;
-    let key = Command::Key { command: KeyCommand::Create { org: "Demo".into() } };
+    let key = Command::Key {
+        command: KeyCommand::Create { org: "Demo".into() },
+    };
     let key = ctl::ask(&target, &key).await?;
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-    text(&key["key"]).zip(text(&org["webhook_secret"])).context("the admin listener answered strangely")
+    text(&key["key"])
+        .zip(text(&org["webhook_secret"]))
+        .context("the admin listener answered strangely")
 }

@@ -73,26 +73,44 @@ impl fmt::Display for EventId {
     }
 }
 
-/// The index key of a carrier's message id: the first 8 octets of SHA-256 over
-/// `account NUL normalised id`, as a signed number so that every store can hold it.
+/// The index key of a carrier's message id, a signed number so that every store can hold it.
+///
+/// It keeps the order in which most carriers count: 11 bits of the account's hash, then the last
+/// seven letters and digits of the id as a number in base 36 (37 bits), then 16 bits of the whole
+/// id's hash. Ids that follow each other stand side by side in the index, so a batch of them
+/// dirties a page or two; a key that is a plain hash dirties a page for each (measured: 70 pages
+/// a commit, a quarter of the writer's time). Ids that share their ending still spread over
+/// 65,536 keys.
 ///
 /// A key is only an index: whoever finds a row by it compares account and id as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReceiptKey(pub i64);
 
 impl ReceiptKey {
-    /// The key for a normalised id of one carrier account.
+    /// The key for a normalised id of one carrier account. The same for ever: it is stored.
     pub fn new(carrier: &CarrierId, normalised: &str) -> Self {
-        use sha2::{Digest, Sha256};
-        let mut hash = Sha256::new();
-        hash.update(carrier.0.as_bytes());
-        hash.update([0]);
-        hash.update(normalised.as_bytes());
-        let digest = hash.finalize();
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        Self(i64::from_be_bytes(first))
+        let digits = normalised
+            .bytes()
+            .rev()
+            .filter_map(|octet| char::from(octet).to_digit(36));
+        let (ending, _) = digits.take(7).fold((0, 1), |(sum, place), digit| {
+            (sum + u64::from(digit) * place, place * 36)
+        });
+        let account = fnv(carrier.0.as_bytes()) >> 53;
+        let key = account << 53 | ending << 16 | fnv(normalised.as_bytes()) >> 48;
+        Self(key.cast_signed())
     }
+}
+
+/// FNV-1a, 64 bits: well spread in its upper bits for short texts.
+fn fnv(octets: &[u8]) -> u64 {
+    let hash = octets
+        .iter()
+        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, octet| {
+            (hash ^ u64::from(*octet)).wrapping_mul(0x100_0000_01B3)
+        });
+    // One more round, so that the last octet reaches the upper bits too.
+    (hash ^ (hash >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 #[cfg(test)]
@@ -106,6 +124,28 @@ mod tests {
         assert_eq!(ReceiptKey::new(&one, "77"), ReceiptKey::new(&one, "77"));
         assert_ne!(ReceiptKey::new(&one, "77"), ReceiptKey::new(&two, "77"));
         assert_ne!(ReceiptKey::new(&one, "77"), ReceiptKey::new(&one, "78"));
+    }
+
+    #[test]
+    fn ids_that_follow_each_other_have_keys_that_do() {
+        let carrier = CarrierId("mtn_ng".into());
+        let keys: Vec<ReceiptKey> = (0..10_000)
+            .map(|n| ReceiptKey::new(&carrier, &format!("0A{n:08}")))
+            .collect();
+        assert!(keys.is_sorted());
+        assert_eq!(
+            keys.iter().collect::<std::collections::HashSet<_>>().len(),
+            keys.len()
+        );
+    }
+
+    #[test]
+    fn ids_that_share_their_ending_still_spread() {
+        let carrier = CarrierId("mtn_ng".into());
+        let keys: std::collections::HashSet<ReceiptKey> = (0..10_000)
+            .map(|n| ReceiptKey::new(&carrier, &format!("{n}-ABCDEFGH")))
+            .collect();
+        assert!(keys.len() > 8_000, "{}", keys.len());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! Never here: reading a clock; calendars and formatting belong to `api`.
 
 use std::ops::{Add, Sub};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -12,6 +12,16 @@ impl Timestamp {
     /// How long from `earlier` to here; zero if `earlier` is later (clocks step back).
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// A clock before 1970 reads as 1970.
+    fn from(at: SystemTime) -> Self {
+        let since = at
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 }
 

@@ -79,11 +79,12 @@ impl Lanes {
     /// Takes the next message in order of service: OTP, transactional, promotional, but
     /// promotional once in `floor` turns. Classes from `limit` on are left alone.
     pub fn take(&self, limit: Class) -> Option<Ready> {
-        if limit >= Class::Promotional && self.promotional_is_due() {
-            if let Some(ready) = self.take_of(Class::Promotional) {
-                self.passed_over.store(0, Ordering::Relaxed);
-                return Some(ready);
-            }
+        if limit >= Class::Promotional
+            && self.promotional_is_due()
+            && let Some(ready) = self.take_of(Class::Promotional)
+        {
+            self.passed_over.store(0, Ordering::Relaxed);
+            return Some(ready);
         }
         for class in Class::ALL.into_iter().filter(|class| *class <= limit) {
             if let Some(ready) = self.take_of(class) {

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 use crate::domain::account::{ApiKey, Organisation};
-use crate::domain::ids::{BindName, IntentId};
+use crate::domain::ids::{BindName, EventId, IntentId};
 use crate::domain::message::Message;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
@@ -101,6 +101,10 @@ pub(super) struct Batch {
     pub(super) receipts: Vec<Receipts>,
     pub(super) deliveries: Vec<Deliveries>,
     pub(super) chores: Vec<Errand>,
+    /// Events that the webhook workers had no room for: due again soon.
+    pub(super) left: Vec<EventId>,
+    /// When the batch was gathered.
+    pub(super) at: Timestamp,
     /// Rows that the work beside accepts will touch, roughly.
     pub(super) rows: usize,
 }
@@ -114,6 +118,7 @@ impl Batch {
             && self.receipts.is_empty()
             && self.deliveries.is_empty()
             && self.chores.is_empty()
+            && self.left.is_empty()
     }
 }
 

@@ -5,6 +5,7 @@
 mod batch;
 mod directory;
 mod sqlite;
+mod view;
 mod writer;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::batch::{Accept, Chore, ChoreDone, Deliveries, Errand, Receipts, Settle};
 pub use self::directory::Credential;
 use self::directory::Directory;
+pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
 pub use self::writer::Writer;
 use self::writer::{IntentRequest, Work};
 use crate::domain::account::{ApiKey, Organisation};
@@ -22,8 +24,7 @@ use crate::domain::class::Class;
 use crate::domain::ids::{
     BindName, CarrierId, CarrierIndex, EventId, MessageId, MessageSeq, OrgId,
 };
-use crate::domain::lifecycle::SegmentState;
-use crate::domain::message::{FailureCode, Message, State};
+use crate::domain::message::Message;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::flow::{
@@ -107,147 +108,6 @@ pub enum StoreError {
     /// The daemon is going down. Nothing was kept.
     #[error("the daemon is shutting down")]
     Closed,
-}
-
-/// The configured carrier accounts: their ids by index and back.
-#[derive(Debug, Default)]
-pub struct Carriers {
-    ids: Vec<CarrierId>,
-}
-
-impl Carriers {
-    /// In configuration order; at most 65,535.
-    pub fn new(ids: Vec<CarrierId>) -> Self {
-        Self { ids }
-    }
-
-    /// The ids, in configuration order.
-    pub fn ids(&self) -> &[CarrierId] {
-        &self.ids
-    }
-
-    /// The account at an index.
-    pub fn id(&self, index: CarrierIndex) -> Option<&CarrierId> {
-        self.ids.get(index.index())
-    }
-
-    /// Its id as shared text; empty for an account that is configured no more.
-    pub fn text(&self, index: CarrierIndex) -> Arc<str> {
-        self.id(index)
-            .map_or_else(|| "".into(), |id| Arc::clone(&id.0))
-    }
-
-    /// The index of an id.
-    pub fn index(&self, id: &str) -> Option<CarrierIndex> {
-        self.ids
-            .iter()
-            .position(|known| &*known.0 == id)
-            .and_then(|index| u16::try_from(index).ok())
-            .map(CarrierIndex)
-    }
-}
-
-/// A message and what has become of it.
-#[derive(Debug)]
-pub struct MessageView {
-    /// As accepted.
-    pub message: Message,
-    /// Where it stands.
-    pub state: State,
-    /// When a carrier took it.
-    pub sent_at: Option<Timestamp>,
-    /// When it ended.
-    pub final_at: Option<Timestamp>,
-    /// Why it failed, if it did.
-    pub failure: Option<FailureCode>,
-    /// The carrier's own words.
-    pub detail: Option<Box<str>>,
-    /// It may have been sent twice.
-    pub possible_duplicate: bool,
-}
-
-/// One thing that happened to a message.
-#[derive(Debug)]
-pub enum TimelineEntry {
-    /// A segment was handed to a bind, and what came of it.
-    Attempt {
-        /// When it was handed over.
-        at: Timestamp,
-        /// When it was answered or given up.
-        answered_at: Timestamp,
-        /// Which segment, from 1.
-        part: u8,
-        /// Which attempt, from 1.
-        attempt: u16,
-        /// The account.
-        carrier: Box<str>,
-        /// The bind.
-        bind: Box<str>,
-        /// Sequence number on the bind.
-        sequence: u32,
-        /// Where the segment stands now.
-        state: SegmentState,
-        /// The raw command_status, if answered.
-        status: Option<u32>,
-        /// The carrier's id, raw.
-        carrier_message_id: Option<Box<str>>,
-    },
-    /// A receipt.
-    Receipt {
-        /// When it reached us.
-        at: Timestamp,
-        /// For which segment.
-        part: u8,
-        /// The carrier's state text.
-        stat: Box<str>,
-        /// The carrier's error text.
-        err: Box<str>,
-        /// The carrier's date, verbatim.
-        done_date: Box<str>,
-        /// It contradicts an earlier final one.
-        conflict: bool,
-    },
-    /// An attempt to deliver a webhook event.
-    Webhook {
-        /// When it began.
-        at: Timestamp,
-        /// The event.
-        event: EventId,
-        /// Its position among the message's events.
-        sequence: u32,
-        /// Which attempt, from 1.
-        attempt: u16,
-        /// How long it took.
-        latency_ms: u32,
-        /// The HTTP status, if there was one.
-        status: Option<u16>,
-        /// What went wrong.
-        error: Option<Box<str>>,
-    },
-}
-
-impl TimelineEntry {
-    /// When it happened.
-    pub const fn at(&self) -> Timestamp {
-        match self {
-            Self::Attempt { at, .. } | Self::Receipt { at, .. } | Self::Webhook { at, .. } => *at,
-        }
-    }
-}
-
-/// What waits, by account, class and state.
-#[derive(Debug)]
-pub struct QueueRow {
-    /// The account.
-    pub carrier: Box<str>,
-    /// The class.
-    pub class: Class,
-    /// Queued or scheduled.
-    pub state: State,
-    /// How many.
-    pub messages: u64,
-    /// When the oldest was accepted.
-    pub oldest: Timestamp,
 }
 
 /// The handle that every part holds. Cheap to clone.
@@ -364,9 +224,7 @@ impl Store {
             Ok(()) => Ok(()),
             Err(error) => match error.into_inner() {
                 Work::Intent(request) => Err(request.batch),
-                Work::Settle(_) | Work::Receipts(_) | Work::Deliveries(_) | Work::Errand(_) => {
-                    unreachable!("a queue hands back what it was given")
-                }
+                _ => unreachable!("a queue hands back what it was given"),
             },
         }
     }
@@ -497,6 +355,12 @@ impl Store {
             ChoreDone::Events(events) => Ok(events),
             ChoreDone::Created(_) | ChoreDone::Count(_) => Ok(Vec::new()),
         }
+    }
+
+    /// Gives leased events back to the outbox, due in a second. Never waits: when the writer's
+    /// queue is full they come back when their lease ends.
+    pub fn leave_events(&self, events: Vec<EventId>) {
+        let _ = self.inner.work.try_send(Work::Leave(events));
     }
 
     /// Whether commits work at present.

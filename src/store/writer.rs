@@ -8,7 +8,7 @@
 //! Never here: SQL, deciding what happens to messages.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::batch::{Accept, Batch, Deliveries, Effects, Errand, Intent, Receipts, Settle};
 use super::sqlite::Sqlite;
 use super::{Config, StoreError};
-use crate::domain::ids::BindName;
+use crate::domain::ids::{BindName, EventId};
 use crate::domain::time::Timestamp;
 use crate::flow::{Answered, Committed, EventJob, Ready, StoreHealth};
 use crate::telemetry::metrics::store as meter;
@@ -32,6 +32,7 @@ pub(super) enum Work {
     Receipts(Receipts),
     Deliveries(Deliveries),
     Errand(Errand),
+    Leave(Vec<EventId>),
 }
 
 /// An intent that has no id yet.
@@ -59,6 +60,9 @@ pub struct Writer {
     events: mpsc::Sender<EventJob>,
     accepts_max: usize,
     rows_max: usize,
+    /// Events that the workers' queue had no room for: made due with the next commit, so that
+    /// the sweep finds them at once. At most one for each message of a batch.
+    left: Vec<EventId>,
     meter: meter::Writer,
 }
 
@@ -81,6 +85,7 @@ impl Writer {
             events,
             accepts_max: config.accepts_max,
             rows_max: config.rows_max,
+            left: Vec::new(),
             meter: meter::Writer::new(),
         }
     }
@@ -121,6 +126,8 @@ impl Writer {
     }
 
     fn drain(&mut self, batch: &mut Batch) {
+        batch.at = SystemTime::now().into();
+        batch.left.append(&mut self.left);
         for class in 0..self.accepts.len() {
             while batch.accepts.len() < self.accepts_max
                 && let Ok(accept) = self.accepts[class].try_recv()
@@ -152,6 +159,7 @@ impl Writer {
             Work::Receipts(receipts) => 2 * receipts.receipts.len(),
             Work::Deliveries(deliveries) => 2 * deliveries.records.len(),
             Work::Errand(_) => 16,
+            Work::Leave(events) => events.len(),
         };
         match work {
             Work::Intent(IntentRequest {
@@ -173,6 +181,7 @@ impl Writer {
             Work::Receipts(receipts) => batch.receipts.push(receipts),
             Work::Deliveries(deliveries) => batch.deliveries.push(deliveries),
             Work::Errand(errand) => batch.chores.push(errand),
+            Work::Leave(events) => batch.left.extend(events),
         }
     }
 
@@ -271,8 +280,8 @@ impl Writer {
             let _ = errand.reply.send(done);
         }
         for event in effects.events {
-            // Full: the event stays in the outbox, and the sweep offers it again.
-            if self.events.try_send(event).is_err() {
+            if let Err(full) = self.events.try_send(event) {
+                self.left.push(full.into_inner().event);
                 self.meter.event_left_in_outbox();
             }
         }

@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::client::Client;
 use self::host::{Held, Host, Job, Pushed};
 use self::worker::{Report, Shared};
+use crate::domain::ids::EventId;
 use crate::domain::webhook_url::WebhookUrl;
 use crate::flow::EventJob;
 use crate::store::{Store, StoreError};
@@ -127,6 +128,7 @@ pub async fn run(
         hosts: HashMap::new(),
         workers: JoinSet::new(),
         claim: None,
+        left: Vec::new(),
     };
     let mut recorder = pin!(record(store, reported));
     tokio::select! {
@@ -163,6 +165,8 @@ struct Dispatcher {
     hosts: HashMap<Box<str>, Arc<Host>>,
     workers: JoinSet<Arc<Host>>,
     claim: Option<Claim>,
+    /// Events that found their healthy host busy, to be made due again soon.
+    left: Vec<EventId>,
 }
 
 impl Dispatcher {
@@ -192,6 +196,11 @@ impl Dispatcher {
                         self.offer(job);
                     }
                 }
+            }
+            if !self.left.is_empty() {
+                self.shared
+                    .store
+                    .leave_events(std::mem::take(&mut self.left));
             }
         }
         let all = async { while self.workers.join_next().await.is_some() {} };
@@ -233,7 +242,8 @@ impl Dispatcher {
     /// Hands an event to its host's workers; false if it is in memory already or stays in the
     /// outbox.
     fn offer(&mut self, event: EventJob) -> bool {
-        let Some(hold) = self.held.take(event.event) else {
+        let id = event.event;
+        let Some(hold) = self.held.take(id) else {
             return false;
         };
         let url = event.message.webhook_url.as_deref().unwrap_or_default();
@@ -277,6 +287,10 @@ impl Dispatcher {
             }
             Pushed::Full => {
                 self.shared.meter.left_in_outbox(1);
+                // A busy host will have room in a moment; a failing one may wait out the lease.
+                if !host.is_failing() {
+                    self.left.push(id);
+                }
                 false
             }
         }

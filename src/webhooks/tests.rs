@@ -222,6 +222,7 @@ impl House {
                 at: message.accepted_at + Duration::from_secs(1),
                 message,
                 to: State::Submitted,
+                sent_at: None,
                 failure: None,
                 detail: None,
                 possible_duplicate: false,

@@ -262,10 +262,7 @@ pub(super) fn meter() -> meter::Worker {
 
 /// The wall clock.
 pub(super) fn now() -> Timestamp {
-    Timestamp(0)
-        + SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default()
+    SystemTime::now().into()
 }
 
 impl Ended {

@@ -19,7 +19,7 @@ static INSERT: Bulk = Bulk::new(
     "insert into messages (seq, id, org, class, state, carrier, recipient, sender, body, encoding, \
      segments, webhook_url, metadata, tags, accepted_at, due_at, valid_until) values",
     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    "",
+    "on conflict (seq) do nothing",
 );
 
 /// The columns that [`message`] reads, under the alias `m`.

@@ -34,6 +34,9 @@ use crate::flow::{EventJob, EventKind, ReceiptResult, Transition};
 pub(super) use people::OrgBy;
 pub(super) use settle::Recovered;
 
+/// How soon an event is due again that found the webhook workers busy.
+const LEFT_FOR: Duration = Duration::from_secs(1);
+
 /// The writer's own connection and what it keeps in memory beside it.
 pub(super) struct Sqlite {
     conn: SqliteConnection,
@@ -177,10 +180,7 @@ impl Sqlite {
             .into_iter()
             .filter(|one| accept::initial_state(one) == State::Queued)
             .collect();
-        for intent in &batch.intents {
-            let messages = intent.batch.iter().map(|ready| ready.message.seq);
-            settle::intend(&mut self.conn, intent.id, &intent.bind, intent.at, messages).await?;
-        }
+        settle::intend(&mut self.conn, &batch.intents).await?;
         self.settle(batch, &mut effects).await?;
         let records: Vec<_> = batch
             .deliveries
@@ -188,6 +188,7 @@ impl Sqlite {
             .flat_map(|deliveries| &deliveries.records)
             .collect();
         outbox::record(&mut self.conn, &records).await?;
+        outbox::due_at(&mut self.conn, &batch.left, batch.at + LEFT_FOR).await?;
         for chore in &batch.chores {
             let done = self.chore(&chore.chore, &mut effects).await?;
             effects.chores.push(done);
@@ -334,6 +335,7 @@ impl Sqlite {
                 State::Unknown
             };
             transitions.push(Transition {
+                sent_at: stored.sent_at,
                 message: Arc::new(stored.message),
                 to,
                 at,
@@ -385,7 +387,7 @@ fn announce(transition: &Transition) -> Option<EventJob> {
         sequence: if kind == EventKind::Sent { 1 } else { 2 },
         message: Arc::clone(&transition.message),
         at: transition.at,
-        sent_at: (kind == EventKind::Sent).then_some(transition.at),
+        sent_at: transition.sent_at,
         state: transition.to,
         failure: transition.failure,
         attempts: 0,

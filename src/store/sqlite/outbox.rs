@@ -27,7 +27,7 @@ pub(super) fn new_event() -> EventId {
 static INSERT: Bulk = Bulk::new(
     "insert into outbox (event, message, sequence, kind, at, state, failure, due_at) values",
     "(?,?,?,?,?,?,?,?)",
-    "",
+    "on conflict (event) do nothing",
 );
 
 /// Writes events, leased to the worker that is about to be told of them.
@@ -97,6 +97,26 @@ pub(super) async fn record(
     Ok(())
 }
 
+static LEASED: Bulk = Bulk::new(
+    "with v (event, due_at) as (values",
+    "(?,?)",
+    ") update outbox set due_at = v.due_at from v where outbox.event = v.event",
+);
+
+/// Says when events that nobody holds or somebody now leases are due again.
+pub(super) async fn due_at(
+    conn: &mut SqliteConnection,
+    events: &[EventId],
+    at: Timestamp,
+) -> sqlx::Result<()> {
+    LEASED
+        .execute(conn, events, |query, event| {
+            query.bind(&event.0.as_bytes()[..]).bind(at.0)
+        })
+        .await?;
+    Ok(())
+}
+
 /// Leases at most `limit` events that are due to the caller.
 pub(super) async fn claim(
     conn: &mut SqliteConnection,
@@ -136,17 +156,7 @@ pub(super) async fn claim(
             message: Arc::new(stored.message),
         });
     }
-    static LEASED: Bulk = Bulk::new(
-        "with v (event, due_at) as (values",
-        "(?,?)",
-        ") update outbox set due_at = v.due_at from v where outbox.event = v.event",
-    );
-    LEASED
-        .execute(conn, &jobs, |query, job| {
-            query
-                .bind(&job.event.0.as_bytes()[..])
-                .bind((now + LEASE).0)
-        })
-        .await?;
+    let events: Vec<EventId> = jobs.iter().map(|job| job.event).collect();
+    due_at(conn, &events, now + LEASE).await?;
     Ok(jobs)
 }

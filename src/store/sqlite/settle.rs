@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use super::accept::carrier_text;
 use super::bulk::Bulk;
-use crate::domain::ids::{BindName, IntentId, MessageSeq, ReceiptKey};
+use crate::domain::ids::{IntentId, MessageSeq, ReceiptKey};
 use crate::domain::lifecycle;
 use crate::domain::message::State;
 use crate::domain::time::Timestamp;
 use crate::flow::{AttemptRecord, Transition};
+use crate::store::batch::Intent;
 
 static ATTEMPTS: Bulk = Bulk::new(
     "insert into attempts (message, part, attempt, carrier, bind, sequence, submitted_at, \
@@ -146,21 +147,26 @@ pub(super) async fn moves(
         .collect())
 }
 
-/// Records what is about to be handed to a bind.
-pub(super) async fn intend(
-    conn: &mut SqliteConnection,
-    id: IntentId,
-    bind: &BindName,
-    at: Timestamp,
-    messages: impl Iterator<Item = MessageSeq>,
-) -> sqlx::Result<()> {
-    let blob: Vec<u8> = messages.flat_map(|seq| seq.0.to_be_bytes()).collect();
-    sqlx::query("insert into intents (id, bind, at, messages) values (?, ?, ?, ?)")
-        .bind(id.0)
-        .bind(Arc::clone(&bind.0))
-        .bind(at.0)
-        .bind(blob)
-        .execute(conn)
+static INTEND: Bulk = Bulk::new(
+    "insert into intents (id, bind, at, messages) values",
+    "(?,?,?,?)",
+    "on conflict (id) do nothing",
+);
+
+/// Records what is about to be handed to binds.
+pub(super) async fn intend(conn: &mut SqliteConnection, intents: &[Intent]) -> sqlx::Result<()> {
+    INTEND
+        .execute(conn, intents, |query, intent| {
+            let seqs = intent
+                .batch
+                .iter()
+                .flat_map(|ready| ready.message.seq.0.to_be_bytes());
+            query
+                .bind(intent.id.0)
+                .bind(Arc::clone(&intent.bind.0))
+                .bind(intent.at.0)
+                .bind(seqs.collect::<Vec<u8>>())
+        })
         .await?;
     Ok(())
 }

@@ -1,0 +1,313 @@
+//! Lives here: the contract for messages, intents, events and accounts.
+//! Never here: the world they run in (`tests`).
+
+use super::*;
+
+#[tokio::test]
+async fn a_message_reads_back_as_it_was_accepted() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    let view = world.store.message(ORG, message.id).await.unwrap().unwrap();
+    assert_eq!(view.state, State::Queued);
+    assert_eq!(
+        (&*view.message.body, view.message.to),
+        ("hujambo", message.to)
+    );
+    assert_eq!(view.message.metadata.as_deref(), Some("{\"a\":1}"));
+    let stranger = OrgId(Uuid::from_u128(8));
+    assert!(
+        world
+            .store
+            .message(stranger, message.id)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_lifecycle_refuses_what_is_not_legal() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    world.submit(&message, &["A1"]).await;
+    world.receive("A1", Some(SegmentState::Delivered)).await;
+    world.events();
+    let back = Settlement {
+        transitions: vec![moved(&message, State::Submitted)],
+        ..Settlement::default()
+    };
+    world.settle(back).await;
+    assert_eq!(world.state(&message).await, State::Delivered);
+    assert_eq!(world.events(), []);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_was_intended_and_has_no_outcome_is_uncertain_after_a_restart() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let (lost, safe) = (world.accept(1).await, world.accept(1).await);
+    let (to, mut answers) = mpsc::channel(4);
+    for message in [&lost, &safe] {
+        let batch = vec![Ready::first(Arc::clone(message))];
+        world
+            .store
+            .intend(BindName("mtn_ng/1".into()), Timestamp(1), batch, to.clone())
+            .unwrap();
+    }
+    let mut intents = Vec::new();
+    for _ in 0..2 {
+        let Some(Answered::Intent {
+            intent: Some(intent),
+            ..
+        }) = answers.recv().await
+        else {
+            panic!("the intent is durable");
+        };
+        intents.push(intent);
+    }
+    let done = Settlement {
+        attempts: vec![taken(&safe, 1, "A1")],
+        transitions: vec![moved(&safe, State::Submitted)],
+        closed_intents: vec![intents[1]],
+    };
+    world.settle(done).await;
+    world.close().await;
+    let world = World::open(&folder).await;
+    assert_eq!(world.uncertain, 1);
+    assert_eq!(world.state(&lost).await, State::Uncertain);
+    assert_eq!(world.state(&safe).await, State::Submitted);
+    let doubtful = world.store.in_doubt(MessageSeq(0), 10).await.unwrap();
+    assert_eq!(doubtful.len(), 1);
+    assert!(
+        !doubtful[0].possible_duplicate,
+        "its one resend is still to come"
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn waiting_messages_come_in_order_with_what_is_left_of_them() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let (one, two, three) = (
+        world.accept(1).await,
+        world.accept(3).await,
+        world.accept(1).await,
+    );
+    world
+        .settle(Settlement {
+            attempts: vec![taken(&two, 2, "A2")],
+            ..Settlement::default()
+        })
+        .await;
+    world.submit(&three, &["A3"]).await;
+    let lane = (CarrierIndex(0), Class::Transactional);
+    let page = world.store.waiting(lane, MessageSeq(0), 10).await.unwrap();
+    let seen: Vec<_> = page
+        .iter()
+        .map(|one| (one.message.seq, one.parts, one.attempts))
+        .collect();
+    assert_eq!(seen, [(one.seq, Parts(1), 0), (two.seq, Parts(0b101), 1)]);
+    assert_eq!(
+        world.store.waiting(lane, one.seq, 10).await.unwrap().len(),
+        1
+    );
+    let queue = world.store.queue().await.unwrap();
+    assert_eq!(
+        (queue.len(), queue[0].messages, queue[0].oldest),
+        (1, 2, Timestamp(1_000))
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_scheduled_message_reaches_its_lane_when_due() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let scheduled = Message {
+        due_at: Timestamp(5_000),
+        ..message(1)
+    };
+    let id = scheduled.id;
+    world.store.accept(scheduled).await.unwrap();
+    let later = world.accept(1).await;
+    assert_eq!(
+        world.store.release_due(Timestamp(4_999), 10).await.unwrap(),
+        0
+    );
+    assert_eq!(
+        world.store.release_due(Timestamp(5_000), 10).await.unwrap(),
+        1
+    );
+    let committed = world.committed.recv().await.unwrap();
+    assert_eq!(committed.messages[0].id, id);
+    assert!(
+        committed.messages[0].seq > later.seq,
+        "lanes see it in the order of its release"
+    );
+    assert_eq!(world.state(&committed.messages[0]).await, State::Queued);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn every_message_ends_by_its_validity_and_grace() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let (queued, open) = (world.accept(1).await, world.accept(1).await);
+    world.submit(&open, &["A1"]).await;
+    world.events();
+    let end = |queued_before, open_before| {
+        world.store.end_overdue(
+            Timestamp(queued_before),
+            Timestamp(open_before),
+            Timestamp(60_000),
+            100,
+        )
+    };
+    assert_eq!(end(50_000, 50_000).await.unwrap(), 0);
+    assert_eq!(end(50_001, 50_000).await.unwrap(), 1);
+    assert_eq!(end(50_001, 50_001).await.unwrap(), 1);
+    assert_eq!(world.state(&queued).await, State::Expired);
+    assert_eq!(world.state(&open).await, State::Unknown);
+    assert_eq!(
+        world.events(),
+        [(EventKind::Failed, 2), (EventKind::Failed, 2)]
+    );
+    // The carrier's late word still counts.
+    assert_eq!(
+        world.receive("A1", Some(SegmentState::Delivered)).await,
+        ReceiptResult::Applied
+    );
+    assert_eq!(world.state(&open).await, State::Delivered);
+    assert_eq!(world.events(), [(EventKind::Delivered, 3)]);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn an_undelivered_event_comes_back_and_a_delivered_one_does_not() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    world.submit(&message, &["A1"]).await;
+    let job = world.events.recv().await.unwrap();
+    let record = |attempt, retry_at| DeliveryRecord {
+        event: job.event,
+        message: message.seq,
+        sequence: job.sequence,
+        attempt,
+        at: Timestamp(3_000),
+        latency_ms: 4,
+        status: Some(500),
+        error: None,
+        retry_at,
+    };
+    world
+        .store
+        .deliveries(vec![record(1, Some(Timestamp(8_000)))])
+        .await
+        .unwrap();
+    assert!(
+        world
+            .store
+            .claim_events(Timestamp(7_999), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let again = world
+        .store
+        .claim_events(Timestamp(8_000), 10)
+        .await
+        .unwrap();
+    assert_eq!(
+        (again.len(), again[0].event, again[0].attempts),
+        (1, job.event, 1)
+    );
+    assert!(
+        world
+            .store
+            .claim_events(Timestamp(8_001), 10)
+            .await
+            .unwrap()
+            .is_empty(),
+        "leased"
+    );
+    world.store.deliveries(vec![record(2, None)]).await.unwrap();
+    assert!(
+        world
+            .store
+            .claim_events(Timestamp(i64::MAX / 2), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn keys_are_found_by_hash_and_only_for_existing_organisations() {
+    let folder = folder();
+    let world = World::open(&folder).await;
+    let org = Organisation {
+        id: ORG,
+        name: "Duka".into(),
+        country: "TZ".into(),
+        senders: vec!["DUKA".into()],
+        webhook_secret: "whsec_x".to_owned().into(),
+        created_at: Timestamp(1),
+    };
+    let key = |org| ApiKey {
+        id: KeyId(Uuid::now_v7()),
+        org,
+        hash: [3; 32],
+        prefix: "sk_live_mw_a".into(),
+        live: true,
+        created_at: Timestamp(1),
+    };
+    assert!(
+        !world.store.create_key(key(ORG)).await.unwrap(),
+        "no such organisation yet"
+    );
+    assert!(world.store.create_org(org.clone()).await.unwrap());
+    assert!(
+        !world.store.create_org(org).await.unwrap(),
+        "the name is taken"
+    );
+    assert!(world.store.create_key(key(ORG)).await.unwrap());
+    let found = world.store.credential(&[3; 32]).await.unwrap().unwrap();
+    assert_eq!((&*found.org.name, found.org.senders.len()), ("Duka", 1));
+    assert!(world.store.credential(&[4; 32]).await.unwrap().is_none());
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_thousand_accepts_share_commits_and_keep_their_order() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let accepts = (0..1000).map(|_| {
+        let store = world.store.clone();
+        tokio::spawn(async move { store.accept(message(1)).await })
+    });
+    for accept in accepts.collect::<Vec<_>>() {
+        accept.await.unwrap().unwrap();
+    }
+    let (mut last, mut seen, mut commits) = (MessageSeq(0), 0, 0);
+    while seen < 1000 {
+        let committed = tokio::time::timeout(Duration::from_secs(10), world.committed.recv())
+            .await
+            .unwrap()
+            .unwrap();
+        commits += 1;
+        for message in committed.messages {
+            assert!(message.seq > last);
+            last = message.seq;
+            seen += 1;
+        }
+    }
+    assert!(commits < 500, "{commits} commits for 1000 accepts");
+    world.close().await;
+}

@@ -1,0 +1,172 @@
+//! Lives here: the contract for receipts, early, late, doubled or contradictory.
+//! Never here: the world they run in (`tests`).
+
+use super::*;
+
+#[tokio::test]
+async fn a_submitted_and_delivered_message_has_its_two_events_in_order() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    world.submit(&message, &["A1"]).await;
+    assert_eq!(world.events(), [(EventKind::Sent, 1)]);
+    assert_eq!(world.receive("A1", None).await, ReceiptResult::Intermediate);
+    assert_eq!(
+        world.receive("A1", Some(SegmentState::Delivered)).await,
+        ReceiptResult::Applied
+    );
+    assert_eq!(world.events(), [(EventKind::Delivered, 2)]);
+    assert_eq!(world.state(&message).await, State::Delivered);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn duplicates_have_no_effect_and_contradictions_are_kept_as_events() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    world.submit(&message, &["A1"]).await;
+    world.receive("A1", Some(SegmentState::Delivered)).await;
+    world.events();
+    assert_eq!(
+        world.receive("A1", Some(SegmentState::Delivered)).await,
+        ReceiptResult::Duplicate
+    );
+    assert_eq!(
+        world.receive("A1", Some(SegmentState::Expired)).await,
+        ReceiptResult::Conflict
+    );
+    assert_eq!(world.events(), []);
+    assert_eq!(world.state(&message).await, State::Delivered);
+    let timeline = world.store.timeline(message.seq).await.unwrap();
+    let conflicts = timeline
+        .iter()
+        .filter(|entry| matches!(entry, TimelineEntry::Receipt { conflict: true, .. }))
+        .count();
+    assert_eq!(conflicts, 1);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_receipt_before_its_response_waits_for_it_even_over_a_restart() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    assert_eq!(
+        world.receive("A1", Some(SegmentState::Delivered)).await,
+        ReceiptResult::Parked
+    );
+    world.close().await;
+    let mut world = World::open(&folder).await;
+    world.submit(&message, &["A1"]).await;
+    assert_eq!(world.state(&message).await, State::Delivered);
+    assert_eq!(
+        world.events(),
+        [(EventKind::Sent, 1), (EventKind::Delivered, 2)]
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_receipt_of_another_account_never_matches() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    world.submit(&message, &["A1"]).await;
+    let other = CarrierId("glo_ng".into());
+    let forged = Receipt {
+        key: ReceiptKey::new(&carrier(), "A1"),
+        carrier: other,
+        ..receipt("A1", Some(SegmentState::Rejected))
+    };
+    assert_eq!(
+        world.store.receipts(vec![forged]).await.unwrap(),
+        [ReceiptResult::Parked]
+    );
+    assert_eq!(world.state(&message).await, State::Submitted);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_message_of_several_segments_is_delivered_when_all_are() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(2).await;
+    let first = vec![taken(&message, 1, "A1")];
+    world
+        .settle(Settlement {
+            attempts: first,
+            ..Settlement::default()
+        })
+        .await;
+    // Both receipts come before the message counts as submitted.
+    assert_eq!(
+        world.receive("A1", Some(SegmentState::Delivered)).await,
+        ReceiptResult::Applied
+    );
+    assert_eq!(
+        world.receive("A2", Some(SegmentState::Delivered)).await,
+        ReceiptResult::Parked
+    );
+    assert_eq!(world.state(&message).await, State::Queued);
+    let second = Settlement {
+        attempts: vec![taken(&message, 2, "A2")],
+        transitions: vec![moved(&message, State::Submitted)],
+        closed_intents: Vec::new(),
+    };
+    world.settle(second).await;
+    assert_eq!(world.state(&message).await, State::Delivered);
+    assert_eq!(
+        world.events(),
+        [(EventKind::Sent, 1), (EventKind::Delivered, 2)]
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_late_response_mends_the_attempt_that_was_in_doubt() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    let doubt = Settlement {
+        attempts: vec![attempt(&message, 1, SegmentState::InDoubt, None)],
+        transitions: vec![moved(&message, State::Uncertain)],
+        closed_intents: vec![IntentId(1)],
+    };
+    world.settle(doubt).await;
+    assert_eq!(world.state(&message).await, State::Uncertain);
+    world.submit(&message, &["A1"]).await;
+    assert_eq!(world.state(&message).await, State::Submitted);
+    assert_eq!(
+        world.receive("A1", Some(SegmentState::Delivered)).await,
+        ReceiptResult::Applied
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn parked_receipts_are_forgotten_by_age_and_number() {
+    let folder = folder();
+    let world = World::open(&folder).await;
+    for id in ["A1", "A2", "A3"] {
+        world.receive(id, Some(SegmentState::Delivered)).await;
+        world.receive(id, Some(SegmentState::Delivered)).await;
+    }
+    assert_eq!(
+        world
+            .store
+            .forget_receipts(Timestamp(3_000), 2)
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        world
+            .store
+            .forget_receipts(Timestamp(3_001), 2)
+            .await
+            .unwrap(),
+        2
+    );
+    world.close().await;
+}

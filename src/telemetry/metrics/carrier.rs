@@ -1,0 +1,125 @@
+//! Lives here: handles of a bind and of receipts, prepared once.
+//! Never here: names (they stand together in `metrics`), look-ups on the data path.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use super::{
+    BIND_IN_FLIGHT, BIND_RECONNECTS, BIND_RESPONSE_SECONDS, BIND_STATE, BIND_SUBMITS, BIND_WINDOW,
+    MO_REFUSED, PDU_ERRORS, RECEIPTS, RECEIPTS_REFUSED,
+};
+
+/// The handles of one bind.
+pub struct Bind {
+    carrier: String,
+    bind: String,
+    in_flight: Gauge,
+    accepted: Counter,
+    refused: Counter,
+    in_doubt: Counter,
+    seconds: Histogram,
+    receipts_refused: Counter,
+    mo_refused: Counter,
+}
+
+impl Bind {
+    /// The handles of a bind with this window.
+    pub fn new(carrier: &str, bind: &str, window: u32) -> Self {
+        let (carrier, bind) = (carrier.to_owned(), bind.to_owned());
+        let submits = |verdict: &'static str| counter!(BIND_SUBMITS, "carrier" => carrier.clone(), "bind" => bind.clone(), "verdict" => verdict);
+        gauge!(BIND_WINDOW, "carrier" => carrier.clone(), "bind" => bind.clone())
+            .set(f64::from(window));
+        Self {
+            in_flight: gauge!(BIND_IN_FLIGHT, "carrier" => carrier.clone(), "bind" => bind.clone()),
+            accepted: submits("accepted"),
+            refused: submits("refused"),
+            in_doubt: submits("in_doubt"),
+            seconds: histogram!(BIND_RESPONSE_SECONDS, "carrier" => carrier.clone(), "bind" => bind.clone()),
+            receipts_refused: counter!(RECEIPTS_REFUSED, "carrier" => carrier.clone()),
+            mo_refused: counter!(MO_REFUSED, "carrier" => carrier.clone()),
+            carrier,
+            bind,
+        }
+    }
+
+    /// Which of its states the bind is in.
+    pub fn state(&self, state: &'static str, all: &[&'static str]) {
+        for each in all {
+            gauge!(BIND_STATE, "carrier" => self.carrier.clone(), "bind" => self.bind.clone(), "state" => *each)
+                .set(f64::from(u8::from(*each == state)));
+        }
+    }
+
+    /// Segments in flight.
+    pub fn in_flight(&self, count: usize) {
+        self.in_flight.set(count as f64);
+    }
+
+    /// A segment was answered ROK.
+    pub fn accepted(&self, took: Duration) {
+        self.accepted.increment(1);
+        self.seconds.record(took);
+    }
+
+    /// A segment was answered with an error.
+    pub fn refused(&self, took: Duration) {
+        self.refused.increment(1);
+        self.seconds.record(took);
+    }
+
+    /// A segment was not answered.
+    pub fn in_doubt(&self) {
+        self.in_doubt.increment(1);
+    }
+
+    /// A session ended.
+    pub fn ended(&self, reason: &'static str) {
+        counter!(BIND_RECONNECTS, "carrier" => self.carrier.clone(), "bind" => self.bind.clone(), "reason" => reason)
+            .increment(1);
+    }
+
+    /// A PDU could not be used.
+    pub fn pdu_error(&self, reason: &'static str) {
+        counter!(PDU_ERRORS, "carrier" => self.carrier.clone(), "reason" => reason).increment(1);
+    }
+
+    /// A receipt was sent back because the inbox was full.
+    pub fn receipt_refused(&self) {
+        self.receipts_refused.increment(1);
+    }
+
+    /// A mobile-originated message was refused.
+    pub fn mo_refused(&self) {
+        self.mo_refused.increment(1);
+    }
+}
+
+/// Receipts committed, by result.
+pub struct Receipts {
+    results: Vec<(String, [Counter; 5])>,
+}
+
+impl Receipts {
+    /// Handles for these accounts; `results` in the order in which they are counted.
+    pub fn new(carriers: &[&str], results: [&'static str; 5]) -> Self {
+        let handles = |carrier: &str| {
+            results.map(
+                |result| counter!(RECEIPTS, "carrier" => carrier.to_owned(), "result" => result),
+            )
+        };
+        Self {
+            results: carriers
+                .iter()
+                .map(|carrier| ((*carrier).to_owned(), handles(carrier)))
+                .collect(),
+        }
+    }
+
+    /// A receipt of this account is durable.
+    pub fn committed(&self, carrier: &str, result: usize) {
+        if let Some((_, counters)) = self.results.iter().find(|(name, _)| name == carrier) {
+            counters[result].increment(1);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Lives here: handles of the scheduler, prepared once.
+//! Never here: names (they stand together in `metrics`), look-ups on the data path.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use super::{MESSAGES, POSSIBLE_DUPLICATES, QUEUE_DEPTH, QUEUE_SPILLED, RETRIES, STAGE_SECONDS};
+
+/// The handles of one account and class.
+pub struct Lane {
+    carrier: String,
+    class: &'static str,
+    depth: Gauge,
+    spilled: Gauge,
+    to_submit: Histogram,
+    submitted: Counter,
+    duplicates: Counter,
+}
+
+impl Lane {
+    /// The handles of a lane.
+    pub fn new(carrier: &str, class: &'static str) -> Self {
+        let carrier = carrier.to_owned();
+        Self {
+            depth: gauge!(QUEUE_DEPTH, "carrier" => carrier.clone(), "class" => class),
+            spilled: gauge!(QUEUE_SPILLED, "carrier" => carrier.clone(), "class" => class),
+            to_submit: histogram!(STAGE_SECONDS, "carrier" => carrier.clone(), "class" => class, "stage" => "submit"),
+            submitted: counter!(MESSAGES, "carrier" => carrier.clone(), "class" => class, "state" => "submitted"),
+            duplicates: counter!(POSSIBLE_DUPLICATES, "carrier" => carrier.clone(), "class" => class),
+            carrier,
+            class,
+        }
+    }
+
+    /// What the lane holds now.
+    pub fn depth(&self, depth: usize, spilled: bool) {
+        self.depth.set(depth as f64);
+        self.spilled.set(f64::from(u8::from(spilled)));
+    }
+
+    /// A message was taken by its carrier this long after its acceptance.
+    pub fn submitted(&self, after: Duration) {
+        self.submitted.increment(1);
+        self.to_submit.record(after);
+    }
+
+    /// A message reached another state.
+    pub fn reached(&self, state: &'static str) {
+        counter!(MESSAGES, "carrier" => self.carrier.clone(), "class" => self.class, "state" => state)
+            .increment(1);
+    }
+
+    /// A segment goes back to be tried again.
+    pub fn retried(&self, reason: &'static str) {
+        counter!(RETRIES, "carrier" => self.carrier.clone(), "reason" => reason).increment(1);
+    }
+
+    /// A message is resent although an attempt is in doubt.
+    pub fn possible_duplicate(&self) {
+        self.duplicates.increment(1);
+    }
+}

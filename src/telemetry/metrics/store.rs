@@ -1,0 +1,75 @@
+//! Lives here: handles of the store, prepared once.
+//! Never here: names (they stand together in `metrics`), look-ups on the data path.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use super::{
+    LIFECYCLE_REFUSED, RECEIPTS, STORE_BATCH_ROWS, STORE_COMMIT_SECONDS, STORE_COMMITS,
+    STORE_FAILURES, STORE_HEALTHY, WEBHOOK_LEFT,
+};
+
+/// The writer's handles.
+pub struct Writer {
+    commits: Counter,
+    failures: Counter,
+    seconds: Histogram,
+    accepts: Histogram,
+    rows: Histogram,
+    healthy: Gauge,
+    left: Counter,
+    refused: Counter,
+    receipts_home: Counter,
+}
+
+impl Writer {
+    /// Looks the handles up once.
+    #[allow(
+        clippy::new_without_default,
+        reason = "a default would hide the look-ups"
+    )]
+    pub fn new() -> Self {
+        Self {
+            commits: counter!(STORE_COMMITS),
+            failures: counter!(STORE_FAILURES),
+            seconds: histogram!(STORE_COMMIT_SECONDS),
+            accepts: histogram!(STORE_BATCH_ROWS, "kind" => "accept"),
+            rows: histogram!(STORE_BATCH_ROWS, "kind" => "work"),
+            healthy: gauge!(STORE_HEALTHY),
+            left: counter!(WEBHOOK_LEFT),
+            refused: counter!(LIFECYCLE_REFUSED),
+            receipts_home: counter!(RECEIPTS, "carrier" => "any", "result" => "unparked"),
+        }
+    }
+
+    /// A transaction is durable.
+    pub fn committed(&self, took: Duration, accepts: usize, rows: usize) {
+        self.commits.increment(1);
+        self.seconds.record(took);
+        self.healthy.set(1);
+        if accepts > 0 {
+            self.accepts.record(accepts as f64);
+        }
+        if rows > 0 {
+            self.rows.record(rows as f64);
+        }
+    }
+
+    /// A transaction failed.
+    pub fn failed(&self) {
+        self.failures.increment(1);
+        self.healthy.set(0);
+    }
+
+    /// The workers' queue was full.
+    pub fn event_left_in_outbox(&self) {
+        self.left.increment(1);
+    }
+
+    /// Moves refused, and parked receipts that found their attempt.
+    pub fn effects(&self, refused: u64, unparked: usize) {
+        self.refused.increment(refused);
+        self.receipts_home.increment(unparked as u64);
+    }
+}
