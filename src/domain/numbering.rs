@@ -227,10 +227,7 @@ mod tests {
             Err(PlanError::UnknownCountry)
         );
         assert_eq!(network(&plan, "+23480312345"), Err(PlanError::WrongLength));
-        assert_eq!(
-            network(&plan, "+2341803123456"),
-            Err(PlanError::WrongLength)
-        );
+        assert_eq!(network(&plan, "+2341803123456"), Err(PlanError::NotMobile));
         assert_eq!(network(&plan, "+2349003123456"), Err(PlanError::NotMobile));
         let typed = Msisdn::parse("08031234567").unwrap();
         assert_eq!(
