@@ -146,11 +146,11 @@ impl<'a> Live<'a> {
         let window = self.desk.seat.config.window;
         let waiting = self.intending + self.unsent.len();
         let account = &self.desk.seat.account;
+        if self.desk.seat.config.mode == Mode::Receiver {
+            return Pulled::default();
+        }
         let busy = self.unasked.is_some() || self.desk.outcomes.len() > 2 * window;
-        if self.desk.seat.config.mode == Mode::Receiver
-            || busy
-            || !self.desk.links.store.health().is_well()
-        {
+        if busy || !self.desk.links.store.health().is_well() {
             // Suspended, or behind: look again soon, or when the queue has room.
             return Pulled {
                 wait_until: Some(soon()),
@@ -390,7 +390,7 @@ impl<'a> Live<'a> {
             };
         }
         let raw_id: Box<str> = match pdu {
-            Some(Pdu::SubmitSmResp(resp)) => resp.message_id.to_str_lossy().into(),
+            Some(Pdu::SubmitSmResp(resp)) => translate::carrier_id(&resp.message_id.to_str_lossy()),
             _ => "".into(),
         };
         let normalised = self

@@ -121,11 +121,12 @@ pub(super) fn delivered(account: &AccountConfig, deliver: &DeliverSm, now: Times
     let Ok(parsed) = receipt::parse(deliver) else {
         return Delivered::Useless;
     };
-    let normalised = account.ids.receipt_key(&parsed.id);
+    let raw_id = carrier_id(&parsed.id);
+    let normalised = account.ids.receipt_key(&raw_id);
     Delivered::Receipt(Receipt {
         carrier: account.id.clone(),
         key: ReceiptKey::new(&account.id, &normalised),
-        normalised: normalised.into(),
+        normalised: (*normalised).into(),
         state: if parsed.intermediate {
             None
         } else {
@@ -134,7 +135,7 @@ pub(super) fn delivered(account: &AccountConfig, deliver: &DeliverSm, now: Times
         stat: cut(&parsed.state_text),
         err: cut(&parsed.err),
         done_date: cut(&parsed.done_date),
-        raw_id: parsed.id.into(),
+        raw_id,
         received_at: now,
     })
 }
@@ -148,6 +149,15 @@ fn segment_state(state: ReceiptState) -> Option<SegmentState> {
         ReceiptState::Expired | ReceiptState::Deleted => Some(SegmentState::Expired),
         ReceiptState::Unknown => Some(SegmentState::Unknown),
         ReceiptState::Scheduled | ReceiptState::Enroute | ReceiptState::Accepted => None,
+    }
+}
+
+/// A carrier's message id as we keep it: twice what the standard allows (65 octets with NUL), so
+/// that a hostile one cannot fill the store. Responses and receipts are cut alike.
+pub(super) fn carrier_id(raw: &str) -> Box<str> {
+    match raw.char_indices().nth(128) {
+        Some((end, _)) => raw[..end].into(),
+        None => raw.into(),
     }
 }
 

@@ -64,10 +64,15 @@ impl Cursor {
         !self.spilled && seq > self.loaded
     }
 
-    /// A page has been read after `loaded` and its messages up to `last` are in the lane.
-    fn read(&mut self, last: Option<MessageSeq>, was_the_end: bool) {
+    /// A page has been read after `loaded` and its messages up to `last` are in the lane. At the
+    /// end of the lane, what was `known` before the page was read and did not stand in it waits
+    /// no more (it has been ended by the clock, say): it counts as loaded.
+    fn read(&mut self, last: Option<MessageSeq>, was_the_end: bool, known: MessageSeq) {
         if let Some(last) = last {
             self.loaded = self.loaded.max(last);
+        }
+        if was_the_end {
+            self.loaded = self.loaded.max(known);
         }
         self.newest = self.newest.max(self.loaded);
         self.spilled = !(was_the_end && self.newest <= self.loaded);
@@ -81,6 +86,7 @@ enum Page {
     Lane {
         lane: Lane,
         limit: usize,
+        known: MessageSeq,
         rows: Result<Vec<Waiting>, StoreError>,
     },
     Doubt {
@@ -217,16 +223,21 @@ impl Feed {
             let room = self.accounts[account].room(class);
             let cursor = self.cursors[account][class.index()];
             if cursor.spilled && room * 2 >= capacity {
-                return self.read_lane(lane, cursor.loaded, room);
+                return self.read_lane(lane, cursor, room);
             }
         }
     }
 
-    fn read_lane(&mut self, lane: Lane, after: MessageSeq, limit: usize) {
+    fn read_lane(&mut self, lane: Lane, cursor: Cursor, limit: usize) {
         let store = self.store.clone();
         self.reading.spawn(async move {
-            let rows = store.waiting(lane, after, limit as u32).await;
-            Page::Lane { lane, limit, rows }
+            let rows = store.waiting(lane, cursor.loaded, limit as u32).await;
+            Page::Lane {
+                lane,
+                limit,
+                known: cursor.newest,
+                rows,
+            }
         });
     }
 
@@ -244,8 +255,9 @@ impl Feed {
             Page::Lane {
                 lane,
                 limit,
+                known,
                 rows: Ok(rows),
-            } => self.lane_read(lane, limit, rows),
+            } => self.lane_read(lane, limit, known, rows),
             Page::Doubt { rows: Ok(rows) } => self.doubt_read(rows),
             Page::Lane {
                 rows: Err(error), ..
@@ -257,7 +269,13 @@ impl Feed {
         }
     }
 
-    fn lane_read(&mut self, (carrier, class): Lane, limit: usize, rows: Vec<Waiting>) {
+    fn lane_read(
+        &mut self,
+        (carrier, class): Lane,
+        limit: usize,
+        known: MessageSeq,
+        rows: Vec<Waiting>,
+    ) {
         let lanes = &self.accounts[carrier.index()];
         let mut was_the_end = rows.len() < limit;
         let mut last = None;
@@ -271,7 +289,7 @@ impl Feed {
             last = Some(seq);
         }
         let cursor = &mut self.cursors[carrier.index()][class.index()];
-        cursor.read(last, was_the_end);
+        cursor.read(last, was_the_end, known);
         lanes.set_spilled(class, cursor.spilled);
         lanes.wake();
     }
@@ -328,7 +346,7 @@ mod tests {
             !cursor.committed(MessageSeq(5)),
             "a spilled lane leaves it in the store"
         );
-        cursor.read(Some(MessageSeq(6)), true);
+        cursor.read(Some(MessageSeq(6)), true, MessageSeq(5));
         assert!(!cursor.spilled);
         assert!(!cursor.committed(MessageSeq(6)), "the page had it already");
         assert!(cursor.committed(MessageSeq(7)));
@@ -338,16 +356,25 @@ mod tests {
     fn a_lane_stays_spilled_while_a_commit_is_newer_than_the_page() {
         let mut cursor = Cursor::START;
         cursor.committed(MessageSeq(9));
-        cursor.read(Some(MessageSeq(4)), true);
+        cursor.read(Some(MessageSeq(4)), true, MessageSeq(4));
         assert!(cursor.spilled, "9 was committed after the page was read");
-        cursor.read(Some(MessageSeq(9)), true);
+        cursor.read(Some(MessageSeq(9)), true, MessageSeq(9));
         assert!(!cursor.spilled);
+    }
+
+    #[test]
+    fn a_message_that_ended_while_it_waited_does_not_keep_its_lane_spilled() {
+        let mut cursor = Cursor::START;
+        cursor.committed(MessageSeq(9));
+        cursor.read(None, true, MessageSeq(9));
+        assert!(!cursor.spilled, "9 was known, and waits no more");
+        assert!(cursor.committed(MessageSeq(10)));
     }
 
     #[test]
     fn a_full_page_means_there_may_be_more() {
         let mut cursor = Cursor::START;
-        cursor.read(Some(MessageSeq(4)), false);
+        cursor.read(Some(MessageSeq(4)), false, MessageSeq(9));
         assert!(cursor.spilled);
     }
 }

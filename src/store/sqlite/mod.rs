@@ -294,7 +294,11 @@ impl Sqlite {
                 outbox::claim(&mut self.conn, &self.carriers, *now, *limit).await?,
             ),
             Chore::ForgetReceipts { before, limit } => {
-                ChoreDone::Count(receipts::forget(&mut self.conn, *before, *limit).await?)
+                let forgotten = receipts::forget(&mut self.conn, *before, *limit).await?;
+                if forgotten > 0 {
+                    self.parked = receipts::parked_keys(&mut self.conn).await?;
+                }
+                ChoreDone::Count(forgotten)
             }
             Chore::EndOverdue {
                 queued_before,
