@@ -44,14 +44,14 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             body_max: 256 * 1024,
             request_timeout: Duration::from_secs(10),
-            header_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(30),
             connections_max: 10_000,
         }
     }
 }
 
 /// Serves the API on `listener` until `stop`; then takes no more connections, lets the requests
-/// that run finish (within the two timeouts), and returns.
+/// that run finish (within `request_timeout`), and returns.
 pub async fn serve(
     listener: TcpListener,
     config: Config,
@@ -62,7 +62,7 @@ pub async fn serve(
     let limits = Limits {
         connections: config.connections_max,
         header: config.header_timeout,
-        end: config.header_timeout + config.request_timeout,
+        end: config.request_timeout,
     };
     let api = Api::new(ingest, store, config.body_max, config.request_timeout);
     server::run(listener, limits, v1::router(Arc::new(api)), stop).await;

@@ -75,11 +75,6 @@ impl<'a> Draft<'a> {
             .find(|field| field.names()[0] == core)
             .map_or(core, |field| self.names[field as usize])
     }
-
-    /// The sender as typed.
-    pub(super) fn from(&self) -> &str {
-        &self.from
-    }
 }
 
 const FIELDS: usize = 8;

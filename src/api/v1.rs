@@ -22,8 +22,7 @@ use super::render;
 use super::submission::Draft;
 use super::time;
 use crate::domain::ids::MessageId;
-use crate::domain::phone::Sender;
-use crate::ingest::{Ingest, Refusal};
+use crate::ingest::Ingest;
 use crate::store::{MessageView, Store};
 use crate::telemetry::metrics::api::Route;
 
@@ -208,13 +207,7 @@ async fn accept(api: &Api, request: Request, deadline: Instant) -> Result<Respon
         let param = refusal.field().map(|core| draft.name(core));
         ApiError::refused(refusal, param)
     })?;
-    let from = Sender::parse(draft.from())
-        .map_err(|error| ApiError::refused(Refusal::Sender(error), Some(draft.name("from"))))?;
-    let from = credential
-        .org
-        .approved(from.as_str())
-        .unwrap_or(from.as_str());
-    let json = render::accepted(&accepted, from, draft.class);
+    let json = render::accepted(&accepted, draft.class);
     let mut response = json_answer(StatusCode::CREATED, json.into());
     if let Ok(location) = HeaderValue::try_from(format!("{MESSAGES}{}", accepted.id)) {
         response.headers_mut().insert(header::LOCATION, location);

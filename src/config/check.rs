@@ -28,8 +28,10 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
     let fallback = fallback(&file.routing.unknown_network, &loaded, &accounts, source)?;
     let drain = seconds(file.shutdown.drain_s.as_ref(), 1..=600, source)?;
     let shared = carrier::Config::default();
+    let api = api_config(&file.api, source)?;
+    let request_timeout = api.request_timeout;
     Ok(Config {
-        api: api_config(&file.api, source)?,
+        api,
         admin: admin(&file.admin, &file.store, source)?,
         store: store_config(&file.store, source)?,
         ingest: ingest_config(&file.message, file.webhooks.allow_loopback, source)?,
@@ -51,8 +53,11 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
         },
         webhooks: webhook_config(&file.webhooks, source)?,
         log: log(&file.log, source)?,
-        // The drain, and as much again and a little for the phases around it.
-        shutdown_timeout: drain.unwrap_or(shared.drain_timeout) + Duration::from_secs(10),
+        // The requests that run, the drain, and the webhook attempts and commits after it; the
+        // unit's TimeoutStopSec must be longer.
+        shutdown_timeout: request_timeout
+            + drain.unwrap_or(shared.drain_timeout)
+            + Duration::from_secs(15),
         plan: loaded.plan,
         accounts,
         networks,

@@ -73,6 +73,8 @@ pub struct Accepted {
     pub id: MessageId,
     /// Normalised recipient.
     pub to: Msisdn,
+    /// The sender, in its registered spelling.
+    pub from: Sender,
     /// Queued or scheduled.
     pub state: State,
     /// Number of segments.
@@ -226,6 +228,7 @@ impl Ingest {
         let accepted = Accepted {
             id: message.id,
             to: message.to,
+            from: message.from.clone(),
             state: if scheduled {
                 State::Scheduled
             } else {
