@@ -40,25 +40,28 @@ async fn a_half_open_connection_is_noticed_and_bound_anew_and_what_was_on_it_is_
 }
 
 #[tokio::test]
-async fn a_carrier_that_unbinds_may_still_answer_and_nothing_is_left_in_doubt() {
+async fn a_carrier_that_unbinds_is_answered_and_bound_anew_and_what_it_left_open_is_in_doubt() {
     let hand = Hand::listen().await;
     let plan = Plan::of([Carrier::at("vodacom_tz", hand.addr())]);
     let (world, mut bind) = tokio::join!(World::start(plan), hand.bound());
-    let id = world
-        .client
-        .send(&sms("vodacom_tz", 1, "transactional", "before the end"))
-        .await;
-    let (sequence, _) = bind.submit().await;
+    let mut ids = Vec::new();
+    let mut sequences = Vec::new();
+    for text in ["answered", "left open"] {
+        let sms = sms("vodacom_tz", 1, "transactional", text);
+        ids.push(world.client.send(&sms).await);
+        sequences.push(bind.submit().await.0);
+    }
+    bind.accept(sequences[0], "U1").await;
     let unbind = 0x2000;
     bind.answer(unbind, CommandStatus::ESME_ROK, &Pdu::Unbind)
         .await;
-    bind.accept(sequence, "U1").await;
-    world.until(id, "submitted").await;
     let (header, pdu) = bind.pdu().await;
     assert_eq!((header.sequence, pdu), (unbind, Pdu::UnbindResp));
     bind.closed().await;
+    world.until(ids[0], "submitted").await;
+    world.until(ids[1], "uncertain").await;
     // The next bind takes the rest, the receipt of the first message included.
     let mut bind = hand.bound().await;
     assert_eq!(bind.receipt("U1", "DELIVRD").await, CommandStatus::ESME_ROK);
-    world.until(id, "delivered").await;
+    world.until(ids[0], "delivered").await;
 }
