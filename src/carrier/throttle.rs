@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 /// One cut for the answers of one moment: a window full of RTHROTTLED is one word, not a hundred.
 const CUT_AT_MOST_EVERY: Duration = Duration::from_millis(200);
 const RECOVER_EVERY: Duration = Duration::from_millis(250);
-/// Of the configured rate, each time.
-const RECOVER_BY: f64 = 0.0125;
+/// Of the rate after the last cut, each time: a tenth in a second, whatever limit is configured.
+const RECOVER_BY: f64 = 0.025;
+/// The step doubles after each such time without a cut, so that a passing trouble is forgotten.
+const DOUBLE_EVERY: Duration = Duration::from_secs(5);
 const SLOWEST: f64 = 0.5;
 
 /// The pace a bind allows itself, segments a second.
@@ -17,7 +19,8 @@ pub(super) struct Throttle {
     limit: f64,
     rate: f64,
     paused_until: Option<Instant>,
-    last_cut: Option<Instant>,
+    /// The last cut, and the rate it left.
+    last_cut: Option<(Instant, f64)>,
     last_rise: Instant,
 }
 
@@ -43,23 +46,26 @@ impl Throttle {
         );
         if self
             .last_cut
-            .is_some_and(|cut| now < cut + CUT_AT_MOST_EVERY)
+            .is_some_and(|(cut, _)| now < cut + CUT_AT_MOST_EVERY)
         {
             return None;
         }
-        self.last_cut = Some(now);
-        self.last_rise = now;
         self.rate = (self.rate.min(recent.max(SLOWEST)) * 0.66).max(SLOWEST);
+        self.last_cut = Some((now, self.rate));
+        self.last_rise = now;
         Some(self.rate)
     }
 
     /// Lets time work. Returns the new rate if it changed.
     pub(super) fn recover(&mut self, now: Instant) -> Option<f64> {
+        let (cut, from) = self.last_cut?;
         if self.rate >= self.limit || now < self.last_rise + RECOVER_EVERY {
             return None;
         }
         self.last_rise = now;
-        self.rate = (self.rate + (self.limit * RECOVER_BY).max(0.5)).min(self.limit);
+        let quiet = now.saturating_duration_since(cut).as_secs() / DOUBLE_EVERY.as_secs();
+        let step = (from * RECOVER_BY).max(0.1) * f64::from(1u32 << quiet.min(20));
+        self.rate = (self.rate + step).min(self.limit);
         Some(self.rate)
     }
 
@@ -89,6 +95,18 @@ mod tests {
         }
         assert!(throttle.paused(now).is_some());
         assert!(throttle.paused(now + Duration::from_secs(1)).is_none());
+    }
+
+    #[test]
+    fn a_limit_configured_far_too_high_does_not_make_the_recovery_leap() {
+        let mut now = Instant::now();
+        let mut throttle = Throttle::new(10_000, now);
+        throttle.slow_down(Duration::ZERO, 60.0, now);
+        for _ in 0..16 {
+            now += RECOVER_EVERY;
+            throttle.recover(now);
+        }
+        assert!(throttle.rate < 60.0, "{} after four seconds", throttle.rate);
     }
 
     #[test]

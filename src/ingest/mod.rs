@@ -165,7 +165,6 @@ pub struct Ingest {
     routes: Vec<Option<CarrierIndex>>,
     /// By the plan's index of countries: where mobile numbers of unknown networks go.
     fallback: Vec<Option<CarrierIndex>>,
-    meter: meter::Ingest,
 }
 
 impl Ingest {
@@ -190,14 +189,12 @@ impl Ingest {
             .iter()
             .map(|network| account(&network.id))
             .collect();
-        let meter = meter::Ingest::new(Class::ALL.map(Class::name));
         Self {
             config,
             store,
             plan,
             routes,
             fallback,
-            meter,
         }
     }
 
@@ -216,11 +213,7 @@ impl Ingest {
             Ok(message) => self.commit(message).await,
             Err(refusal) => Err(refusal),
         };
-        match &done {
-            Ok(_) => self.meter.accepted(submission.class.index()),
-            Err(refusal) => self.meter.refused(refusal.code()),
-        }
-        done
+        done.inspect_err(|refusal| meter::refused(refusal.code()))
     }
 
     async fn commit(&self, message: Message) -> Result<Accepted, Refusal> {

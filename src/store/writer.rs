@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::batch::{Accept, Batch, Deliveries, Effects, Errand, Intent, Receipts, Settle};
 use super::sqlite::Sqlite;
 use super::{Config, StoreError};
+use crate::domain::class::Class;
 use crate::domain::ids::{BindName, EventId};
 use crate::domain::time::Timestamp;
 use crate::flow::{Answered, Committed, EventJob, Ready, StoreHealth};
@@ -86,7 +87,7 @@ impl Writer {
             accepts_max: config.accepts_max,
             rows_max: config.rows_max,
             left: Vec::new(),
-            meter: meter::Writer::new(),
+            meter: meter::Writer::new(Class::ALL.map(Class::name)),
         }
     }
 
@@ -231,8 +232,8 @@ impl Writer {
                 .await;
         }
         while !stop.is_cancelled() {
-            match self.sqlite.commit(&Batch::default()).await {
-                Ok(_) => {
+            match self.sqlite.probe().await {
+                Ok(()) => {
                     self.health.set_well(true);
                     tracing::info!("the store commits again");
                     return;
@@ -245,6 +246,7 @@ impl Writer {
     /// Tells everybody in the batch. Those who have gone meanwhile need no answer.
     async fn answer(&mut self, batch: Batch, effects: Effects) {
         for accept in batch.accepts {
+            self.meter.accepted(accept.message.class.index());
             let _ = accept.reply.send(Ok(()));
         }
         if !effects.committed.is_empty() {

@@ -168,6 +168,19 @@ impl Sqlite {
         done
     }
 
+    /// Finds out whether commits work, by one that really writes and leaves nothing behind.
+    pub(super) async fn probe(&mut self) -> Result<(), StoreError> {
+        let mut transaction = self.conn.begin().await?;
+        for sql in [
+            "insert or replace into intents (id, bind, at, messages) values (0, '', 0, zeroblob(8192))",
+            "delete from intents where id = 0",
+        ] {
+            sqlx::query(sql).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
     async fn apply(&mut self, batch: &Batch) -> Result<Effects, StoreError> {
         let mut effects = Effects::default();
         let accepted: Vec<Arc<Message>> = batch

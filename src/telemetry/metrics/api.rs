@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Histogram, counter, histogram};
 
-use super::{ACCEPTED, AUTH_FAILURES, HTTP_REQUESTS, HTTP_SECONDS, REFUSED};
+use super::{AUTH_FAILURES, HTTP_REQUESTS, HTTP_SECONDS, REFUSED};
 
 /// The handles of one route.
 pub struct Route {
@@ -41,26 +41,7 @@ pub fn auth_failed(reason: &'static str) {
     counter!(AUTH_FAILURES, "reason" => reason).increment(1);
 }
 
-/// Ingest's handles.
-pub struct Ingest {
-    accepted: [Counter; 3],
-}
-
-impl Ingest {
-    /// One for each class, by the class's name in order.
-    pub fn new(classes: [&'static str; 3]) -> Self {
-        Self {
-            accepted: classes.map(|class| counter!(ACCEPTED, "class" => class)),
-        }
-    }
-
-    /// A message is durable.
-    pub fn accepted(&self, class: usize) {
-        self.accepted[class].increment(1);
-    }
-
-    /// A message was refused.
-    pub fn refused(&self, code: &'static str) {
-        counter!(REFUSED, "code" => code).increment(1);
-    }
+/// A message was refused before its acceptance.
+pub fn refused(code: &'static str) {
+    counter!(REFUSED, "code" => code).increment(1);
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::{
-    LIFECYCLE_REFUSED, RECEIPTS, STORE_BATCH_ROWS, STORE_COMMIT_SECONDS, STORE_COMMITS,
+    ACCEPTED, LIFECYCLE_REFUSED, RECEIPTS, STORE_BATCH_ROWS, STORE_COMMIT_SECONDS, STORE_COMMITS,
     STORE_FAILURES, STORE_HEALTHY, WEBHOOK_LEFT,
 };
 
 /// The writer's handles.
 pub struct Writer {
+    accepted: [Counter; 3],
     commits: Counter,
     failures: Counter,
     seconds: Histogram,
@@ -24,13 +25,10 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Looks the handles up once.
-    #[allow(
-        clippy::new_without_default,
-        reason = "a default would hide the look-ups"
-    )]
-    pub fn new() -> Self {
+    /// Looks the handles up once; `classes` are the classes' names in order.
+    pub fn new(classes: [&'static str; 3]) -> Self {
         Self {
+            accepted: classes.map(|class| counter!(ACCEPTED, "class" => class)),
             commits: counter!(STORE_COMMITS),
             failures: counter!(STORE_FAILURES),
             seconds: histogram!(STORE_COMMIT_SECONDS),
@@ -41,6 +39,11 @@ impl Writer {
             refused: counter!(LIFECYCLE_REFUSED),
             receipts_home: counter!(RECEIPTS, "carrier" => "any", "result" => "unparked"),
         }
+    }
+
+    /// A message is durable, whether or not its client still waits for the answer.
+    pub fn accepted(&self, class: usize) {
+        self.accepted[class].increment(1);
     }
 
     /// A transaction is durable.
