@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,8 +18,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Admin, Config};
+use crate::domain::ids::MessageSeq;
 use crate::domain::time::Timestamp;
 use crate::flow::lane::Lanes;
+use crate::flow::{BindStatus, Committed, EventJob, Return};
 use crate::ingest::Ingest;
 use crate::scheduler::{feed, settle};
 use crate::store::{Carriers, Store};
@@ -64,12 +66,14 @@ pub struct Daemon {
     /// What `ctl` needs for changes.
     pub token: SecretString,
     /// Every bind, as it describes itself.
-    pub binds: Vec<watch::Receiver<crate::flow::BindStatus>>,
+    pub binds: Vec<watch::Receiver<BindStatus>>,
     draining: watch::Sender<bool>,
     stops: Stops,
     tasks: Tasks,
     shutdown_timeout: Duration,
     beat: Arc<AtomicU64>,
+    /// Whether the store may note that this run ended by itself.
+    orderly: Arc<AtomicBool>,
 }
 
 /// One token for each phase of the end.
@@ -82,7 +86,17 @@ struct Stops {
     admin: CancellationToken,
 }
 
+/// What the tasks share.
+struct House {
+    store: Store,
+    carriers: Arc<Carriers>,
+    accounts: Vec<(carrier::AccountConfig, Arc<Lanes>)>,
+    refill: Arc<Notify>,
+    beat: Arc<AtomicU64>,
+}
+
 /// Every task, by the phase in which it ends.
+#[derive(Default)]
 struct Tasks {
     doors: JoinSet<()>,
     binds: JoinSet<()>,
@@ -93,119 +107,38 @@ struct Tasks {
 }
 
 impl Daemon {
-    /// Opens the store, then the listeners, then the binds.
+    /// Opens the listeners, then the store, then the binds; answers once all stand.
     ///
     /// # Errors
     /// What cannot be opened, with its name.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let begun = Instant::now();
         let page = metrics_page();
-        let ids: Vec<_> = config
-            .accounts
-            .iter()
-            .map(|account| account.id.clone())
-            .collect();
-        let carriers = Arc::new(Carriers::new(ids.clone()));
-        let (committed_to, committed) = mpsc::channel(COMMITTED);
-        let (events_to, events) = mpsc::channel(config.webhooks.queue);
-        let opened = store::open(&config.store, ids, committed_to, events_to).await?;
-        metrics::recovered(begun.elapsed(), opened.uncertain);
-        tracing::info!(uncertain = opened.uncertain, took = ?begun.elapsed(), "store opened");
+        // Before the store: a port that is taken must not cost the store a start.
         let api_listener = listen(config.api.listen, "api").await?;
         let admin_listener = listen(config.admin.listen, "admin").await?;
         let (api, admin) = (api_listener.local_addr()?, admin_listener.local_addr()?);
+        let (committed_to, committed) = mpsc::channel(COMMITTED);
+        let (events_to, events) = mpsc::channel(config.webhooks.queue);
+        let opened = open(&config, committed_to, events_to).await?;
         let token = token(&config.admin)?;
 
-        let refill = Arc::new(Notify::new());
-        let accounts: Vec<(carrier::AccountConfig, Arc<Lanes>)> = config
-            .accounts
-            .iter()
-            .map(|account| (account.clone(), lanes(&config, account, &refill)))
-            .collect();
-        let all_lanes: Vec<Arc<Lanes>> = accounts
-            .iter()
-            .map(|(_, lanes)| Arc::clone(lanes))
-            .collect();
+        let house = House::new(&config, opened.store.clone());
         let stops = Stops::default();
-        let beat = Arc::new(AtomicU64::new(0));
-        let mut tasks = Tasks {
-            doors: JoinSet::new(),
-            binds: JoinSet::new(),
-            settling: JoinSet::new(),
-            workers: JoinSet::new(),
-            writer: JoinSet::new(),
-            admin: JoinSet::new(),
-        };
-
-        let (writer, stop) = (opened.writer, stops.writer.clone());
-        // A thread of its own: each statement's answer wakes the writer from the database's
-        // thread, and on the shared runtime such a wake waits behind up to 61 other tasks.
-        tasks.writer.spawn_blocking(move || match own_runtime() {
-            Ok(runtime) => {
-                if let Err(error) = runtime.block_on(writer.run(stop)) {
-                    tracing::error!(%error, "the store did not close well");
-                }
-            }
-            Err(error) => tracing::error!(%error, "the writer's thread cannot start"),
-        });
-        let (returns_to, returns) = mpsc::channel(RETURNS);
-        let inputs = feed::Inputs {
-            committed,
-            returns,
-            refill,
-            beat: Arc::clone(&beat),
-        };
-        tasks.workers.spawn(feed::run(
-            config.scheduler.clone(),
-            opened.store.clone(),
-            all_lanes.clone(),
-            opened.last,
-            inputs,
-            stops.workers.clone(),
-        ));
-        tasks.workers.spawn(scheduler::keep(
-            config.scheduler.clone(),
-            opened.store.clone(),
-            Arc::clone(&carriers),
-            all_lanes,
-            now,
-            stops.workers.clone(),
-        ));
+        let mut tasks = Tasks::default();
+        let orderly = tasks.write(opened.writer, &stops.writer);
+        let returns = tasks.schedule(&house, &config, committed, opened.last, &stops.workers);
         tasks.workers.spawn(webhooks::run(
             config.webhooks.clone(),
-            opened.store.clone(),
+            house.store.clone(),
             events,
             stops.workers.clone(),
         ));
         tasks
             .workers
             .spawn(upkeep(page.clone(), stops.workers.clone()));
-
-        let binds = tasks.carry(
-            &config,
-            &opened.store,
-            &carriers,
-            &accounts,
-            returns_to,
-            &stops.binds,
-        );
+        let binds = tasks.carry(&house, &config, returns, &stops.binds);
         let (draining, draining_seen) = watch::channel(false);
-        let parts = admin::Parts {
-            store: opened.store.clone(),
-            metrics: page,
-            binds: binds.clone(),
-            lanes: accounts
-                .iter()
-                .map(|(account, lanes)| (account.id.clone(), Arc::clone(lanes)))
-                .collect(),
-            draining: draining_seen,
-            countries: config
-                .plan
-                .countries()
-                .iter()
-                .map(|country| country.code.clone())
-                .collect(),
-        };
+        let parts = house.admin_parts(&config, page, binds.clone(), draining_seen);
         let admin_config = admin::Config {
             listen: admin,
             token: token.clone(),
@@ -216,22 +149,10 @@ impl Daemon {
             parts,
             stops.admin.clone(),
         ));
-        let ingest = Ingest::new(
-            config.ingest,
-            opened.store.clone(),
-            Arc::new(config.plan),
-            &config.networks,
-            config.fallback,
-        );
-        tasks.doors.spawn(api::serve(
-            api_listener,
-            config.api,
-            Arc::new(ingest),
-            opened.store,
-            stops.doors.clone(),
-        ));
-        tracing::info!(%api, %admin, "listening");
         let shutdown_timeout = config.shutdown_timeout;
+        tasks.open_door(api_listener, config, house.store, &stops.doors);
+        tracing::info!(%api, %admin, "listening");
+        let beat = house.beat;
         Ok(Self {
             api,
             admin,
@@ -242,6 +163,7 @@ impl Daemon {
             tasks,
             shutdown_timeout,
             beat,
+            orderly,
         })
     }
 
@@ -262,30 +184,34 @@ impl Daemon {
         }
     }
 
-    /// Ends in named phases, each logged, all within the deadline.
+    /// Ends in named phases, each logged, all within the deadline. After a fault (`failed`) the
+    /// store is not told that the run ended well: the next start trusts nothing of it.
     ///
     /// # Errors
     /// When the deadline passes: what was not finished is found by the next start.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(self, failed: bool) -> anyhow::Result<()> {
         let Self {
             draining,
             stops,
             mut tasks,
             shutdown_timeout,
+            orderly,
             ..
         } = self;
         let phases = async {
+            let mut well = !failed;
             phase("refusing");
             draining.send_replace(true);
             stops.doors.cancel();
             join(&mut tasks.doors).await;
             phase("draining");
             stops.binds.cancel();
-            join(&mut tasks.binds).await;
+            well &= join(&mut tasks.binds).await;
             phase("flushing");
-            join(&mut tasks.settling).await;
+            well &= join(&mut tasks.settling).await;
             stops.workers.cancel();
             join(&mut tasks.workers).await;
+            orderly.store(well, Ordering::Relaxed);
             stops.writer.cancel();
             join(&mut tasks.writer).await;
             stops.admin.cancel();
@@ -298,37 +224,194 @@ impl Daemon {
     }
 }
 
+impl House {
+    fn new(config: &Config, store: Store) -> Self {
+        let refill = Arc::new(Notify::new());
+        let accounts = config.accounts.iter();
+        let accounts: Vec<_> = accounts
+            .map(|account| (account.clone(), lanes(config, account, &refill)))
+            .collect();
+        let ids = accounts
+            .iter()
+            .map(|(account, _)| account.id.clone())
+            .collect();
+        let carriers = Arc::new(Carriers::new(ids));
+        Self {
+            store,
+            carriers,
+            accounts,
+            refill,
+            beat: Arc::default(),
+        }
+    }
+
+    fn lanes(&self) -> Vec<Arc<Lanes>> {
+        self.accounts
+            .iter()
+            .map(|(_, lanes)| Arc::clone(lanes))
+            .collect()
+    }
+
+    fn admin_parts(
+        &self,
+        config: &Config,
+        metrics: PrometheusHandle,
+        binds: Vec<watch::Receiver<BindStatus>>,
+        draining: watch::Receiver<bool>,
+    ) -> admin::Parts {
+        let countries = config.plan.countries().iter();
+        admin::Parts {
+            store: self.store.clone(),
+            metrics,
+            binds,
+            lanes: self
+                .accounts
+                .iter()
+                .map(|(account, lanes)| (account.id.clone(), Arc::clone(lanes)))
+                .collect(),
+            draining,
+            countries: countries.map(|country| country.code.clone()).collect(),
+        }
+    }
+}
+
 impl Tasks {
+    /// Runs the store's writer. On a thread of its own: each statement's answer wakes the writer
+    /// from the database's thread, and on the shared runtime such a wake waits behind up to 61
+    /// other tasks.
+    fn write(&mut self, writer: store::Writer, stop: &CancellationToken) -> Arc<AtomicBool> {
+        let (stop, orderly) = (stop.clone(), writer.orderly());
+        self.writer.spawn_blocking(move || match own_runtime() {
+            Ok(runtime) => {
+                if let Err(error) = runtime.block_on(writer.run(stop)) {
+                    tracing::error!(%error, "the store did not close well");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the writer's thread cannot start"),
+        });
+        orderly
+    }
+
+    /// Starts what fills the lanes and what the clock asks for.
+    fn schedule(
+        &mut self,
+        house: &House,
+        config: &Config,
+        committed: mpsc::Receiver<Committed>,
+        before_start: MessageSeq,
+        stop: &CancellationToken,
+    ) -> mpsc::Sender<Return> {
+        let (returns_to, returns) = mpsc::channel(RETURNS);
+        let (refill, beat) = (Arc::clone(&house.refill), Arc::clone(&house.beat));
+        let inputs = feed::Inputs {
+            committed,
+            returns,
+            refill,
+            beat,
+        };
+        let (scheduler, store) = (config.scheduler.clone(), house.store.clone());
+        self.workers.spawn(feed::run(
+            scheduler.clone(),
+            store.clone(),
+            house.lanes(),
+            before_start,
+            inputs,
+            stop.clone(),
+        ));
+        let carriers = Arc::clone(&house.carriers);
+        self.workers.spawn(scheduler::keep(
+            scheduler,
+            store,
+            carriers,
+            house.lanes(),
+            now,
+            stop.clone(),
+        ));
+        returns_to
+    }
+
     /// Starts the binds and those who take what binds bring. The senders live in the binds only:
     /// when the last bind has ended, `settle` and `inbound` finish what is left and end.
     fn carry(
         &mut self,
+        house: &House,
         config: &Config,
-        store: &Store,
-        carriers: &Arc<Carriers>,
-        accounts: &[(carrier::AccountConfig, Arc<Lanes>)],
-        returns: mpsc::Sender<crate::flow::Return>,
+        returns: mpsc::Sender<Return>,
         stop: &CancellationToken,
-    ) -> Vec<watch::Receiver<crate::flow::BindStatus>> {
+    ) -> Vec<watch::Receiver<BindStatus>> {
         let (outcomes_to, outcomes) = mpsc::channel(OUTCOMES);
         let (receipts_to, receipts) = mpsc::channel(RECEIPTS);
         self.settling.spawn(settle::run(
             config.scheduler.clone(),
-            store.clone(),
-            Arc::clone(carriers),
+            house.store.clone(),
+            Arc::clone(&house.carriers),
             outcomes,
             returns,
         ));
-        self.settling
-            .spawn(inbound::run(store.clone(), Arc::clone(carriers), receipts));
+        self.settling.spawn(inbound::run(
+            house.store.clone(),
+            Arc::clone(&house.carriers),
+            receipts,
+        ));
         let links = carrier::Links {
-            store: store.clone(),
+            store: house.store.clone(),
             outcomes: outcomes_to,
             receipts: receipts_to,
             now,
         };
-        carrier::start(&mut self.binds, &config.carrier, accounts, &links, stop)
+        carrier::start(
+            &mut self.binds,
+            &config.carrier,
+            &house.accounts,
+            &links,
+            stop,
+        )
     }
+
+    /// Opens the door: from here on messages are accepted.
+    fn open_door(
+        &mut self,
+        listener: TcpListener,
+        config: Config,
+        store: Store,
+        stop: &CancellationToken,
+    ) {
+        let Config {
+            api,
+            ingest,
+            plan,
+            networks,
+            fallback,
+            ..
+        } = config;
+        let ingest = Ingest::new(ingest, store.clone(), Arc::new(plan), &networks, fallback);
+        self.doors.spawn(api::serve(
+            listener,
+            api,
+            Arc::new(ingest),
+            store,
+            stop.clone(),
+        ));
+    }
+}
+
+/// Opens the store and says what was found.
+async fn open(
+    config: &Config,
+    committed: mpsc::Sender<Committed>,
+    events: mpsc::Sender<EventJob>,
+) -> anyhow::Result<store::Opened> {
+    let begun = Instant::now();
+    let ids = config
+        .accounts
+        .iter()
+        .map(|account| account.id.clone())
+        .collect();
+    let opened = store::open(&config.store, ids, committed, events).await?;
+    let took = begun.elapsed();
+    metrics::recovered(took, opened.uncertain);
+    tracing::info!(uncertain = opened.uncertain, ?took, "store opened");
+    Ok(opened)
 }
 
 fn own_runtime() -> std::io::Result<tokio::runtime::Runtime> {
@@ -343,12 +426,16 @@ fn phase(name: &'static str) {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(name)]);
 }
 
-async fn join(tasks: &mut JoinSet<()>) {
+/// Waits for all tasks; says whether none failed.
+async fn join(tasks: &mut JoinSet<()>) -> bool {
+    let mut well = true;
     while let Some(done) = tasks.join_next().await {
         if let Err(error) = done {
             tracing::error!(%error, "a task failed");
+            well = false;
         }
     }
+    well
 }
 
 async fn listen(address: SocketAddr, name: &str) -> anyhow::Result<TcpListener> {

@@ -56,6 +56,11 @@ impl Parts {
         self.0 & (1 << (part - 1)) != 0
     }
 
+    /// Those that are not in the other set.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Adds the part with this number (from 1).
     pub const fn insert(&mut self, part: u8) {
         self.0 |= 1 << (part - 1);
@@ -241,12 +246,15 @@ pub enum Answered {
         /// Whether the receipt is durable.
         kept: bool,
     },
-    /// The intent of this batch is durable (or could not be made so: `None`).
+    /// The intent of this batch is durable.
     Intent {
         /// The batch, handed back.
         batch: Vec<Ready>,
+        /// What must not be sent any more: resends whose message has meanwhile turned out to be
+        /// with the carrier, or has ended.
+        turned_back: Vec<Ready>,
         /// Its intent.
-        intent: Option<IntentId>,
+        intent: IntentId,
     },
 }
 
@@ -385,8 +393,8 @@ pub enum Return {
         /// It is in doubt until then: proof of acceptance cancels the resend.
         in_doubt: bool,
     },
-    /// A message in doubt has been resolved: do not resend.
-    Resolved(MessageSeq),
+    /// A carrier has taken this part of a message in doubt: do not resend it.
+    Taken(MessageSeq, u8),
 }
 
 /// Shared word of the store's health: binds do not submit and the API does not accept while the

@@ -179,7 +179,7 @@ async fn serve(config: Config) -> ExitCode {
     tokio::select! {
         _ = terminate.recv() => return fail("second signal: ended at once", 1),
         _ = interrupt.recv() => return fail("second signal: ended at once", 1),
-        ended = daemon.stop() => if let Err(error) = ended {
+        ended = daemon.stop(failed) => if let Err(error) = ended {
             return fail(&format!("{error:#}"), 1);
         },
     }

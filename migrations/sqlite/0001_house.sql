@@ -53,6 +53,7 @@ create index messages_scheduled on messages (due_at) where state = 0;
 -- What has no end yet, by the time at which we stop waiting for one.
 create index messages_unsent on messages (valid_until) where state = 1;
 create index messages_open on messages (valid_until) where state in (3, 4);
+create index messages_in_doubt on messages (seq) where state = 3;
 
 -- One row for each submit_sm. The final receipt is kept on the row it settles.
 create table attempts (
@@ -103,6 +104,7 @@ create table receipt_inbox (
     received_at integer not null,
     primary key (carrier, normalised, stat, done_date)
 ) strict, without rowid;
+create index receipt_inbox_key on receipt_inbox (receipt_key);
 create index receipt_inbox_age on receipt_inbox (received_at);
 
 -- A batch as it was handed to a bind, before its first octet left: what was perhaps sent.

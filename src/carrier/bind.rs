@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::{Backoff, Trouble};
 use super::live::{Handed, Live};
 use super::{BindConfig, Config, Links, Mode, Seat};
-use crate::flow::{Answer, Answered, BindStatus, Outcome};
+use crate::domain::ids::IntentId;
+use crate::flow::{Answer, Answered, BindStatus, Outcome, Ready};
 use crate::telemetry::metrics::carrier as meter;
 
 /// States as metrics and `ctl binds` name them.
@@ -26,6 +27,9 @@ const BACKING_OFF: &str = "backing_off";
 pub(super) const UNBINDING: &str = "unbinding";
 const CLOSED: &str = "closed";
 const STATES: [&str; 5] = [CONNECTING, BOUND, BACKING_OFF, UNBINDING, CLOSED];
+
+/// How long an ending bind waits for intents under way.
+const LAST_INTENTS: Duration = Duration::from_secs(5);
 
 /// A session that lasted this long was a good one: the next trouble starts anew.
 const GOOD_SESSION: Duration = Duration::from_secs(30);
@@ -71,6 +75,9 @@ pub(super) struct Desk {
     /// Number of the present session; answers to receipts of earlier ones are void.
     pub(super) session: u64,
     pub(super) outcomes: Vec<Outcome>,
+    /// deliver_sm handed over and not yet answered, those of earlier sessions included: the
+    /// queue of answers has room for this many.
+    pub(super) receipts: usize,
 }
 
 /// Runs a bind until `stop`, then until its window is empty or the drain time is over.
@@ -96,6 +103,7 @@ pub(super) async fn run(
         answers_to,
         session: 0,
         outcomes: Vec::new(),
+        receipts: 0,
     };
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
@@ -142,7 +150,7 @@ impl Desk {
                 () = stop.cancelled() => return None,
                 done = &mut binding => return Some(done),
                 Some(answer) = self.answers.recv() => {
-                    self.give_back(answer);
+                    self.unclaimed(answer);
                     self.flush().await;
                 }
             }
@@ -181,18 +189,23 @@ impl Desk {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep_until(until) => return,
                 Some(answer) = self.answers.recv() => {
-                    self.give_back(answer);
+                    self.unclaimed(answer);
                     self.flush().await;
                 }
             }
         }
     }
 
+    /// An answer that comes while there is no session for it.
+    fn unclaimed(&mut self, answer: Answered) {
+        match answer {
+            Answered::Intent { batch, intent, .. } => self.give_back(batch, Some(intent)),
+            Answered::Receipt { .. } => self.receipts = self.receipts.saturating_sub(1),
+        }
+    }
+
     /// What was to be sent cannot be sent by this bind now.
-    pub(super) fn give_back(&mut self, answer: Answered) {
-        let Answered::Intent { batch, intent } = answer else {
-            return;
-        };
+    pub(super) fn give_back(&mut self, batch: Vec<Ready>, intent: Option<IntentId>) {
         let last = batch.len();
         for (index, ready) in batch.into_iter().enumerate() {
             let parts: Vec<u8> = ready.parts.iter().collect();
@@ -215,6 +228,26 @@ impl Desk {
         }
     }
 
+    /// Waits for the intents that the writer still has, so that an orderly end leaves none open.
+    pub(super) async fn last_intents(&mut self, mut segments: usize) {
+        let waiting = async {
+            while segments > 0
+                && let Some(answer) = self.answers.recv().await
+            {
+                if let Answered::Intent {
+                    batch, turned_back, ..
+                } = &answer
+                {
+                    segments =
+                        segments.saturating_sub(segments_of(batch) + segments_of(turned_back));
+                }
+                self.unclaimed(answer);
+            }
+        };
+        // A store that cannot commit now leaves them uncommitted: their messages are untouched.
+        let _ = tokio::time::timeout(LAST_INTENTS, waiting).await;
+    }
+
     /// Passes outcomes on; waits when `settle` is behind.
     pub(super) async fn flush(&mut self) {
         if !self.outcomes.is_empty() {
@@ -224,6 +257,11 @@ impl Desk {
             let _ = self.links.outcomes.send(outcomes).await;
         }
     }
+}
+
+/// How many segments these messages still have.
+pub(super) fn segments_of(batch: &[Ready]) -> usize {
+    batch.iter().map(|ready| ready.parts.count() as usize).sum()
 }
 
 fn connect_of(config: &BindConfig) -> client::Connect {

@@ -14,12 +14,12 @@ use mnara_smpp::transport::Connection;
 use tokio_util::sync::CancellationToken;
 
 use super::Mode;
-use super::bind::{Desk, UNBINDING};
+use super::bind::{Desk, UNBINDING, segments_of};
 use super::pull::{Pulled, Puller};
 use super::translate::{self, Delivered};
 use crate::domain::ids::IntentId;
 use crate::domain::time::Timestamp;
-use crate::domain::verdict;
+use crate::domain::verdict::{self, Verdict};
 use crate::flow::{Answer, Answered, Outcome, Ready, ReceiptAck, ReceiptArrived};
 
 /// What the session keeps for each outstanding submit_sm.
@@ -46,12 +46,12 @@ pub(super) struct Live<'a> {
     unsent: VecDeque<Unsent>,
     /// Segments whose intent is being committed.
     intending: usize,
-    /// Batches whose intent the writer's queue had no room for.
+    /// The batch whose intent the writer's queue had no room for.
     unasked: Option<Vec<Ready>>,
     /// Segments of each intent that have no outcome yet.
     open: HashMap<IntentId, u32>,
-    /// deliver_sm that wait for their commit.
-    receipts: usize,
+    /// The session is being left: nothing is pulled any more, and at this instant it ends.
+    leaving: Option<tokio::time::Instant>,
     closed: Option<CloseReason>,
 }
 
@@ -70,36 +70,32 @@ impl<'a> Live<'a> {
             intending: 0,
             unasked: None,
             open: HashMap::new(),
-            receipts: 0,
+            leaving: None,
             closed: None,
         }
     }
 
     /// Runs until the session ends; says why.
     pub(super) async fn run(mut self, stop: &CancellationToken) -> &'static str {
-        let mut drain_until: Option<tokio::time::Instant> = None;
         let outcomes = self.desk.links.outcomes.clone();
         let (lanes, place) = (
             Arc::clone(&self.desk.seat.account.lanes),
             self.desk.seat.place,
         );
         while self.closed.is_none() {
-            let pulled = if drain_until.is_none() {
-                self.pull()
-            } else {
-                Pulled::default()
-            };
+            let pulled = self.pull();
             let (empty, wait) = (pulled.empty, pulled.wait_until);
             self.hand(pulled);
             self.write();
-            if drain_until.is_some() && self.is_idle() {
+            if self.leaving.is_some() && self.is_idle() {
                 self.unbind();
             }
             self.desk
                 .tell
                 .in_flight(self.connection.session().in_flight());
             let wake = wait.or_else(|| self.unasked.as_ref().map(|_| soon()));
-            let drained = drain_until.unwrap_or_else(far);
+            let leaving = self.leaving;
+            let drained = leaving.unwrap_or_else(far);
             let wake = wake.map_or_else(far, Into::into);
             // `recv`, `reserve`, `ready` and `drive` are cancel-safe: a branch that is dropped
             // has taken nothing.
@@ -116,24 +112,30 @@ impl<'a> Live<'a> {
                 () = self.connection.drive(&mut self.actions) => self.act(),
                 () = lanes.ready(place), if empty => {}
                 () = tokio::time::sleep_until(wake), if wait.is_some() || self.unasked.is_some() => {}
-                () = stop.cancelled(), if drain_until.is_none() => {
-                    drain_until = Some(tokio::time::Instant::now() + self.desk.config.drain_timeout);
-                    self.desk.tell.state(UNBINDING, None);
-                }
-                () = tokio::time::sleep_until(drained), if drain_until.is_some() => {
+                () = stop.cancelled(), if leaving.is_none() => self.leave(),
+                () = tokio::time::sleep_until(drained), if leaving.is_some() => {
                     self.connection.session().abort(CloseReason::Aborted, &mut self.actions);
                     self.act();
                 }
             }
         }
-        self.end().await
+        let stopping = stop.is_cancelled();
+        self.end(stopping).await
+    }
+
+    /// Pulls no more; the session ends when what is under way is done, or the drain time is over.
+    fn leave(&mut self) {
+        if self.leaving.is_none() {
+            self.leaving = Some(tokio::time::Instant::now() + self.desk.config.drain_timeout);
+            self.desk.tell.state(UNBINDING, None);
+        }
     }
 
     fn is_idle(&mut self) -> bool {
         self.connection.session().in_flight() == 0
             && self.unsent.is_empty()
             && self.intending == 0
-            && self.receipts == 0
+            && self.desk.receipts == 0
     }
 
     fn unbind(&mut self) {
@@ -146,7 +148,7 @@ impl<'a> Live<'a> {
         let window = self.desk.seat.config.window;
         let waiting = self.intending + self.unsent.len();
         let account = &self.desk.seat.account;
-        if self.desk.seat.config.mode == Mode::Receiver {
+        if self.desk.seat.config.mode == Mode::Receiver || self.leaving.is_some() {
             return Pulled::default();
         }
         let busy = self.unasked.is_some() || self.desk.outcomes.len() > 2 * window;
@@ -272,31 +274,29 @@ impl<'a> Live<'a> {
             match answer {
                 Answered::Intent {
                     batch,
-                    intent: Some(intent),
+                    turned_back,
+                    intent,
                 } => {
                     let segments = segments_of(&batch);
-                    self.intending = self.intending.saturating_sub(segments);
-                    self.open.insert(intent, segments as u32);
+                    let asked = segments + segments_of(&turned_back);
+                    self.intending = self.intending.saturating_sub(asked);
+                    if segments > 0 {
+                        self.open.insert(intent, segments as u32);
+                    }
                     for ready in batch {
                         self.queue(&ready, intent);
                     }
-                }
-                Answered::Intent {
-                    batch,
-                    intent: None,
-                } => {
-                    self.intending = self.intending.saturating_sub(segments_of(&batch));
-                    self.desk.give_back(Answered::Intent {
-                        batch,
-                        intent: None,
-                    });
                 }
                 Answered::Receipt {
                     session,
                     sequence,
                     kept,
-                } if session == self.desk.session => {
-                    self.receipts = self.receipts.saturating_sub(1);
+                } => {
+                    self.desk.receipts = self.desk.receipts.saturating_sub(1);
+                    if session != self.desk.session {
+                        next = self.desk.answers.try_recv().ok();
+                        continue;
+                    }
                     let status = if kept {
                         CommandStatus::ESME_ROK
                     } else {
@@ -304,7 +304,6 @@ impl<'a> Live<'a> {
                     };
                     self.respond(sequence, status);
                 }
-                Answered::Receipt { .. } => {}
             }
             next = self.desk.answers.try_recv().ok();
         }
@@ -380,8 +379,11 @@ impl<'a> Live<'a> {
     fn answer(&mut self, status: CommandStatus, pdu: Option<Pdu>, late: bool) -> Answer {
         if !status.is_ok() {
             let verdict = verdict::of_status(status.0);
-            if let (verdict::Verdict::SlowDown(pause), false) = (verdict, late) {
-                self.puller.slow_down(pause, Instant::now());
+            match verdict {
+                Verdict::SlowDown(pause) if !late => self.puller.slow_down(pause, Instant::now()),
+                // The carrier and we disagree about this session: begin another.
+                Verdict::Session if !late => self.leave(),
+                _ => {}
             }
             return Answer::Refused {
                 status: status.0,
@@ -448,7 +450,7 @@ impl<'a> Live<'a> {
                     session,
                     sequence,
                 };
-                let room = self.receipts < self.desk.config.receipts_max;
+                let room = self.desk.receipts < self.desk.config.receipts_max;
                 if room
                     && self
                         .desk
@@ -457,7 +459,7 @@ impl<'a> Live<'a> {
                         .try_send(ReceiptArrived { receipt, ack })
                         .is_ok()
                 {
-                    self.receipts += 1;
+                    self.desk.receipts += 1;
                 } else {
                     self.desk.tell.meter.receipt_refused();
                     self.respond(sequence, CommandStatus::ESME_RX_T_APPN);
@@ -475,35 +477,23 @@ impl<'a> Live<'a> {
     }
 
     /// The session is over: what was not written goes back, what was is in doubt already.
-    async fn end(mut self) -> &'static str {
+    /// Intents still at the writer come back to `bind`, which gives them back as well.
+    async fn end(mut self, stopping: bool) -> &'static str {
         self.desk.tell.in_flight(0);
         while let Some(unsent) = self.unsent.pop_front() {
             self.outcome(unsent.handed, 0, Answer::NotSent);
         }
         if let Some(batch) = self.unasked.take() {
             self.intending = self.intending.saturating_sub(segments_of(&batch));
-            self.desk.give_back(Answered::Intent {
-                batch,
-                intent: None,
-            });
-        }
-        // Intents still at the writer come back to `bind`, which gives them back as well.
-        self.desk.flush().await;
-        while self.intending > 0
-            && let Some(answer) = self.desk.answers.recv().await
-        {
-            if let Answered::Intent { batch, .. } = &answer {
-                self.intending = self.intending.saturating_sub(segments_of(batch));
-            }
-            self.desk.give_back(answer);
+            self.desk.give_back(batch, None);
         }
         self.desk.flush().await;
+        if stopping {
+            self.desk.last_intents(self.intending).await;
+            self.desk.flush().await;
+        }
         name_of(self.closed)
     }
-}
-
-fn segments_of(batch: &[Ready]) -> usize {
-    batch.iter().map(|ready| ready.parts.count() as usize).sum()
 }
 
 /// When to look again at what has no bell of its own.

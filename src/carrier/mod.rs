@@ -55,7 +55,7 @@ pub struct BindConfig {
     pub tls: Option<TlsClient>,
     /// At most 15 octets.
     pub system_id: String,
-    /// At most 8 octets by the standard; longer ones exist and are sent as they are refused.
+    /// At most 8 octets (SMPP 4.1.1).
     pub password: SecretString,
     /// At most 12 octets.
     pub system_type: String,

@@ -37,7 +37,7 @@ pub(super) struct Pulled {
     pub(super) expired: Vec<Ready>,
     /// Nothing may be taken before this, though there may be something.
     pub(super) wait_until: Option<Instant>,
-    /// The lanes were found empty: their bell will ring.
+    /// It ended for want of messages, or with a full batch: look again when the bell rings.
     pub(super) empty: bool,
 }
 
@@ -69,7 +69,12 @@ impl Puller {
             self.rate.set_rate(rate);
         }
         let mut intended = 0;
-        while free > 0 && intended < BATCH_MAX {
+        while free > 0 {
+            if intended >= BATCH_MAX {
+                // There may be more; an OTP that comes now must not wait for this batch.
+                pulled.empty = true;
+                break;
+            }
             let shut = self
                 .throttle
                 .paused(now)
@@ -121,7 +126,10 @@ impl Puller {
         self.taken += segments;
         let span = now.saturating_duration_since(self.since).as_secs_f64();
         if span >= 0.25 {
-            self.recent = f64::from(self.taken) / span;
+            // A span with a long silence in it says nothing about the pace.
+            if span < 1.0 {
+                self.recent = f64::from(self.taken) / span;
+            }
             self.taken = 0;
             self.since = now;
         }

@@ -85,7 +85,7 @@ impl World {
 
     /// Ends the daemon in its phases, then the rest.
     pub(super) async fn stop(self) -> anyhow::Result<()> {
-        self.daemon.stop().await?;
+        self.daemon.stop(false).await?;
         for carrier in self.carriers {
             carrier.smsc.shutdown().await;
         }

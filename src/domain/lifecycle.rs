@@ -172,10 +172,11 @@ pub fn roll_up(segments: &[SegmentState]) -> Option<State> {
     let mut failed = None;
     for segment in segments {
         let state = match segment {
-            SegmentState::Submitted | SegmentState::InDoubt => return None,
+            // A refused segment is tried again, or `settle` has ended the message for it.
+            SegmentState::Submitted | SegmentState::InDoubt | SegmentState::Refused => return None,
             SegmentState::Delivered => continue,
             SegmentState::Undelivered => State::Undelivered,
-            SegmentState::Rejected | SegmentState::Refused => State::Rejected,
+            SegmentState::Rejected => State::Rejected,
             SegmentState::Expired => State::Expired,
             SegmentState::Unknown => State::Unknown,
         };
@@ -291,6 +292,6 @@ mod tests {
             roll_up(&[S::Delivered, S::Expired, S::Undelivered]),
             Some(State::Expired)
         );
-        assert_eq!(roll_up(&[S::Refused, S::Delivered]), Some(State::Rejected));
+        assert_eq!(roll_up(&[S::Refused, S::Delivered]), None);
     }
 }

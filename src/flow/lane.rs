@@ -71,13 +71,13 @@ impl Lanes {
     /// Puts a message that has been out back before all fresh ones of its class.
     ///
     /// # Errors
-    /// The message itself when there is no room: it is read from the store again later.
+    /// The message itself when there is no room: it is to be offered again in a moment.
     pub fn give_back(&self, ready: Ready) -> Result<(), Ready> {
         self.lanes[ready.message.class.index()].returned.push(ready)
     }
 
     /// Takes the next message in order of service: OTP, transactional, promotional, but
-    /// promotional once in `floor` turns. Classes from `limit` on are left alone.
+    /// promotional once in `floor` turns. Classes behind `limit` are left alone.
     pub fn take(&self, limit: Class) -> Option<Ready> {
         if limit >= Class::Promotional
             && self.promotional_is_due()
@@ -135,9 +135,10 @@ impl Lanes {
         fresh.capacity() - fresh.len()
     }
 
-    /// Says whether fresh messages are withheld for now.
-    pub fn set_held(&self, held: bool) {
-        self.held.store(held, Ordering::Relaxed);
+    /// Says whether fresh messages are withheld for now; returns whether they have just been
+    /// released.
+    pub fn set_held(&self, held: bool) -> bool {
+        self.held.swap(held, Ordering::Relaxed) && !held
     }
 
     /// Says whether more of a class waits in the store.

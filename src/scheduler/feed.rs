@@ -104,6 +104,8 @@ struct Feed {
     /// OTP messages up to here may have been sent before a crash: they need no intent.
     before_start: MessageSeq,
     not_before: Instant,
+    /// Messages in doubt of the last run behind this one are still to be read.
+    doubt_after: Option<MessageSeq>,
 }
 
 /// Fills the lanes until `stop`. `before_start` is the newest message at start.
@@ -124,8 +126,9 @@ pub async fn run(
         reading: JoinSet::new(),
         before_start,
         not_before: Instant::now(),
+        doubt_after: Some(MessageSeq(0)),
     };
-    feed.read_doubt(MessageSeq(0));
+    feed.refill();
     loop {
         let due = feed.next_wake();
         inputs.beat.fetch_add(1, Ordering::Relaxed);
@@ -136,7 +139,6 @@ pub async fn run(
             Some(committed) = inputs.committed.recv() => feed.committed(committed.messages),
             Some(what) = inputs.returns.recv() => {
                 feed.returns.take(what);
-                feed.hold();
             }
             Some(page) = feed.reading.join_next() => {
                 if let Ok(page) = page {
@@ -158,6 +160,7 @@ impl Feed {
     }
 
     fn committed(&mut self, messages: Vec<Arc<Message>>) {
+        let mut touched = vec![false; self.accounts.len()];
         for message in messages {
             let (carrier, class) = (message.carrier.index(), message.class.index());
             let Some(lanes) = self.accounts.get(carrier) else {
@@ -169,14 +172,22 @@ impl Feed {
             }
             let seq = message.seq;
             match lanes.offer(Ready::first(message)) {
-                Ok(()) => cursor.loaded = seq,
+                Ok(()) => {
+                    cursor.loaded = seq;
+                    touched[carrier] = true;
+                }
                 Err(_) => {
                     cursor.spilled = true;
                     lanes.set_spilled(Class::ALL[class], true);
                 }
             }
         }
-        for lanes in &self.accounts {
+        for (lanes, _) in self
+            .accounts
+            .iter()
+            .zip(touched)
+            .filter(|(_, touched)| *touched)
+        {
             lanes.wake();
         }
     }
@@ -194,7 +205,7 @@ impl Feed {
                     at: now + FULL_AGAIN,
                     in_doubt: false,
                 });
-                break;
+                continue;
             }
             lanes.wake();
         }
@@ -205,7 +216,9 @@ impl Feed {
     fn hold(&self) {
         for (index, lanes) in self.accounts.iter().enumerate() {
             let waiting = self.returns.waiting(CarrierIndex(index as u16));
-            lanes.set_held(waiting >= self.config.returns_max);
+            if lanes.set_held(waiting >= self.config.returns_max) {
+                lanes.wake();
+            }
         }
     }
 
@@ -213,6 +226,9 @@ impl Feed {
     fn refill(&mut self) {
         if !self.reading.is_empty() || Instant::now() < self.not_before {
             return;
+        }
+        if let Some(after) = self.doubt_after {
+            return self.read_doubt(after);
         }
         let lanes = Class::ALL.into_iter().flat_map(|class| {
             (0..self.accounts.len()).map(move |account| (CarrierIndex(account as u16), class))
@@ -308,11 +324,8 @@ impl Feed {
 
     /// Messages that the last run left in doubt: their class decides.
     fn doubt_read(&mut self, rows: Vec<Waiting>) {
-        if let Some(last) = rows.last()
-            && rows.len() == DOUBT_PAGE as usize
-        {
-            self.read_doubt(last.message.seq);
-        }
+        let full = rows.len() == DOUBT_PAGE as usize;
+        self.doubt_after = rows.last().filter(|_| full).map(|last| last.message.seq);
         let now = Instant::now();
         for waiting in rows {
             let Waiting {
@@ -322,9 +335,8 @@ impl Feed {
                 possible_duplicate,
                 ..
             } = waiting;
-            if let Some((ready, delay)) =
-                settle::resend(&message, parts, attempts, possible_duplicate)
-            {
+            let resend = settle::resend(&message, parts, attempts, possible_duplicate);
+            if let Some((ready, delay)) = resend.filter(|(ready, _)| !ready.parts.is_empty()) {
                 self.returns.take(Return::Again {
                     ready,
                     at: now + delay,

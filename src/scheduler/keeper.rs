@@ -19,7 +19,9 @@ const TICK: Duration = Duration::from_secs(1);
 const ROUND: u32 = 500;
 /// A queued message is ended by the clock only when no bind can be about to take it.
 const QUEUED_MARGIN: Duration = Duration::from_secs(30);
-/// Parked receipts are looked through every so many ticks.
+/// Webhook events that no receiver has taken for so long are given up.
+const EVENTS_KEPT: Duration = Duration::from_secs(5 * 86_400);
+/// Parked receipts and old events are looked through every so many ticks.
 const RECEIPTS_EVERY: u64 = 60;
 
 /// Keeps time until `stop`. `now` reads the wall clock.
@@ -72,6 +74,13 @@ async fn work(
         }
     }
     if receipts {
+        let given_up = store.give_up_events(now() - EVENTS_KEPT).await?;
+        if given_up > 0 {
+            tracing::warn!(
+                events = given_up,
+                "webhook events given up: not taken for five days"
+            );
+        }
         store
             .forget_receipts(now() - config.receipt_ttl, config.receipt_parked_max)
             .await?;

@@ -3,18 +3,19 @@
 //! Never here: lanes, clocks.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;
 
 use crate::domain::ids::{CarrierIndex, MessageSeq};
-use crate::flow::{Ready, Return};
+use crate::flow::{Parts, Ready, Return};
 
 /// Messages waiting for their time, for all accounts.
 #[derive(Default)]
 pub(super) struct Returns {
     due: BinaryHeap<Reverse<(Instant, u64)>>,
     waiting: HashMap<u64, (Ready, bool)>,
-    in_doubt: HashSet<MessageSeq>,
+    /// Messages in doubt that wait here, and their parts that have turned out to be taken.
+    in_doubt: HashMap<MessageSeq, Parts>,
     /// How many wait for each account.
     counts: HashMap<CarrierIndex, usize>,
     next: u64,
@@ -30,15 +31,17 @@ impl Returns {
                 in_doubt,
             } => {
                 if in_doubt {
-                    self.in_doubt.insert(ready.message.seq);
+                    self.in_doubt.insert(ready.message.seq, Parts(0));
                 }
                 *self.counts.entry(ready.message.carrier).or_default() += 1;
                 self.next += 1;
                 self.due.push(Reverse((at, self.next)));
                 self.waiting.insert(self.next, (ready, in_doubt));
             }
-            Return::Resolved(seq) => {
-                self.in_doubt.remove(&seq);
+            Return::Taken(seq, part) => {
+                if let Some(taken) = self.in_doubt.get_mut(&seq) {
+                    taken.insert(part);
+                }
             }
         }
     }
@@ -52,11 +55,14 @@ impl Returns {
     pub(super) fn pop(&mut self, now: Instant) -> Option<Ready> {
         while self.next_due().is_some_and(|at| at <= now) {
             let Reverse((_, ticket)) = self.due.pop()?;
-            let (ready, in_doubt) = self.waiting.remove(&ticket)?;
+            let (mut ready, in_doubt) = self.waiting.remove(&ticket)?;
             if let Some(count) = self.counts.get_mut(&ready.message.carrier) {
                 *count -= 1;
             }
-            if !in_doubt || self.in_doubt.remove(&ready.message.seq) {
+            if in_doubt && let Some(taken) = self.in_doubt.remove(&ready.message.seq) {
+                ready.parts = ready.parts.without(taken);
+            }
+            if !ready.parts.is_empty() {
                 return Some(ready);
             }
         }
@@ -109,8 +115,25 @@ mod tests {
                 in_doubt: true,
             });
         }
-        returns.take(Return::Resolved(MessageSeq(1)));
+        returns.take(Return::Taken(MessageSeq(1), 1));
         assert_eq!(returns.pop(start).map(|ready| ready.message.seq.0), Some(2));
         assert!(returns.pop(start).is_none());
+    }
+
+    #[test]
+    fn only_the_parts_still_in_doubt_are_resent() {
+        let mut returns = Returns::default();
+        let start = Instant::now();
+        let ready = ready(1, 3);
+        returns.take(Return::Again {
+            ready,
+            at: start,
+            in_doubt: true,
+        });
+        returns.take(Return::Taken(MessageSeq(1), 2));
+        assert_eq!(
+            returns.pop(start).map(|ready| ready.parts),
+            Some(Parts(0b101))
+        );
     }
 }

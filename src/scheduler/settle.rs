@@ -92,7 +92,8 @@ fn measure(lanes: &[[meter::Lane; 3]], outcome: &Outcome) {
         Answer::InDoubt => lane.retried("in_doubt"),
         Answer::Refused { .. } | Answer::Expired => {}
     }
-    if outcome.ready.possible_duplicate {
+    let sent = matches!(outcome.answer, Answer::Accepted { .. } | Answer::InDoubt);
+    if outcome.ready.possible_duplicate && sent && outcome.part == 1 {
         lane.possible_duplicate();
     }
 }
@@ -243,48 +244,61 @@ fn is_late(answer: &Answer) -> bool {
     )
 }
 
-/// The answer to an attempt that was already given up as in doubt.
+/// The answer to an attempt that was already given up as in doubt. A resend may wait, be under way
+/// or have been answered meanwhile, so a late answer starts nothing: what was taken is not resent
+/// if it still waits, and what was refused leaves the resend to speak for the message. Only where
+/// the class never resends is a late refusal the last word.
 fn late(outcome: Outcome, now: Instant, decided: &mut Decided) {
     let message = &outcome.ready.message;
+    let at = outcome.answered_at;
     match outcome.answer {
-        Answer::Accepted { .. } if message.segments == 1 => {
-            decided.returns.push(Return::Resolved(message.seq));
-            taken(&outcome.ready, outcome.submitted_at, decided);
+        Answer::Accepted { .. } => {
+            decided
+                .returns
+                .push(Return::Taken(message.seq, outcome.part));
+            // Of several segments the store knows which are still in doubt.
+            if message.segments == 1 {
+                taken(&outcome.ready, outcome.submitted_at, decided);
+            }
         }
-        Answer::Refused { verdict, .. } if message.segments == 1 => {
-            decided.returns.push(Return::Resolved(message.seq));
-            let at = outcome.answered_at;
+        Answer::Refused { verdict, .. }
+            if lifecycle::in_doubt(message.class) == DoubtPolicy::Hold && message.segments == 1 =>
+        {
             match verdict {
                 Verdict::OtherRoute(code) | Verdict::Permanent(code) => {
                     conclude(&outcome.ready, State::Rejected, at, (code, None), decided);
                 }
-                // Known not to have been taken: no doubt is left, so it may go at once.
-                Verdict::Retry(_) | Verdict::SlowDown(_) | Verdict::Session | Verdict::Accepted => {
-                    decided.settlement.transitions.push(Transition {
-                        message: Arc::clone(message),
-                        to: State::Queued,
-                        at,
-                        sent_at: None,
-                        failure: None,
-                        detail: None,
-                        possible_duplicate: false,
-                    });
-                    let attempt = outcome.ready.attempt + 1;
-                    let ready = Ready {
-                        attempt,
-                        ..outcome.ready
-                    };
-                    decided.returns.push(Return::Again {
-                        ready,
-                        at: now,
-                        in_doubt: false,
-                    });
+                Verdict::Retry(delay) | Verdict::SlowDown(delay) => {
+                    again(outcome, now + delay, decided);
                 }
+                Verdict::Session | Verdict::Accepted => again(outcome, now, decided),
             }
         }
-        // Of several segments only the attempt's row is mended; the rest may still be in doubt.
-        _ => {}
+        Answer::Refused { .. } | Answer::NotSent | Answer::InDoubt | Answer::Expired => {}
     }
+}
+
+/// Known not to have been taken: back to the lane as its next attempt.
+fn again(outcome: Outcome, at: Instant, decided: &mut Decided) {
+    decided.settlement.transitions.push(Transition {
+        message: Arc::clone(&outcome.ready.message),
+        to: State::Queued,
+        at: outcome.answered_at,
+        sent_at: None,
+        failure: None,
+        detail: None,
+        possible_duplicate: false,
+    });
+    let attempt = outcome.ready.attempt + 1;
+    let ready = Ready {
+        attempt,
+        ..outcome.ready
+    };
+    decided.returns.push(Return::Again {
+        ready,
+        at,
+        in_doubt: false,
+    });
 }
 
 fn taken(ready: &Ready, at: Timestamp, decided: &mut Decided) {

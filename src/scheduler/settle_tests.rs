@@ -95,7 +95,7 @@ fn returns(decided: &Decided) -> Vec<(u16, u16, bool)> {
             Return::Again {
                 ready, in_doubt, ..
             } => Some((ready.attempt, ready.parts.0, *in_doubt)),
-            Return::Resolved(_) => None,
+            Return::Taken(..) => None,
         })
         .collect()
 }
@@ -194,7 +194,7 @@ fn a_late_response_resolves_the_doubt_and_keeps_the_carrier_id() {
     assert_eq!(states(&decided), [State::Submitted]);
     assert!(matches!(
         decided.returns[..],
-        [Return::Resolved(MessageSeq(1))]
+        [Return::Taken(MessageSeq(1), 1)]
     ));
     assert!(decided.settlement.attempts[0].carrier_message_id.is_some());
 }
@@ -230,4 +230,32 @@ fn an_expired_message_fails_with_its_event() {
         decided.settlement.transitions[0].failure,
         Some(FailureCode::Expired)
     );
+}
+
+#[test]
+fn a_late_refusal_starts_nothing_while_a_resend_may_be_under_way() {
+    let answer = Answer::Refused {
+        status: 0x45,
+        verdict: Verdict::Retry(Duration::ZERO),
+        late: true,
+    };
+    let decided = decide(vec![outcome(&ready(1, 1), 1, answer)]);
+    assert!(states(&decided).is_empty() && decided.returns.is_empty());
+    assert_eq!(decided.settlement.attempts[0].state, SegmentState::Refused);
+}
+
+#[test]
+fn a_late_refusal_is_the_last_word_where_nothing_is_resent() {
+    let verdict = Verdict::Permanent(FailureCode::UnknownSubscriber);
+    let answer = Answer::Refused {
+        status: 0x0B,
+        verdict,
+        late: true,
+    };
+    let decided = decide(vec![outcome(
+        &of_class(1, 1, Class::Promotional),
+        1,
+        answer,
+    )]);
+    assert_eq!(states(&decided), [State::Rejected]);
 }

@@ -1,13 +1,14 @@
 //! Lives here: what one transaction of the writer holds, and what comes of it.
 //! Never here: SQL, channels' loops.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 use crate::domain::account::{ApiKey, Organisation};
-use crate::domain::ids::{BindName, EventId, IntentId};
+use crate::domain::ids::{BindName, EventId, IntentId, MessageSeq, ReceiptKey};
 use crate::domain::message::Message;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
@@ -68,6 +69,9 @@ pub(super) enum Chore {
         before: Timestamp,
         limit: u32,
     },
+    GiveUpEvents {
+        before: Timestamp,
+    },
     EndOverdue {
         queued_before: Timestamp,
         open_before: Timestamp,
@@ -103,6 +107,8 @@ pub(super) struct Batch {
     pub(super) chores: Vec<Errand>,
     /// Events that the webhook workers had no room for: due again soon.
     pub(super) left: Vec<EventId>,
+    /// Intents that came to nothing: all their messages were turned back.
+    pub(super) closed: Vec<IntentId>,
     /// When the batch was gathered.
     pub(super) at: Timestamp,
     /// Rows that the work beside accepts will touch, roughly.
@@ -119,6 +125,7 @@ impl Batch {
             && self.deliveries.is_empty()
             && self.chores.is_empty()
             && self.left.is_empty()
+            && self.closed.is_empty()
     }
 }
 
@@ -135,6 +142,10 @@ pub(super) struct Effects {
     pub(super) unparked: Vec<ReceiptResult>,
     /// Results for each [`Errand`].
     pub(super) chores: Vec<ChoreDone>,
+    /// Messages that must not be handed to their bind any more.
+    pub(super) stale: HashSet<MessageSeq>,
+    /// Keys whose parked receipts have found their attempts.
+    pub(super) home: Vec<ReceiptKey>,
     /// Moves that the lifecycle refused.
     pub(super) refused_moves: u64,
 }

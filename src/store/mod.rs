@@ -342,6 +342,14 @@ impl Store {
         self.count(Chore::ForgetReceipts { before, limit }).await
     }
 
+    /// Gives up webhook events from before a time; returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub async fn give_up_events(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.count(Chore::GiveUpEvents { before }).await
+    }
+
     /// Leases webhook events that are due.
     ///
     /// # Errors

@@ -183,5 +183,6 @@ fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+mod doubt;
 mod messages;
 mod receipts;

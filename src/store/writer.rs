@@ -8,6 +8,7 @@
 //! Never here: SQL, deciding what happens to messages.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
@@ -17,7 +18,7 @@ use super::batch::{Accept, Batch, Deliveries, Effects, Errand, Intent, Receipts,
 use super::sqlite::Sqlite;
 use super::{Config, StoreError};
 use crate::domain::class::Class;
-use crate::domain::ids::{BindName, EventId};
+use crate::domain::ids::{BindName, EventId, IntentId};
 use crate::domain::time::Timestamp;
 use crate::flow::{Answered, Committed, EventJob, Ready, StoreHealth};
 use crate::telemetry::metrics::store as meter;
@@ -64,6 +65,9 @@ pub struct Writer {
     /// Events that the workers' queue had no room for: made due with the next commit, so that
     /// the sweep finds them at once. At most one for each message of a batch.
     left: Vec<EventId>,
+    /// Intents all of whose messages were turned back: closed with the next commit.
+    closed: Vec<IntentId>,
+    orderly: Arc<AtomicBool>,
     meter: meter::Writer,
 }
 
@@ -87,11 +91,19 @@ impl Writer {
             accepts_max: config.accepts_max,
             rows_max: config.rows_max,
             left: Vec::new(),
+            closed: Vec::new(),
+            orderly: Arc::new(AtomicBool::new(true)),
             meter: meter::Writer::new(Class::ALL.map(Class::name)),
         }
     }
 
-    /// Runs until `stop`, then commits what has still arrived and closes the database.
+    /// Whether the end will be noted as orderly: true until somebody knows better.
+    pub fn orderly(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.orderly)
+    }
+
+    /// Runs until `stop`, then commits what has still arrived and closes the database, noting
+    /// that the run ended well unless `orderly` says otherwise.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be closed.
@@ -123,12 +135,15 @@ impl Writer {
             }
             self.commit(batch, &stop).await;
         }
-        self.sqlite.close().await
+        self.sqlite
+            .close(self.orderly.load(Ordering::Relaxed))
+            .await
     }
 
     fn drain(&mut self, batch: &mut Batch) {
         batch.at = SystemTime::now().into();
         batch.left.append(&mut self.left);
+        batch.closed.append(&mut self.closed);
         for class in 0..self.accepts.len() {
             while batch.accepts.len() < self.accepts_max
                 && let Ok(accept) = self.accepts[class].try_recv()
@@ -212,25 +227,15 @@ impl Writer {
                 }
             }
             if stop.is_cancelled() || batch.is_empty() {
-                return self.give_up(batch, stop).await;
+                return self.until_well(stop).await;
             }
             tokio::time::sleep(RETRY).await;
         }
     }
 
-    /// Nothing of the batch will be committed now. While the daemon runs that happens only to a
-    /// batch of accepts alone: look at once whether the store is well again.
-    async fn give_up(&mut self, batch: Batch, stop: &CancellationToken) {
-        for intent in batch.intents {
-            // The bind may have ended; then its batch is read from the store again.
-            let _ = intent
-                .to
-                .send(Answered::Intent {
-                    batch: intent.batch,
-                    intent: None,
-                })
-                .await;
-        }
+    /// Waits until commits work again. What a batch still holds when the daemon ends meanwhile is
+    /// not lost: it was never committed, so the next start finds its messages as they were.
+    async fn until_well(&mut self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             match self.sqlite.probe().await {
                 Ok(()) => {
@@ -260,9 +265,17 @@ impl Writer {
                 .await;
         }
         for intent in batch.intents {
+            let (turned_back, batch): (Vec<Ready>, Vec<Ready>) = intent
+                .batch
+                .into_iter()
+                .partition(|ready| effects.stale.contains(&ready.message.seq));
+            if batch.is_empty() {
+                self.closed.push(intent.id);
+            }
             let answer = Answered::Intent {
-                batch: intent.batch,
-                intent: Some(intent.id),
+                batch,
+                turned_back,
+                intent: intent.id,
             };
             // A bind keeps room for all its intents; a closed queue means that it has ended.
             if intent.to.try_send(answer).is_err() {

@@ -9,7 +9,7 @@ mod read;
 mod receipts;
 mod settle;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::str::FromStr;
@@ -25,11 +25,11 @@ use sqlx::{ConnectOptions, Connection};
 use super::batch::{Batch, Chore, ChoreDone, Effects};
 use super::{Carriers, Config, StoreError};
 use crate::domain::ids::{IntentId, MessageSeq, ReceiptKey};
-use crate::domain::lifecycle;
+use crate::domain::lifecycle::{self, SegmentState};
 use crate::domain::message::{Message, State};
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
-use crate::flow::{EventJob, EventKind, ReceiptResult, Transition};
+use crate::flow::{AttemptRecord, EventJob, EventKind, ReceiptResult, Transition};
 
 pub(super) use people::OrgBy;
 pub(super) use settle::Recovered;
@@ -161,7 +161,11 @@ impl Sqlite {
                 .map_err(Into::into),
             Err(error) => Err(error),
         };
-        if done.is_err() {
+        if let Ok(effects) = &done {
+            for key in &effects.home {
+                self.parked.remove(key);
+            }
+        } else {
             // The transaction may be gone already; then there is nothing to roll back.
             let _ = sqlx::query("rollback").execute(&mut self.conn).await;
         }
@@ -195,6 +199,7 @@ impl Sqlite {
             .collect();
         settle::intend(&mut self.conn, &batch.intents).await?;
         self.settle(batch, &mut effects).await?;
+        self.turn_back_stale(batch, &mut effects).await?;
         let records: Vec<_> = batch
             .deliveries
             .iter()
@@ -222,6 +227,7 @@ impl Sqlite {
         self.transitions(&transitions, effects).await?;
         let closed: Vec<_> = settlements()
             .flat_map(|settlement| &settlement.closed_intents)
+            .chain(&batch.closed)
             .copied()
             .collect();
         settle::close(&mut self.conn, &closed).await?;
@@ -231,11 +237,15 @@ impl Sqlite {
             .filter(|key| self.parked.contains(key))
             .collect();
         let parked = receipts::unpark(&mut self.conn, &home).await?;
-        let several: Vec<MessageSeq> = transitions
+        let mut several: Vec<MessageSeq> = transitions
             .iter()
             .filter(|one| one.to == State::Submitted && one.message.segments > 1)
             .map(|one| one.message.seq)
             .collect();
+        let late = self.accepted_late(&records, &several).await?;
+        self.transitions(&late.iter().collect::<Vec<_>>(), effects)
+            .await?;
+        several.extend(late.iter().map(|one| one.message.seq));
         let arrived = batch.receipts.iter().flat_map(|arrived| &arrived.receipts);
         let all: Vec<Receipt> = parked.iter().chain(arrived).cloned().collect();
         if all.is_empty() && several.is_empty() {
@@ -255,8 +265,47 @@ impl Sqlite {
                 .push(results.by_ref().take(arrived.receipts.len()).collect());
         }
         effects.events.extend(correlated.jobs);
-        for key in home {
-            self.parked.remove(&key);
+        let parked_again = |key: &ReceiptKey| {
+            let mut all = all.iter().zip(&correlated.results);
+            all.any(|(receipt, result)| receipt.key == *key && *result == ReceiptResult::Parked)
+        };
+        effects.home = home.into_iter().filter(|key| !parked_again(key)).collect();
+        Ok(())
+    }
+
+    /// Segments accepted for messages that no transition of this batch speaks of: late answers.
+    async fn accepted_late(
+        &mut self,
+        records: &[&AttemptRecord],
+        submitted: &[MessageSeq],
+    ) -> Result<Vec<Transition>, StoreError> {
+        let late: HashMap<MessageSeq, Timestamp> = records
+            .iter()
+            .filter(|record| record.message.segments > 1)
+            .filter(|record| record.state == SegmentState::Submitted)
+            .filter(|record| !submitted.contains(&record.message.seq))
+            .map(|record| (record.message.seq, record.answered_at))
+            .collect();
+        if late.is_empty() {
+            return Ok(Vec::new());
+        }
+        receipts::accepted_late(&mut self.conn, &self.carriers, &late).await
+    }
+
+    /// A resend whose message has meanwhile turned out to be with the carrier, or has ended, is
+    /// not handed to its bind. Every resend takes an intent, so this is the one gate.
+    async fn turn_back_stale(&mut self, batch: &Batch, effects: &mut Effects) -> sqlx::Result<()> {
+        let ready = batch.intents.iter().flat_map(|intent| &intent.batch);
+        let resends: Vec<MessageSeq> = ready
+            .filter(|ready| ready.possible_duplicate)
+            .map(|ready| ready.message.seq)
+            .collect();
+        if !resends.is_empty() {
+            let unsent = settle::still_unsent(&mut self.conn, &resends).await?;
+            effects.stale = resends
+                .into_iter()
+                .filter(|seq| !unsent.contains(seq))
+                .collect();
         }
         Ok(())
     }
@@ -267,12 +316,13 @@ impl Sqlite {
         effects: &mut Effects,
     ) -> Result<(), StoreError> {
         let moves: Vec<settle::Move> = transitions.iter().map(|one| (*one).into()).collect();
-        let refused = settle::moves(&mut self.conn, &moves).await?;
-        effects.refused_moves += refused.len() as u64;
+        let made = settle::moves(&mut self.conn, &moves).await?;
+        effects.refused_moves += made.iter().filter(|made| !**made).count() as u64;
         let jobs: Vec<EventJob> = transitions
             .iter()
-            .filter(|one| !refused.contains(&one.message.seq))
-            .filter_map(|one| announce(one))
+            .zip(made)
+            .filter(|(_, made)| *made)
+            .filter_map(|(one, _)| announce(one))
             .collect();
         outbox::insert(&mut self.conn, &jobs).await?;
         effects.events.extend(jobs);
@@ -312,6 +362,9 @@ impl Sqlite {
                     self.parked = receipts::parked_keys(&mut self.conn).await?;
                 }
                 ChoreDone::Count(forgotten)
+            }
+            Chore::GiveUpEvents { before } => {
+                ChoreDone::Count(outbox::give_up(&mut self.conn, *before).await?)
             }
             Chore::EndOverdue {
                 queued_before,
@@ -383,9 +436,11 @@ impl Sqlite {
             .await
     }
 
-    /// Signs off, truncates the write-ahead log and closes; called once, last.
-    pub(super) async fn close(mut self) -> Result<(), StoreError> {
-        settle::sign_off(&mut self.conn).await?;
+    /// Notes an orderly end, truncates the write-ahead log and closes; called once, last.
+    pub(super) async fn close(mut self, orderly: bool) -> Result<(), StoreError> {
+        if orderly {
+            settle::sign_off(&mut self.conn).await?;
+        }
         sqlx::query("pragma wal_checkpoint(truncate)")
             .execute(&mut self.conn)
             .await?;

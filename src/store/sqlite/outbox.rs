@@ -117,6 +117,15 @@ pub(super) async fn due_at(
     Ok(())
 }
 
+/// Gives up events from before a time: their receiver has not taken them for days.
+pub(super) async fn give_up(conn: &mut SqliteConnection, before: Timestamp) -> sqlx::Result<u64> {
+    let done = sqlx::query("delete from outbox where at < ?")
+        .bind(before.0)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected())
+}
+
 /// Leases at most `limit` events that are due to the caller.
 pub(super) async fn claim(
     conn: &mut SqliteConnection,

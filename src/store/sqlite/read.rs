@@ -8,6 +8,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqlitePool;
 
 use super::accept;
+use super::bulk::Bulk;
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierIndex, EventId, MessageId, MessageSeq, OrgId};
 use crate::domain::lifecycle::SegmentState;
@@ -162,8 +163,8 @@ pub(super) async fn in_doubt(
     limit: u32,
 ) -> Result<Vec<Waiting>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "select {}, m.possible_duplicate from messages m indexed by messages_open \
-         where m.state in (3, 4) and m.state = 3 and m.seq > ? order by m.seq limit ?",
+        "select {}, m.possible_duplicate from messages m indexed by messages_in_doubt \
+         where m.state = 3 and m.seq > ? order by m.seq limit ?",
         accept::COLUMNS
     ));
     let rows = sqlx::query(sql)
@@ -179,23 +180,26 @@ async fn with_attempts(
     carriers: &Carriers,
     rows: &[sqlx::sqlite::SqliteRow],
 ) -> Result<Vec<Waiting>, StoreError> {
+    static ATTEMPTS: Bulk = Bulk::new(
+        "select message, part, attempt, state from attempts where message in (",
+        "?",
+        ")",
+    );
+    let seqs = rows
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<sqlx::Result<Vec<i64>>>()?;
+    let mut conn = pool.acquire().await?;
     let mut taken: HashMap<i64, (Parts, u16)> = HashMap::new();
-    if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
-        // Few waiting messages have attempts: read them by range, not one by one.
-        let attempts = sqlx::query(
-            "select message, part, attempt, state from attempts where message between ? and ?",
-        )
-        .bind(first.try_get::<i64, _>(0)?)
-        .bind(last.try_get::<i64, _>(0)?)
-        .fetch_all(pool)
-        .await?;
-        for row in &attempts {
-            let entry = taken.entry(row.try_get(0)?).or_insert((Parts(0), 0));
-            entry.1 = entry.1.max(row.try_get(2)?);
-            let state = SegmentState::from_index(row.try_get(3)?);
-            if state.is_some_and(|state| state == SegmentState::Submitted || state.is_final()) {
-                entry.0.insert(row.try_get(1)?);
-            }
+    for row in ATTEMPTS
+        .fetch(&mut conn, &seqs, |query, seq| query.bind(*seq))
+        .await?
+    {
+        let entry = taken.entry(row.try_get(0)?).or_insert((Parts(0), 0));
+        entry.1 = entry.1.max(row.try_get(2)?);
+        let state = SegmentState::from_index(row.try_get(3)?);
+        if state.is_some_and(|state| state == SegmentState::Submitted || state.is_final()) {
+            entry.0.insert(row.try_get(1)?);
         }
     }
     let mut waiting = Vec::with_capacity(rows.len());

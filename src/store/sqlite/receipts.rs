@@ -16,7 +16,7 @@ use crate::domain::lifecycle::{self, Applied, SegmentState};
 use crate::domain::message::State;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
-use crate::flow::{EventJob, EventKind, ReceiptResult};
+use crate::flow::{EventJob, EventKind, ReceiptResult, Transition};
 use crate::store::sqlite::outbox;
 use crate::store::{Carriers, StoreError};
 
@@ -252,20 +252,15 @@ async fn roll_up(
             .iter()
             .rev()
             .find(|settled| settled.0.0 == *seq);
-        moves.push(Move {
-            seq: *seq,
-            to,
-            at: last.map_or(stored.message.accepted_at, |settled| settled.2.received_at),
-            failure: lifecycle::failure_of(to).map(|code| code.name()),
-            detail: (to != State::Delivered)
-                .then(|| last.map(|settled| words(settled.2)))
-                .flatten(),
-            possible_duplicate: false,
-        });
+        let at = last.map_or(stored.message.accepted_at, |settled| settled.2.received_at);
+        let detail = (to != State::Delivered)
+            .then(|| last.map(|settled| words(settled.2)))
+            .flatten();
+        moves.push(Move::by_receipt(*seq, to, at, detail));
     }
-    let refused = settle::moves(conn, &moves).await?;
+    let made = settle::moves(conn, &moves).await?;
     let mut jobs = Vec::new();
-    for one in moves.into_iter().filter(|one| !refused.contains(&one.seq)) {
+    for (one, _) in moves.into_iter().zip(made).filter(|(_, made)| *made) {
         jobs.extend(
             messages
                 .remove(&one.seq)
@@ -274,6 +269,44 @@ async fn roll_up(
     }
     outbox::insert(conn, &jobs).await?;
     Ok(jobs)
+}
+
+/// The messages of several segments, of these, that were in doubt and all of whose segments have
+/// turned out to be with the carrier: their moves to submitted.
+pub(super) async fn accepted_late(
+    conn: &mut SqliteConnection,
+    carriers: &Carriers,
+    candidates: &HashMap<MessageSeq, Timestamp>,
+) -> Result<Vec<Transition>, StoreError> {
+    let effects = Effects {
+        touched: candidates.keys().copied().collect(),
+        ..Effects::default()
+    };
+    let seqs: Vec<MessageSeq> = effects.touched.iter().copied().collect();
+    let mut messages = HashMap::new();
+    load(conn, carriers, &seqs, &mut messages).await?;
+    messages.retain(|_, stored| stored.state == State::Uncertain);
+    if messages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parts = segments(conn, &effects, &messages).await?;
+    let taken = |seq: &MessageSeq, stored: &Stored| {
+        parts.get(seq).is_some_and(|parts| {
+            parts.len() == usize::from(stored.message.segments)
+                && parts.iter().all(|part| weight(*part) > 0)
+        })
+    };
+    messages.retain(|seq, stored| taken(seq, stored));
+    let submitted = |(seq, stored): (MessageSeq, Stored)| Transition {
+        message: Arc::new(stored.message),
+        to: State::Submitted,
+        at: candidates[&seq],
+        sent_at: Some(candidates[&seq]),
+        failure: None,
+        detail: None,
+        possible_duplicate: false,
+    };
+    Ok(messages.into_iter().map(submitted).collect())
 }
 
 /// A message may only be concluded once all its segments are with the carrier.
@@ -363,9 +396,9 @@ async fn segments(
     {
         let place = (MessageSeq(row.try_get(0)?), row.try_get::<u8, _>(1)?);
         let state = segment(row.try_get(2)?)?;
-        // An accepted attempt outweighs a later one that was refused or is in doubt.
+        // What a carrier has taken outweighs what it refused or left in doubt, whenever.
         let entry = last.entry(place).or_insert(state);
-        if !entry.is_final() {
+        if weight(state) >= weight(*entry) {
             *entry = state;
         }
     }
@@ -375,6 +408,19 @@ async fn segments(
         parts.entry(seq).or_default().push(state);
     }
     Ok(parts)
+}
+
+/// Which of two attempts at a segment speaks for it.
+const fn weight(state: SegmentState) -> u8 {
+    match state {
+        SegmentState::Refused | SegmentState::InDoubt => 0,
+        SegmentState::Submitted => 1,
+        SegmentState::Delivered
+        | SegmentState::Undelivered
+        | SegmentState::Rejected
+        | SegmentState::Expired
+        | SegmentState::Unknown => 2,
+    }
 }
 
 /// The receipt keys that are parked, to be kept in memory.

@@ -10,7 +10,7 @@ use super::accept::carrier_text;
 use super::bulk::Bulk;
 use crate::domain::ids::{IntentId, MessageSeq, ReceiptKey};
 use crate::domain::lifecycle;
-use crate::domain::message::State;
+use crate::domain::message::{FailureCode, State};
 use crate::domain::time::Timestamp;
 use crate::flow::{AttemptRecord, Transition};
 use crate::store::batch::Intent;
@@ -66,15 +66,19 @@ pub(super) async fn attempts(
 }
 
 static MOVE: Bulk = Bulk::new(
-    "with v (seq, state, mask, sent_at, final_at, failure, detail, duplicate) as (values",
-    "(?,?,?,?,?,?,?,?)",
+    "with v (seq, state, mask, sent_at, final_at, failure, detail) as (values",
+    "(?,?,?,?,?,?,?)",
     ") update messages set state = v.state, sent_at = coalesce(messages.sent_at, v.sent_at), \
-     final_at = v.final_at, failure = v.failure, detail = v.detail, \
-     possible_duplicate = messages.possible_duplicate | v.duplicate \
-     from v where messages.seq = v.seq and ((v.mask >> messages.state) & 1) = 1",
+     final_at = v.final_at, failure = v.failure, detail = v.detail \
+     from v where messages.seq = v.seq and ((v.mask >> messages.state) & 1) = 1 \
+     returning messages.seq",
 );
 
-static STATES: Bulk = Bulk::new("select seq, state from messages where seq in (", "?", ")");
+static UNSENT: Bulk = Bulk::new(
+    "select seq from messages where state in (1, 3) and seq in (",
+    "?",
+    ")",
+);
 
 /// The states from which a move to `to` is legal, as a bit mask over their numbers.
 fn legal_from(to: State) -> i64 {
@@ -92,59 +96,116 @@ pub(super) struct Move {
     pub(super) failure: Option<&'static str>,
     pub(super) detail: Option<Box<str>>,
     pub(super) possible_duplicate: bool,
+    /// The states it may start from, as a bit mask over their numbers.
+    from: i64,
 }
 
-impl From<&Transition> for Move {
-    fn from(transition: &Transition) -> Self {
+impl Move {
+    /// What receipts have come to: every state may be left that the lifecycle lets go.
+    pub(super) fn by_receipt(
+        seq: MessageSeq,
+        to: State,
+        at: Timestamp,
+        detail: Option<Box<str>>,
+    ) -> Self {
         Self {
-            seq: transition.message.seq,
-            to: transition.to,
-            at: transition.at,
-            failure: transition
-                .failure
-                .map(crate::domain::message::FailureCode::name),
-            detail: transition.detail.clone(),
-            possible_duplicate: transition.possible_duplicate,
+            seq,
+            to,
+            at,
+            failure: lifecycle::failure_of(to).map(FailureCode::name),
+            detail,
+            possible_duplicate: false,
+            from: legal_from(to),
         }
     }
 }
 
-/// Moves messages; a move that is not legal from where the message stands does nothing.
-/// Returns the messages whose move was refused.
-pub(super) async fn moves(
-    conn: &mut SqliteConnection,
-    moves: &[Move],
-) -> sqlx::Result<HashSet<MessageSeq>> {
-    let changed = MOVE
-        .execute(conn, moves, |query, one| {
-            let final_at = one.to.is_terminal().then_some(one.at.0);
-            let sent_at = (one.to == State::Submitted).then_some(one.at.0);
+impl From<&Transition> for Move {
+    /// What an attempt's outcome or the clock has come to. It never undoes what a carrier has
+    /// taken: only receipts, and the clock's `unknown`, end a submitted message.
+    fn from(transition: &Transition) -> Self {
+        let submitted = 1 << State::Submitted.index();
+        let from = match transition.to {
+            State::Unknown => legal_from(State::Unknown),
+            to => legal_from(to) & !submitted,
+        };
+        Self {
+            seq: transition.message.seq,
+            to: transition.to,
+            at: transition.at,
+            failure: transition.failure.map(FailureCode::name),
+            detail: transition.detail.clone(),
+            possible_duplicate: transition.possible_duplicate,
+            from,
+        }
+    }
+}
+
+static MARK: Bulk = Bulk::new(
+    "update messages set possible_duplicate = 1 where seq in (",
+    "?",
+    ")",
+);
+
+/// Moves messages, in order; a move that is not legal from where the message stands does nothing.
+/// Says of each whether it was made. A mark as possible duplicate is kept in any case.
+pub(super) async fn moves(conn: &mut SqliteConnection, moves: &[Move]) -> sqlx::Result<Vec<bool>> {
+    let marked: Vec<i64> = moves
+        .iter()
+        .filter(|one| one.possible_duplicate)
+        .map(|one| one.seq.0)
+        .collect();
+    MARK.execute(conn, &marked, |query, seq| query.bind(*seq))
+        .await?;
+    let mut made = vec![false; moves.len()];
+    let mut rest: Vec<usize> = (0..moves.len()).collect();
+    while !rest.is_empty() {
+        // One statement takes each message once; what moves twice goes into another round.
+        let mut seen = HashSet::with_capacity(rest.len());
+        let (round, later): (Vec<usize>, Vec<usize>) = rest
+            .into_iter()
+            .partition(|index| seen.insert(moves[*index].seq));
+        let chosen: Vec<&Move> = round.iter().map(|index| &moves[*index]).collect();
+        for (index, done) in round.into_iter().zip(move_once(conn, &chosen).await?) {
+            made[index] = done;
+        }
+        rest = later;
+    }
+    Ok(made)
+}
+
+/// Moves each message once.
+async fn move_once(conn: &mut SqliteConnection, moves: &[&Move]) -> sqlx::Result<Vec<bool>> {
+    let rows = MOVE
+        .fetch(conn, moves, |query, one| {
             query
                 .bind(one.seq.0)
                 .bind(one.to.index())
-                .bind(legal_from(one.to))
-                .bind(sent_at)
-                .bind(final_at)
+                .bind(one.from)
+                .bind((one.to == State::Submitted).then_some(one.at.0))
+                .bind(one.to.is_terminal().then_some(one.at.0))
                 .bind(one.failure)
                 .bind(one.detail.as_deref())
-                .bind(i64::from(one.possible_duplicate))
         })
         .await?;
-    if changed == moves.len() as u64 {
-        return Ok(HashSet::new());
-    }
-    let found = STATES
-        .fetch(conn, moves, |query, one| query.bind(one.seq.0))
-        .await?;
-    let mut standing = std::collections::HashMap::with_capacity(found.len());
-    for row in &found {
-        standing.insert(row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?);
-    }
-    Ok(moves
+    let moved = rows
         .iter()
-        .filter(|one| standing.get(&one.seq.0) != Some(&one.to.index()))
-        .map(|one| one.seq)
-        .collect())
+        .map(|row| row.try_get(0))
+        .collect::<sqlx::Result<HashSet<i64>>>()?;
+    Ok(moves.iter().map(|one| moved.contains(&one.seq.0)).collect())
+}
+
+/// Which of these messages may still be handed to a carrier.
+pub(super) async fn still_unsent(
+    conn: &mut SqliteConnection,
+    seqs: &[MessageSeq],
+) -> sqlx::Result<HashSet<MessageSeq>> {
+    let rows = UNSENT
+        .fetch(conn, seqs, |query, seq| query.bind(seq.0))
+        .await?;
+    rows.iter()
+        .map(|row| Ok(MessageSeq(row.try_get(0)?)))
+        .collect()
 }
 
 static INTEND: Bulk = Bulk::new(
@@ -199,8 +260,8 @@ pub(super) async fn sign_off(conn: &mut SqliteConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// After a crash: whatever was intended and has no outcome becomes uncertain, with the place of
-/// its attempt marked as in doubt.
+/// After a crash: whatever was intended and has no outcome becomes uncertain. One that was in
+/// doubt already, or an OTP (its first attempt has no intent), has had its one resend.
 pub(super) async fn recover(conn: &mut SqliteConnection) -> sqlx::Result<Recovered> {
     let rows = sqlx::query("select messages from intents")
         .fetch_all(&mut *conn)
@@ -213,9 +274,11 @@ pub(super) async fn recover(conn: &mut SqliteConnection) -> sqlx::Result<Recover
                 .filter_map(|octets| octets.try_into().ok().map(i64::from_be_bytes)),
         );
     }
+    intended.sort_unstable();
+    intended.dedup();
     static DOUBT: Bulk = Bulk::new(
-        "update messages set state = 3, possible_duplicate = possible_duplicate | (state = 3) \
-         where state in (1, 3) and seq in (",
+        "update messages set state = 3, \
+         possible_duplicate = possible_duplicate | (state = 3 or class = 0) where state in (1, 3) and seq in (",
         "?",
         ")",
     );

@@ -60,11 +60,7 @@ async fn what_was_intended_and_has_no_outcome_is_uncertain_after_a_restart() {
     }
     let mut intents = Vec::new();
     for _ in 0..2 {
-        let Some(Answered::Intent {
-            intent: Some(intent),
-            ..
-        }) = answers.recv().await
-        else {
+        let Some(Answered::Intent { intent, .. }) = answers.recv().await else {
             panic!("the intent is durable");
         };
         intents.push(intent);

@@ -1,0 +1,183 @@
+//! Lives here: the contract for messages in doubt: late answers, resends, ends that cross.
+//! Never here: the world they run in (`tests`).
+
+use super::*;
+
+fn settlement(attempts: Vec<AttemptRecord>, transitions: Vec<Transition>) -> Settlement {
+    Settlement {
+        attempts,
+        transitions,
+        closed_intents: Vec::new(),
+    }
+}
+
+fn second(record: AttemptRecord) -> AttemptRecord {
+    AttemptRecord {
+        attempt: 2,
+        ..record
+    }
+}
+
+fn marked(transition: Transition) -> Transition {
+    Transition {
+        possible_duplicate: true,
+        ..transition
+    }
+}
+
+#[tokio::test]
+async fn a_message_sent_twice_is_marked_although_its_first_answer_came_late() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    let doubt = attempt(&message, 1, SegmentState::InDoubt, None);
+    world
+        .settle(settlement(
+            vec![doubt],
+            vec![moved(&message, State::Uncertain)],
+        ))
+        .await;
+    world.submit(&message, &["A1"]).await;
+    let again = second(taken(&message, 1, "A2"));
+    let submitted = marked(moved(&message, State::Submitted));
+    world.settle(settlement(vec![again], vec![submitted])).await;
+    let view = world.store.message(ORG, message.id).await.unwrap().unwrap();
+    assert!(view.possible_duplicate);
+    assert_eq!(world.events(), [(EventKind::Sent, 1)]);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_second_doubt_is_kept_so_that_a_restart_does_not_resend() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    world
+        .settle(settlement(
+            Vec::new(),
+            vec![moved(&message, State::Uncertain)],
+        ))
+        .await;
+    let again = marked(moved(&message, State::Uncertain));
+    world.settle(settlement(Vec::new(), vec![again])).await;
+    world.close().await;
+    let world = World::open(&folder).await;
+    let doubtful = world.store.in_doubt(MessageSeq(0), 10).await.unwrap();
+    assert!(doubtful[0].possible_duplicate, "it has had its one resend");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_refused_resend_does_not_undo_what_a_carrier_has_taken() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    world.submit(&message, &["A1"]).await;
+    world
+        .settle(settlement(
+            Vec::new(),
+            vec![moved(&message, State::Rejected)],
+        ))
+        .await;
+    assert_eq!(world.state(&message).await, State::Submitted);
+    assert_eq!(
+        world.receive("A1", Some(SegmentState::Rejected)).await,
+        ReceiptResult::Applied
+    );
+    assert_eq!(
+        world.state(&message).await,
+        State::Rejected,
+        "the carrier's own word does"
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn an_end_that_is_told_twice_is_announced_once() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    world
+        .store
+        .end_overdue(Timestamp(60_000), Timestamp(0), Timestamp(61_000), 10)
+        .await
+        .unwrap();
+    assert_eq!(world.events(), [(EventKind::Failed, 2)]);
+    world
+        .settle(settlement(
+            Vec::new(),
+            vec![moved(&message, State::Expired)],
+        ))
+        .await;
+    assert_eq!(world.events(), []);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_doubt_and_its_late_answer_in_one_batch_end_submitted() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    let attempts = vec![
+        attempt(&message, 1, SegmentState::InDoubt, None),
+        taken(&message, 1, "A1"),
+    ];
+    let moves = vec![
+        moved(&message, State::Uncertain),
+        moved(&message, State::Submitted),
+    ];
+    world.settle(settlement(attempts, moves)).await;
+    assert_eq!(world.state(&message).await, State::Submitted);
+    assert_eq!(world.events(), [(EventKind::Sent, 1)]);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn late_answers_for_all_segments_resolve_a_long_message() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(2).await;
+    let doubts = (1..=2)
+        .map(|part| attempt(&message, part, SegmentState::InDoubt, None))
+        .collect();
+    world
+        .settle(settlement(doubts, vec![moved(&message, State::Uncertain)]))
+        .await;
+    world
+        .settle(settlement(vec![taken(&message, 1, "A1")], Vec::new()))
+        .await;
+    assert_eq!(world.state(&message).await, State::Uncertain);
+    world
+        .settle(settlement(vec![taken(&message, 2, "A2")], Vec::new()))
+        .await;
+    assert_eq!(world.state(&message).await, State::Submitted);
+    assert_eq!(world.events(), [(EventKind::Sent, 1)]);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_resend_whose_message_was_taken_meanwhile_is_turned_back() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let (taken, open) = (world.accept(1).await, world.accept(1).await);
+    world.submit(&taken, &["A1"]).await;
+    let (to, mut answers) = mpsc::channel(1);
+    let resend = |message: &Arc<Message>| Ready {
+        possible_duplicate: true,
+        ..Ready::first(Arc::clone(message))
+    };
+    let batch = vec![resend(&taken), resend(&open)];
+    world
+        .store
+        .intend(BindName("mtn_ng/1".into()), Timestamp(1), batch, to)
+        .unwrap();
+    let Some(Answered::Intent {
+        batch, turned_back, ..
+    }) = answers.recv().await
+    else {
+        panic!("the intent is durable");
+    };
+    assert_eq!(batch[0].message.seq, open.seq);
+    assert_eq!(turned_back[0].message.seq, taken.seq);
+    world.close().await;
+}
