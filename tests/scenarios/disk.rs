@@ -39,7 +39,7 @@ async fn on_a_full_disk_the_daemon_says_503_stops_submitting_and_goes_on_by_itse
     let after = eventually("the daemon accepts again", LIMIT, async || {
         let sms = sms("vodacom_tz", 4, "transactional", "after");
         let answer = world.client.try_send(&sms).await.unwrap();
-        (answer.status == 201).then_some(answer.id())
+        (answer.status == 201).then(|| answer.id())
     })
     .await;
     world.until(after, "delivered").await;
