@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -411,6 +411,16 @@ async fn open(
     let took = begun.elapsed();
     metrics::recovered(took, opened.uncertain);
     tracing::info!(uncertain = opened.uncertain, ?took, "store opened");
+    for row in opened.store.queue().await? {
+        if !config
+            .accounts
+            .iter()
+            .any(|account| *account.id.0 == *row.carrier)
+        {
+            tracing::warn!(carrier = %row.carrier, messages = row.messages,
+                "messages wait for an account that is configured no more; they will expire");
+        }
+    }
     Ok(opened)
 }
 
@@ -497,24 +507,32 @@ fn token(admin: &Admin) -> anyhow::Result<SecretString> {
 }
 
 /// The token a daemon has made, if it has.
-pub fn kept_token(path: &Path) -> Option<SecretString> {
+fn kept_token(path: &Path) -> Option<SecretString> {
     let text = std::fs::read_to_string(path).ok()?;
     let token = text.trim();
     (!token.is_empty()).then(|| token.to_owned().into())
 }
 
 /// The token that reaches a daemon with this configuration.
+///
+/// # Errors
+/// When there is none to be read, with the file's whole path and what to do.
 pub fn token_for_ctl(admin: &Admin) -> anyhow::Result<SecretString> {
-    let token = admin
+    if let Some(token) = admin
         .token
         .clone()
-        .or_else(|| kept_token(&admin.token_path));
-    token
-        .filter(|token| !token.expose_secret().is_empty())
-        .with_context(|| {
-            format!(
-                "no admin token in {}; has the daemon been started with this configuration?",
-                admin.token_path.display()
-            )
-        })
+        .or_else(|| kept_token(&admin.token_path))
+    {
+        return Ok(token);
+    }
+    let path = std::path::absolute(&admin.token_path).unwrap_or_else(|_| admin.token_path.clone());
+    let why = match std::fs::read(&path) {
+        Ok(_) => "it is empty".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    anyhow::bail!(
+        "no admin token in {} ({why}); run ctl as the daemon's user, from its working folder, after \
+         it has been started",
+        path.display()
+    )
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
+use super::docs::ERRORS;
 use crate::ingest::Refusal;
 use crate::store::StoreError;
 
@@ -33,6 +34,25 @@ pub(super) enum Code {
 }
 
 impl Code {
+    /// Every code.
+    pub(super) const ALL: [Self; 15] = [
+        Self::InvalidRequest,
+        Self::Unauthorized,
+        Self::SenderNotApproved,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::PayloadTooLarge,
+        Self::Unprocessable,
+        Self::InvalidNumber,
+        Self::UnroutableNumber,
+        Self::SenderInvalid,
+        Self::MessageTooLong,
+        Self::ScheduleInvalid,
+        Self::ServerError,
+        Self::Overloaded,
+    ];
+
     /// The name in answers.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -275,7 +295,7 @@ impl ApiError {
                 code,
                 message: &self.message,
                 param: self.param(),
-                doc_url: format!("/docs/errors/{code}"),
+                doc_url: format!("{ERRORS}{code}"),
                 request_id,
             },
             errors: self.items(),
@@ -285,7 +305,7 @@ impl ApiError {
 
     fn problem_json(&self, request_id: &str) -> Vec<u8> {
         let problem = ProblemJson {
-            family: format!("/docs/errors/{}", self.code.name()),
+            family: format!("{ERRORS}{}", self.code.name()),
             title: self.code.status().canonical_reason().unwrap_or("Error"),
             status: self.code.status().as_u16(),
             detail: &self.message,

@@ -84,7 +84,6 @@ async fn connection(stream: TcpStream, limits: Limits, router: Router, stop: Can
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     // hyper's connection keeps its place when this branch is dropped: it is polled again below.

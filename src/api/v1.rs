@@ -16,11 +16,11 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::auth;
 use super::error::{ApiError, Code};
 use super::render;
 use super::submission::Draft;
 use super::time;
+use super::{auth, docs};
 use crate::domain::ids::MessageId;
 use crate::ingest::Ingest;
 use crate::store::{MessageView, Store};
@@ -76,6 +76,7 @@ pub(super) fn router(api: Arc<Api>) -> Router {
         .route("/v1/sms/send", post(send).fallback(only_post))
         .route("/v1/messages/{id}", get(message).fallback(only_get))
         .route("/v1/messages/{id}/events", get(events).fallback(only_get))
+        .route("/docs/errors/{code}", get(error_page).fallback(only_get))
         .fallback(unknown)
         .with_state(api)
 }
@@ -96,6 +97,11 @@ async fn events(State(api): State<Arc<Api>>, request: Request) -> Response {
     let call = Call::new(request.headers(), &api);
     let done = within(call.deadline, read_events(&api, &request.into_parts().0)).await;
     call.answer(&api.meters.events, done)
+}
+
+async fn error_page(State(api): State<Arc<Api>>, request: Request) -> Response {
+    let page = docs::page(request.uri().path());
+    Call::new(request.headers(), &api).answer(&api.meters.other, page)
 }
 
 async fn unknown(State(api): State<Arc<Api>>, request: Request) -> Response {

@@ -30,6 +30,10 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
     let shared = carrier::Config::default();
     let api = api_config(&file.api, source)?;
     let request_timeout = api.request_timeout;
+    if api.listen == *file.admin.listen.get_ref() && api.listen.port() != 0 {
+        let message = "admin.listen is the same as api.listen; give it another port";
+        return Err(source.error(Some(file.admin.listen.span()), message));
+    }
     Ok(Config {
         api,
         admin: admin(&file.admin, &file.store, source)?,

@@ -93,11 +93,21 @@ pub fn parse(
     path: &Path,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, ConfigError> {
-    let source = place::Source::new(text, path);
-    let text = file::overlay(&source, environment)?;
+    let typed = place::Source::new(text, path);
+    let text = file::overlay(&typed, environment)?;
     let source = place::Source::new(&text, path);
-    let file = file::read(&source)?;
-    check::check(&file, &source)
+    let checked = file::read(&source).and_then(|file| check::check(&file, &source));
+    checked.map_err(|error| match text == typed.text {
+        true => error,
+        // The environment's values have no place in the file, and have moved those of others.
+        false => ConfigError {
+            place: format!(
+                "{} with MNARA__ variables of the environment",
+                path.display()
+            ),
+            message: error.message,
+        },
+    })
 }
 
 #[cfg(test)]

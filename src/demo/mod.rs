@@ -8,6 +8,7 @@ mod world;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::world::World;
 use crate::telemetry::logging;
@@ -27,11 +28,15 @@ pub async fn run(once: bool) -> anyhow::Result<bool> {
         show::once(&world).await?
     } else {
         show::addresses(&world)?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
         let interrupted = tokio::signal::ctrl_c();
         tokio::pin!(interrupted);
         loop {
             tokio::select! {
                 done = &mut interrupted => break done.context("Ctrl-C cannot be waited for").map(|()| true)?,
+                _ = terminate.recv() => break true,
+                _ = hang_up.recv() => break true,
                 () = world.daemon.failed() => anyhow::bail!("a task of the daemon ended by itself"),
                 () = tokio::time::sleep(Duration::from_millis(50)) => show::news(&mut world),
             }

@@ -46,12 +46,6 @@ pub async fn run(
             measure(&lanes, &outcome);
             settler.decide(outcome, now, &mut decided);
         }
-        for transition in &decided.settlement.transitions {
-            let lane = &lanes[transition.message.carrier.index()][transition.message.class.index()];
-            if transition.to != State::Submitted {
-                lane.reached(transition.to.name());
-            }
-        }
         if !decided.settlement.is_empty() && store.settle(decided.settlement).await.is_err() {
             // The writer has gone: the store still holds these messages as intended, and the
             // next start finds them in doubt.
@@ -75,7 +69,9 @@ fn measure(lanes: &[[meter::Lane; 3]], outcome: &Outcome) {
     let message = &outcome.ready.message;
     let lane = &lanes[message.carrier.index()][message.class.index()];
     match &outcome.answer {
-        Answer::Accepted { .. } => lane.submitted(outcome.submitted_at.since(message.accepted_at)),
+        Answer::Accepted { .. } if outcome.part == 1 => {
+            lane.submitted(outcome.submitted_at.since(message.accepted_at));
+        }
         Answer::Refused {
             verdict: Verdict::SlowDown(_),
             ..
@@ -90,7 +86,7 @@ fn measure(lanes: &[[meter::Lane; 3]], outcome: &Outcome) {
         } => lane.retried("session"),
         Answer::NotSent => lane.retried("not_sent"),
         Answer::InDoubt => lane.retried("in_doubt"),
-        Answer::Refused { .. } | Answer::Expired => {}
+        Answer::Accepted { .. } | Answer::Refused { .. } | Answer::Expired => {}
     }
     let sent = matches!(outcome.answer, Answer::Accepted { .. } | Answer::InDoubt);
     if outcome.ready.possible_duplicate && sent && outcome.part == 1 {
@@ -184,7 +180,7 @@ impl Settler {
             return doubt(ready, left, at, now, decided);
         }
         let Some(delay) = progress.retry else {
-            return taken(ready, last.submitted_at, decided);
+            return taken(ready, at, decided);
         };
         if progress.counts && ready.attempt >= self.attempts_max {
             let failure = (
@@ -258,7 +254,7 @@ fn late(outcome: Outcome, now: Instant, decided: &mut Decided) {
                 .push(Return::Taken(message.seq, outcome.part));
             // Of several segments the store knows which are still in doubt.
             if message.segments == 1 {
-                taken(&outcome.ready, outcome.submitted_at, decided);
+                taken(&outcome.ready, at, decided);
             }
         }
         Answer::Refused { verdict, .. }

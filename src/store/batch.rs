@@ -8,8 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 use crate::domain::account::{ApiKey, Organisation};
-use crate::domain::ids::{BindName, EventId, IntentId, MessageSeq, ReceiptKey};
-use crate::domain::message::Message;
+use crate::domain::class::Class;
+use crate::domain::ids::{BindName, CarrierIndex, EventId, IntentId, MessageSeq, ReceiptKey};
+use crate::domain::message::{Message, State};
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::flow::{Answered, DeliveryRecord, EventJob, Ready, ReceiptResult, Settlement};
@@ -146,6 +147,8 @@ pub(super) struct Effects {
     pub(super) stale: HashSet<MessageSeq>,
     /// Keys whose parked receipts have found their attempts.
     pub(super) home: Vec<ReceiptKey>,
+    /// Moves that were made: account, class and the state reached.
+    pub(super) reached: Vec<(CarrierIndex, Class, State)>,
     /// Moves that the lifecycle refused.
     pub(super) refused_moves: u64,
 }

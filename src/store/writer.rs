@@ -19,6 +19,7 @@ use super::sqlite::Sqlite;
 use super::{Config, StoreError};
 use crate::domain::class::Class;
 use crate::domain::ids::{BindName, EventId, IntentId};
+use crate::domain::message::State;
 use crate::domain::time::Timestamp;
 use crate::flow::{Answered, Committed, EventJob, Ready, StoreHealth};
 use crate::telemetry::metrics::store as meter;
@@ -69,6 +70,7 @@ pub struct Writer {
     closed: Vec<IntentId>,
     orderly: Arc<AtomicBool>,
     meter: meter::Writer,
+    reached: meter::Reached,
 }
 
 impl Writer {
@@ -81,6 +83,9 @@ impl Writer {
         committed: mpsc::Sender<Committed>,
         events: mpsc::Sender<EventJob>,
     ) -> Self {
+        let classes = Class::ALL.map(Class::name);
+        let carriers: Vec<&str> = sqlite.carriers().ids().iter().map(|id| &*id.0).collect();
+        let reached = meter::Reached::new(&carriers, classes, &State::ALL.map(State::name));
         Self {
             sqlite,
             health,
@@ -93,7 +98,8 @@ impl Writer {
             left: Vec::new(),
             closed: Vec::new(),
             orderly: Arc::new(AtomicBool::new(true)),
-            meter: meter::Writer::new(Class::ALL.map(Class::name)),
+            meter: meter::Writer::new(classes),
+            reached,
         }
     }
 
@@ -299,6 +305,11 @@ impl Writer {
                 self.left.push(full.into_inner().event);
                 self.meter.event_left_in_outbox();
             }
+        }
+        for (carrier, class, state) in effects.reached {
+            let state = State::ALL.iter().position(|known| *known == state);
+            self.reached
+                .count(carrier.index(), class.index(), state.unwrap_or_default());
         }
         self.meter
             .effects(effects.refused_moves, effects.unparked.len());

@@ -36,3 +36,4 @@ mod silence;
 mod spill;
 mod storm;
 mod throttle;
+mod trailing;

@@ -10,8 +10,9 @@ mod receipts;
 mod settle;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,13 +76,7 @@ pub(super) async fn open(
         .pragma("wal_autocheckpoint", "4000")
         .statement_cache_capacity(512)
         .disable_statement_logging();
-    if let Some(folder) = options.get_filename().parent() {
-        std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder {
-            path: folder.display().to_string(),
-            source,
-        })?;
-    }
-    let lock = lock(options.get_filename())?;
+    let lock = prepare(options.get_filename())?;
     let failed = |source| StoreError::Open {
         url: config.url.clone(),
         source,
@@ -112,27 +107,56 @@ pub(super) async fn open(
     Ok((writer, Reader { pool, carriers }, recovered))
 }
 
-/// Takes the database for this process. A second daemon would otherwise recover what the first
-/// has under way: its intents would count as lost, and its messages be sent twice.
-fn lock(database: &Path) -> Result<File, StoreError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    let shown = || Path::new(&path).display().to_string();
-    let file = File::create(&path).map_err(|source| StoreError::Folder {
-        path: shown(),
-        source,
-    })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: shown() }),
-        Err(TryLockError::Error(source)) => Err(StoreError::Folder {
-            path: shown(),
-            source,
-        }),
+/// Makes the folder and the file if they are not there, readable by the daemon's user only (they
+/// hold texts, numbers and secrets; SQLite gives its log the same rights), and takes the database
+/// for this process. A second daemon would otherwise recover what the first has under way: its
+/// intents would count as lost, and its messages be sent twice.
+fn prepare(database: &Path) -> Result<File, StoreError> {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| StoreError::Folder { path, source }
+    };
+    if let Some(folder) = database.parent() {
+        let mut builder = DirBuilder::new();
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(failed(folder))?;
     }
+    let private = |path: &Path| {
+        let mut options = OpenOptions::new();
+        options
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed(path))
+    };
+    let mut beside = database.as_os_str().to_owned();
+    beside.push(".lock");
+    let beside = PathBuf::from(beside);
+    let lock = private(&beside)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(StoreError::InUse {
+                path: beside.display().to_string(),
+            });
+        }
+        Err(TryLockError::Error(source)) => return Err(failed(&beside)(source)),
+    }
+    private(database)?;
+    Ok(lock)
 }
 
 impl Sqlite {
+    /// The configured accounts.
+    pub(super) fn carriers(&self) -> &Carriers {
+        &self.carriers
+    }
+
     /// The place of the next accepted message. A place is not used again if its commit fails.
     pub(super) fn next_seq(&mut self) -> MessageSeq {
         self.next_seq += 1;
@@ -265,6 +289,7 @@ impl Sqlite {
                 .push(results.by_ref().take(arrived.receipts.len()).collect());
         }
         effects.events.extend(correlated.jobs);
+        effects.reached.extend(correlated.reached);
         let parked_again = |key: &ReceiptKey| {
             let mut all = all.iter().zip(&correlated.results);
             all.any(|(receipt, result)| receipt.key == *key && *result == ReceiptResult::Parked)
@@ -318,12 +343,17 @@ impl Sqlite {
         let moves: Vec<settle::Move> = transitions.iter().map(|one| (*one).into()).collect();
         let made = settle::moves(&mut self.conn, &moves).await?;
         effects.refused_moves += made.iter().filter(|made| !**made).count() as u64;
-        let jobs: Vec<EventJob> = transitions
+        let made: Vec<&Transition> = transitions
             .iter()
             .zip(made)
             .filter(|(_, made)| *made)
-            .filter_map(|(one, _)| announce(one))
+            .map(|(one, _)| *one)
             .collect();
+        let reached = made
+            .iter()
+            .map(|one| (one.message.carrier, one.message.class, one.to));
+        effects.reached.extend(reached);
+        let jobs: Vec<EventJob> = made.into_iter().filter_map(announce).collect();
         outbox::insert(&mut self.conn, &jobs).await?;
         effects.events.extend(jobs);
         Ok(())

@@ -11,7 +11,8 @@ use sqlx::sqlite::SqliteConnection;
 use super::accept::{self, Stored, carrier_text};
 use super::bulk::Bulk;
 use super::settle::{self, Move};
-use crate::domain::ids::{CarrierId, MessageSeq, ReceiptKey};
+use crate::domain::class::Class;
+use crate::domain::ids::{CarrierId, CarrierIndex, MessageSeq, ReceiptKey};
 use crate::domain::lifecycle::{self, Applied, SegmentState};
 use crate::domain::message::State;
 use crate::domain::receipt::Receipt;
@@ -43,6 +44,7 @@ struct Effects<'a> {
 pub(super) struct Correlated {
     pub(super) results: Vec<ReceiptResult>,
     pub(super) jobs: Vec<EventJob>,
+    pub(super) reached: Vec<(CarrierIndex, Class, State)>,
 }
 
 /// Correlates and applies `receipts` in order. `also` are messages whose roll-up must be looked
@@ -63,8 +65,12 @@ pub(super) async fn apply(
         .map(|receipt| effects.take(receipt, candidates.get_mut(&receipt.key)))
         .collect();
     write(conn, &effects).await?;
-    let jobs = roll_up(conn, carriers, &effects, &mut messages).await?;
-    Ok(Correlated { results, jobs })
+    let (jobs, reached) = roll_up(conn, carriers, &effects, &mut messages).await?;
+    Ok(Correlated {
+        results,
+        jobs,
+        reached,
+    })
 }
 
 impl<'a> Effects<'a> {
@@ -230,7 +236,7 @@ async fn roll_up(
     carriers: &Carriers,
     effects: &Effects<'_>,
     messages: &mut HashMap<MessageSeq, Stored>,
-) -> Result<Vec<EventJob>, StoreError> {
+) -> Result<(Vec<EventJob>, Vec<(CarrierIndex, Class, State)>), StoreError> {
     let missing: Vec<MessageSeq> = effects
         .touched
         .iter()
@@ -259,16 +265,15 @@ async fn roll_up(
         moves.push(Move::by_receipt(*seq, to, at, detail));
     }
     let made = settle::moves(conn, &moves).await?;
-    let mut jobs = Vec::new();
+    let (mut jobs, mut reached) = (Vec::new(), Vec::with_capacity(moves.len()));
     for (one, _) in moves.into_iter().zip(made).filter(|(_, made)| *made) {
-        jobs.extend(
-            messages
-                .remove(&one.seq)
-                .and_then(|stored| event(stored, &one)),
-        );
+        if let Some(stored) = messages.remove(&one.seq) {
+            reached.push((stored.message.carrier, stored.message.class, one.to));
+            jobs.extend(event(stored, &one));
+        }
     }
     outbox::insert(conn, &jobs).await?;
-    Ok(jobs)
+    Ok((jobs, reached))
 }
 
 /// The messages of several segments, of these, that were in doubt and all of whose segments have

@@ -127,6 +127,8 @@ impl From<&Transition> for Move {
         let submitted = 1 << State::Submitted.index();
         let from = match transition.to {
             State::Unknown => legal_from(State::Unknown),
+            // What is in doubt has perhaps been sent: only the carrier can say that it expired.
+            State::Expired => 1 << State::Queued.index(),
             to => legal_from(to) & !submitted,
         };
         Self {
@@ -260,30 +262,71 @@ pub(super) async fn sign_off(conn: &mut SqliteConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// After a crash: whatever was intended and has no outcome becomes uncertain. One that was in
-/// doubt already, or an OTP (its first attempt has no intent), has had its one resend.
-pub(super) async fn recover(conn: &mut SqliteConnection) -> sqlx::Result<Recovered> {
-    let rows = sqlx::query("select messages from intents")
-        .fetch_all(&mut *conn)
+/// An attempt that the last run had intended and not settled.
+struct Interrupted {
+    message: i64,
+    bind: String,
+    at: i64,
+}
+
+/// The attempts that stand in an open intent.
+async fn interrupted(conn: &mut SqliteConnection) -> sqlx::Result<Vec<Interrupted>> {
+    let rows = sqlx::query("select bind, at, messages from intents")
+        .fetch_all(conn)
         .await?;
-    let mut intended = Vec::new();
+    let mut found = Vec::new();
     for row in &rows {
-        let blob: &[u8] = row.try_get(0)?;
-        intended.extend(
-            blob.chunks_exact(8)
-                .filter_map(|octets| octets.try_into().ok().map(i64::from_be_bytes)),
-        );
+        let blob: &[u8] = row.try_get(2)?;
+        for octets in blob.chunks_exact(8) {
+            let message = octets
+                .try_into()
+                .map(i64::from_be_bytes)
+                .unwrap_or_default();
+            found.push(Interrupted {
+                message,
+                bind: row.try_get(0)?,
+                at: row.try_get(1)?,
+            });
+        }
     }
-    intended.sort_unstable();
-    intended.dedup();
+    found.sort_by_key(|one| one.message);
+    found.dedup_by_key(|one| one.message);
+    Ok(found)
+}
+
+/// The rows of interrupted attempts: each segment that no carrier has taken is in doubt. Its
+/// sequence number is not known any more (0).
+static INTERRUPTED: Bulk = Bulk::new(
+    "with recursive v (message, bind, at) as (values",
+    "(?,?,?)",
+    "), n (part) as (select 1 union all select part + 1 from n where part < 16) \
+     insert into attempts (message, part, attempt, carrier, bind, sequence, submitted_at, \
+     answered_at, state) select distinct m.seq, n.part, 1 + coalesce((select max(a.attempt) \
+     from attempts a where a.message = m.seq), 0), m.carrier, v.bind, 0, v.at, v.at, 7 \
+     from v join messages m on m.seq = v.message join n on n.part <= m.segments \
+     where m.state in (1, 3) and not exists (select 1 from attempts a where a.message = m.seq \
+     and a.part = n.part and a.state not in (6, 7)) on conflict do nothing",
+);
+
+/// After a crash: whatever was intended and has no outcome becomes uncertain, its attempt in
+/// doubt. One that was in doubt already, or an OTP (its first attempt has no intent), has had its
+/// one resend.
+pub(super) async fn recover(conn: &mut SqliteConnection) -> sqlx::Result<Recovered> {
+    let intended = interrupted(conn).await?;
+    INTERRUPTED
+        .execute(conn, &intended, |query, one| {
+            query.bind(one.message).bind(one.bind.clone()).bind(one.at)
+        })
+        .await?;
     static DOUBT: Bulk = Bulk::new(
         "update messages set state = 3, \
-         possible_duplicate = possible_duplicate | (state = 3 or class = 0) where state in (1, 3) and seq in (",
+         possible_duplicate = possible_duplicate | (state = 3 or class = 0) where state in (1, 3) \
+         and seq in (",
         "?",
         ")",
     );
     let uncertain = DOUBT
-        .execute(conn, &intended, |query, seq| query.bind(*seq))
+        .execute(conn, &intended, |query, one| query.bind(one.message))
         .await?;
     sqlx::query("delete from intents")
         .execute(&mut *conn)

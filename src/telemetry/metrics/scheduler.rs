@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use super::{MESSAGES, POSSIBLE_DUPLICATES, QUEUE_DEPTH, QUEUE_SPILLED, RETRIES, STAGE_SECONDS};
+use super::{POSSIBLE_DUPLICATES, QUEUE_DEPTH, QUEUE_SPILLED, RETRIES, STAGE_SECONDS};
 
 /// The handles of one account and class.
 pub struct Lane {
     carrier: String,
-    class: &'static str,
     depth: Gauge,
     spilled: Gauge,
     to_submit: Histogram,
-    submitted: Counter,
     duplicates: Counter,
 }
 
@@ -26,10 +24,8 @@ impl Lane {
             depth: gauge!(QUEUE_DEPTH, "carrier" => carrier.clone(), "class" => class),
             spilled: gauge!(QUEUE_SPILLED, "carrier" => carrier.clone(), "class" => class),
             to_submit: histogram!(STAGE_SECONDS, "carrier" => carrier.clone(), "class" => class, "stage" => "submit"),
-            submitted: counter!(MESSAGES, "carrier" => carrier.clone(), "class" => class, "state" => "submitted"),
             duplicates: counter!(POSSIBLE_DUPLICATES, "carrier" => carrier.clone(), "class" => class),
             carrier,
-            class,
         }
     }
 
@@ -39,16 +35,9 @@ impl Lane {
         self.spilled.set(f64::from(u8::from(spilled)));
     }
 
-    /// A message was taken by its carrier this long after its acceptance.
+    /// A message was handed to its carrier this long after its acceptance, and taken.
     pub fn submitted(&self, after: Duration) {
-        self.submitted.increment(1);
         self.to_submit.record(after);
-    }
-
-    /// A message reached another state.
-    pub fn reached(&self, state: &'static str) {
-        counter!(MESSAGES, "carrier" => self.carrier.clone(), "class" => self.class, "state" => state)
-            .increment(1);
     }
 
     /// A segment goes back to be tried again.

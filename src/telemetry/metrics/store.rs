@@ -6,9 +6,39 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::{
-    ACCEPTED, LIFECYCLE_REFUSED, RECEIPTS, STORE_BATCH_ROWS, STORE_COMMIT_SECONDS, STORE_COMMITS,
-    STORE_FAILURES, STORE_HEALTHY, WEBHOOK_LEFT,
+    ACCEPTED, LIFECYCLE_REFUSED, MESSAGES, RECEIPTS, STORE_BATCH_ROWS, STORE_COMMIT_SECONDS,
+    STORE_COMMITS, STORE_FAILURES, STORE_HEALTHY, WEBHOOK_LEFT,
 };
+
+/// Messages that reached a state, by account and class: exact, because it is counted where the
+/// moves are made.
+pub struct Reached {
+    carriers: Vec<[Vec<Counter>; 3]>,
+}
+
+impl Reached {
+    /// Handles for these accounts, classes and states, each in order.
+    pub fn new(carriers: &[&str], classes: [&'static str; 3], states: &[&'static str]) -> Self {
+        let handles = |carrier: &str| {
+            classes.map(|class| {
+                let handle = |state: &&'static str| {
+                    counter!(MESSAGES, "carrier" => carrier.to_owned(), "class" => class, "state" => *state)
+                };
+                states.iter().map(handle).collect()
+            })
+        };
+        Self {
+            carriers: carriers.iter().map(|carrier| handles(carrier)).collect(),
+        }
+    }
+
+    /// A message of this account and class has reached this state.
+    pub fn count(&self, carrier: usize, class: usize, state: usize) {
+        if let Some(classes) = self.carriers.get(carrier) {
+            classes[class][state].increment(1);
+        }
+    }
+}
 
 /// The writer's handles.
 pub struct Writer {
