@@ -21,7 +21,7 @@ use crate::config::{Admin, Config};
 use crate::domain::ids::MessageSeq;
 use crate::domain::time::Timestamp;
 use crate::flow::lane::Lanes;
-use crate::flow::{BindStatus, Committed, EventJob, Return};
+use crate::flow::{BindStatus, Committed, EventJob, Return, StoreHealth};
 use crate::ingest::Ingest;
 use crate::scheduler::{feed, settle};
 use crate::store::{Carriers, Store};
@@ -74,6 +74,7 @@ pub struct Daemon {
     beat: Arc<AtomicU64>,
     /// Whether the store may note that this run ended by itself.
     orderly: Arc<AtomicBool>,
+    health: Arc<StoreHealth>,
 }
 
 /// One token for each phase of the end.
@@ -150,6 +151,7 @@ impl Daemon {
             stops.admin.clone(),
         ));
         let shutdown_timeout = config.shutdown_timeout;
+        let health = Arc::clone(house.store.health());
         tasks.open_door(api_listener, config, house.store, &stops.doors);
         tracing::info!(%api, %admin, "listening");
         let beat = house.beat;
@@ -164,6 +166,7 @@ impl Daemon {
             shutdown_timeout,
             beat,
             orderly,
+            health,
         })
     }
 
@@ -196,6 +199,7 @@ impl Daemon {
             mut tasks,
             shutdown_timeout,
             orderly,
+            health,
             ..
         } = self;
         let phases = async {
@@ -205,6 +209,15 @@ impl Daemon {
             stops.doors.cancel();
             join(&mut tasks.doors).await;
             phase("draining");
+            if !health.is_well() {
+                // Everybody would wait for commits that do not come.
+                tracing::error!(
+                    "the store cannot commit; what is under way is left to the next start"
+                );
+                well = false;
+                orderly.store(false, Ordering::Relaxed);
+                stops.writer.cancel();
+            }
             stops.binds.cancel();
             well &= join(&mut tasks.binds).await;
             phase("flushing");

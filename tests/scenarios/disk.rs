@@ -60,3 +60,30 @@ async fn limit(world: &World, octets: &str) {
         "this scenario limits the daemon's files: install util-linux's prlimit"
     );
 }
+
+#[tokio::test]
+async fn sigterm_while_the_disk_is_full_ends_soon_and_the_next_start_finds_everything() {
+    let mut world = World::start(Plan::simple()).await;
+    let before = world
+        .client
+        .send(&sms("vodacom_tz", 1, "transactional", "before"))
+        .await;
+    world.until(before, "delivered").await;
+    limit(&world, "0").await;
+    eventually("a send is refused", LIMIT, async || {
+        let sms = sms("vodacom_tz", 2, "otp", "full");
+        let answer = world.client.try_send(&sms).await.unwrap();
+        (answer.status == 503).then_some(())
+    })
+    .await;
+    world.daemon.terminate().await;
+    // Within the time of a drain; without a commit nobody could finish before its deadline.
+    world.daemon.ended().await;
+    let left = world
+        .daemon
+        .log()
+        .event("the store cannot commit; what is under way is left to the next start");
+    assert!(left.is_some(), "{:?}", world.daemon.log().lines());
+    world.restart().await;
+    world.until(before, "delivered").await;
+}

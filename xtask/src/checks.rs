@@ -137,6 +137,28 @@ fn debug_binary() -> Result<PathBuf> {
     Ok(binary)
 }
 
+/// Runs a load profile of the release binaries, which must have been built before.
+///
+/// # Errors
+/// When the profile is not ok.
+pub(crate) fn profile(name: &str) -> Result<()> {
+    let debug = env::current_exe().context("cannot tell where this binary is")?;
+    let release = debug
+        .ancestors()
+        .nth(2)
+        .map(|target| target.join("release"))
+        .context("this binary is in no target folder")?;
+    let status = Command::new(release.join("mnara-loadtest"))
+        .args(["run", name, "--json", "--daemon"])
+        .arg(release.join("mnara"))
+        .status()
+        .context("cannot start mnara-loadtest")?;
+    if !status.success() {
+        bail!("the load profile {name} is not ok ({status})");
+    }
+    Ok(())
+}
+
 /// The unit with the program of its `ExecStart=` replaced and its arguments kept.
 fn with_binary(unit: &str, binary: &Path) -> Result<String> {
     let mut replaced = 0;

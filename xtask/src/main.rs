@@ -11,6 +11,7 @@ use steps::{Steps, cargo};
 
 mod checks;
 mod steps;
+mod tools;
 
 /// The one way to check the project.
 #[derive(Debug, Parser)]
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
 
 fn test(steps: &mut Steps) -> Result<()> {
     steps.run("C compiler", checks::c_compiler)?;
+    steps.run("tools", tools::present)?;
     run_tests(steps)
 }
 
@@ -61,6 +63,7 @@ fn test(steps: &mut Steps) -> Result<()> {
 /// that dependencies are checked once (lints, docs) and compiled once (tests, unit).
 fn ci(steps: &mut Steps) -> Result<()> {
     steps.run("C compiler", checks::c_compiler)?;
+    steps.run("tools", tools::present)?;
     steps.run("format", || cargo(["fmt", "--all", "--check"]).run())?;
     steps.run("one crypto provider", checks::crypto_provider)?;
     steps.run("lints", || {
@@ -86,11 +89,13 @@ fn bench(steps: &mut Steps) -> Result<()> {
     steps.run("criterion benches", || {
         cargo(["bench", "--package", "mnara", "--benches"]).run()
     })?;
+    // Once for both profiles, and with the features of the whole workspace.
+    steps.run("release build", || {
+        cargo(["build", "--release", "--workspace", "--bins"]).run()
+    })?;
     for profile in ["singles", "singles-full"] {
         steps.run(&format!("load profile {profile}"), || {
-            cargo(["run", "--release", "--package", "mnara-loadtest"])
-                .args(["--", "run", profile, "--json"])
-                .run()
+            checks::profile(profile)
         })?;
     }
     Ok(())

@@ -1,0 +1,70 @@
+//! Lives here: the programs that the scenarios run beside the daemon, found or installed.
+//! Never here: checks of the project itself.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+/// Each program and the Debian package that brings it: the documentation's own samples are run
+/// with curl and Python, and a full disk is made with prlimit.
+const TOOLS: [(&str, &str); 3] = [
+    ("curl", "curl"),
+    ("python3", "python3"),
+    ("prlimit", "util-linux"),
+];
+
+/// Installs what is missing where that is possible (root on Debian and its kin).
+///
+/// # Errors
+/// When something is missing and cannot be installed; the error says what to install.
+pub(crate) fn present() -> Result<()> {
+    let missing: Vec<(&str, &str)> = TOOLS
+        .into_iter()
+        .filter(|(program, _)| !runs(program, "--version"))
+        .collect();
+    if missing.is_empty() {
+        println!("    curl, python3 and prlimit are there");
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    println!("    installing {}", packages.join(", "));
+    let install = || {
+        apt(&["update"])
+            && apt(&[
+                &["install", "--yes", "--no-install-recommends"],
+                &packages[..],
+            ]
+            .concat())
+    };
+    if runs("apt-get", "--version") && install() {
+        return Ok(());
+    }
+    bail!(
+        "the scenarios need {}: install the packages {} and run this again",
+        missing
+            .iter()
+            .map(|(program, _)| *program)
+            .collect::<Vec<_>>()
+            .join(", "),
+        packages.join(", ")
+    );
+}
+
+fn runs(program: &str, argument: &str) -> bool {
+    let mut command = Command::new(program);
+    command
+        .arg(argument)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn apt(arguments: &[&str]) -> bool {
+    let mut command = Command::new("apt-get");
+    command
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
