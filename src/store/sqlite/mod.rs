@@ -72,7 +72,8 @@ pub(super) async fn open(
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
         .pragma("temp_store", "memory")
-        .pragma("cache_size", "-65536")
+        // 16 MiB: at each commit SQLite walks the cache's whole table, which grows with the cache.
+        .pragma("cache_size", "-16384")
         .pragma("wal_autocheckpoint", "4000")
         .statement_cache_capacity(512)
         .disable_statement_logging();

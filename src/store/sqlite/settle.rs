@@ -70,8 +70,15 @@ static MOVE: Bulk = Bulk::new(
     "(?,?,?,?,?,?,?)",
     ") update messages set state = v.state, sent_at = coalesce(messages.sent_at, v.sent_at), \
      final_at = v.final_at, failure = v.failure, detail = v.detail \
-     from v where messages.seq = v.seq and ((v.mask >> messages.state) & 1) = 1 \
-     returning messages.seq",
+     from v where messages.seq = v.seq and ((v.mask >> messages.state) & 1) = 1",
+);
+
+/// Where messages stand and since when: taken for submitted ones, ended for ended ones.
+static STANDING: Bulk = Bulk::new(
+    "select seq, state, case state when 4 then sent_at else final_at end from messages \
+     where seq in (",
+    "?",
+    ")",
 );
 
 static UNSENT: Bulk = Bulk::new(
@@ -176,10 +183,11 @@ pub(super) async fn moves(conn: &mut SqliteConnection, moves: &[Move]) -> sqlx::
     Ok(made)
 }
 
-/// Moves each message once.
+/// Moves each message once. The usual case, that every move is legal, costs no row to be
+/// returned (`run singles` with a row for each: 21,000 a second, without: 25,000).
 async fn move_once(conn: &mut SqliteConnection, moves: &[&Move]) -> sqlx::Result<Vec<bool>> {
-    let rows = MOVE
-        .fetch(conn, moves, |query, one| {
+    let changed = MOVE
+        .execute(conn, moves, |query, one| {
             query
                 .bind(one.seq.0)
                 .bind(one.to.index())
@@ -190,11 +198,26 @@ async fn move_once(conn: &mut SqliteConnection, moves: &[&Move]) -> sqlx::Result
                 .bind(one.detail.as_deref())
         })
         .await?;
-    let moved = rows
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<sqlx::Result<HashSet<i64>>>()?;
-    Ok(moves.iter().map(|one| moved.contains(&one.seq.0)).collect())
+    if changed == moves.len() as u64 {
+        return Ok(vec![true; moves.len()]);
+    }
+    // Some were refused: a move was made if its message stands there since then.
+    let rows = STANDING
+        .fetch(conn, moves, |query, one| query.bind(one.seq.0))
+        .await?;
+    let mut standing = HashSet::with_capacity(rows.len());
+    for row in &rows {
+        let place: (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        standing.insert((place, row.try_get::<Option<i64>, _>(2)?));
+    }
+    let made = |one: &&Move| {
+        let since = match one.to {
+            State::Submitted => Some(one.at.0),
+            to => to.is_terminal().then_some(one.at.0),
+        };
+        standing.contains(&((one.seq.0, one.to.index()), since))
+    };
+    Ok(moves.iter().map(made).collect())
 }
 
 /// Which of these messages may still be handed to a carrier.

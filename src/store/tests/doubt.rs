@@ -39,7 +39,10 @@ async fn a_message_sent_twice_is_marked_although_its_first_answer_came_late() {
         .await;
     world.submit(&message, &["A1"]).await;
     let again = second(taken(&message, 1, "A2"));
-    let submitted = marked(moved(&message, State::Submitted));
+    let submitted = Transition {
+        at: Timestamp(7_000),
+        ..marked(moved(&message, State::Submitted))
+    };
     world.settle(settlement(vec![again], vec![submitted])).await;
     let view = world.store.message(ORG, message.id).await.unwrap().unwrap();
     assert!(view.possible_duplicate);
