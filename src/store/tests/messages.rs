@@ -82,6 +82,27 @@ async fn what_was_intended_and_has_no_outcome_is_uncertain_after_a_restart() {
         !doubtful[0].possible_duplicate,
         "its one resend is still to come"
     );
+    assert_eq!(
+        doubtful[0].attempts, 1,
+        "the interrupted attempt is part of the story"
+    );
+    let story = world.store.timeline(lost.seq).await.unwrap();
+    let doubted = |entry: &TimelineEntry| {
+        matches!(
+            entry,
+            TimelineEntry::Attempt {
+                state: SegmentState::InDoubt,
+                attempt: 1,
+                ..
+            }
+        )
+    };
+    assert_eq!(
+        story.iter().filter(|entry| doubted(entry)).count(),
+        1,
+        "{story:?}"
+    );
+    assert_eq!(world.store.timeline(safe.seq).await.unwrap().len(), 1);
     world.close().await;
 }
 
