@@ -106,12 +106,10 @@ pub(super) struct Batch {
     pub(super) receipts: Vec<Receipts>,
     pub(super) deliveries: Vec<Deliveries>,
     pub(super) chores: Vec<Errand>,
-    /// Events that the webhook workers had no room for: due again soon.
-    pub(super) left: Vec<EventId>,
+    /// Events that the webhook workers had no room for, and when they are due again.
+    pub(super) left: Vec<(EventId, Timestamp)>,
     /// Intents that came to nothing: all their messages were turned back.
     pub(super) closed: Vec<IntentId>,
-    /// When the batch was gathered.
-    pub(super) at: Timestamp,
     /// Rows that the work beside accepts will touch, roughly.
     pub(super) rows: usize,
 }

@@ -365,9 +365,9 @@ impl Store {
         }
     }
 
-    /// Gives leased events back to the outbox, due in a second. Never waits: when the writer's
-    /// queue is full they come back when their lease ends.
-    pub fn leave_events(&self, events: Vec<EventId>) {
+    /// Gives leased events back to the outbox, each due at its time. Never waits: when the
+    /// writer's queue is full they come back when their lease ends.
+    pub fn leave_events(&self, events: Vec<(EventId, Timestamp)>) {
         let _ = self.inner.work.try_send(Work::Leave(events));
     }
 

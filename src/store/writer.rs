@@ -27,6 +27,9 @@ use crate::telemetry::metrics::store as meter;
 /// How long the writer waits before it tries a failed commit again.
 const RETRY: Duration = Duration::from_millis(250);
 
+/// How soon an event is due again that found the webhook workers' queue full.
+const LEFT_FOR: Duration = Duration::from_secs(1);
+
 /// Work other than accepts.
 #[derive(Debug)]
 pub(super) enum Work {
@@ -35,7 +38,7 @@ pub(super) enum Work {
     Receipts(Receipts),
     Deliveries(Deliveries),
     Errand(Errand),
-    Leave(Vec<EventId>),
+    Leave(Vec<(EventId, Timestamp)>),
 }
 
 /// An intent that has no id yet.
@@ -65,7 +68,7 @@ pub struct Writer {
     rows_max: usize,
     /// Events that the workers' queue had no room for: made due with the next commit, so that
     /// the sweep finds them at once. At most one for each message of a batch.
-    left: Vec<EventId>,
+    left: Vec<(EventId, Timestamp)>,
     /// Intents all of whose messages were turned back: closed with the next commit.
     closed: Vec<IntentId>,
     orderly: Arc<AtomicBool>,
@@ -147,7 +150,6 @@ impl Writer {
     }
 
     fn drain(&mut self, batch: &mut Batch) {
-        batch.at = SystemTime::now().into();
         batch.left.append(&mut self.left);
         batch.closed.append(&mut self.closed);
         for class in 0..self.accepts.len() {
@@ -302,7 +304,8 @@ impl Writer {
         }
         for event in effects.events {
             if let Err(full) = self.events.try_send(event) {
-                self.left.push(full.into_inner().event);
+                let due = Timestamp::from(SystemTime::now()) + LEFT_FOR;
+                self.left.push((full.into_inner().event, due));
                 self.meter.event_left_in_outbox();
             }
         }

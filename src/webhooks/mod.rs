@@ -31,6 +31,7 @@ use self::client::Client;
 use self::host::{Held, Host, Job, Pushed};
 use self::worker::{Report, Shared};
 use crate::domain::ids::EventId;
+use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::WebhookUrl;
 use crate::flow::EventJob;
 use crate::store::{Store, StoreError};
@@ -41,6 +42,13 @@ const BATCH: usize = 256;
 const REPORTS: usize = 1024;
 /// Hosts in memory; events of further ones wait in the outbox until one has gone idle.
 const HOSTS_MAX: usize = 1024;
+/// How soon an event is offered again to a host that was busy.
+const BUSY_FOR: Duration = Duration::from_secs(1);
+/// And to one that is failing: its backlog must not stand before everybody's events in every sweep.
+const FAILING_FOR: Duration = Duration::from_secs(600);
+/// Full sweeps that a failing host's backlog may take up in one tick: 2,048 events, so that a
+/// backlog of a million is passed over within its ten minutes.
+const SWEEPS_MAX: u32 = 8;
 /// How long attempts under way may take to end at shutdown.
 const LAST_ATTEMPTS: Duration = Duration::from_secs(2);
 /// How long the last records may take to be committed at shutdown.
@@ -129,6 +137,7 @@ pub async fn run(
         workers: JoinSet::new(),
         claim: None,
         left: Vec::new(),
+        sweeps: 0,
     };
     let mut recorder = pin!(record(store, reported));
     tokio::select! {
@@ -165,8 +174,10 @@ struct Dispatcher {
     hosts: HashMap<Box<str>, Arc<Host>>,
     workers: JoinSet<Arc<Host>>,
     claim: Option<Claim>,
-    /// Events that found their healthy host busy, to be made due again soon.
-    left: Vec<EventId>,
+    /// Events that their host had no room for, and when they are to be offered again.
+    left: Vec<(EventId, Timestamp)>,
+    /// Sweeps since the last tick.
+    sweeps: u32,
 }
 
 impl Dispatcher {
@@ -189,7 +200,10 @@ impl Dispatcher {
                         self.offer_claimed(jobs);
                     }
                 }
-                _ = tick.tick(), if self.claim.is_none() => self.sweep(),
+                _ = tick.tick(), if self.claim.is_none() => {
+                    self.sweeps = 0;
+                    self.sweep();
+                }
                 count = events.recv_many(&mut batch, BATCH), if open => {
                     open = count > 0;
                     for job in batch.drain(..) {
@@ -226,15 +240,16 @@ impl Dispatcher {
         }
     }
 
-    /// Goes on at once while full batches find room; else the outbox waits for the next tick,
-    /// so that a dead receiver's backlog does not keep the store busy.
+    /// Goes on at once while full batches find room, or are soon passed over; else the outbox waits
+    /// for the next tick, so that a dead receiver's backlog does not keep the store busy.
     fn offer_claimed(&mut self, jobs: Vec<EventJob>) {
         let claimed = jobs.len();
         let mut kept = 0;
         for job in jobs {
             kept += usize::from(self.offer(job));
         }
-        if claimed == BATCH && 2 * kept >= claimed {
+        self.sweeps += 1;
+        if claimed == BATCH && (2 * kept >= claimed || self.sweeps < SWEEPS_MAX) {
             self.sweep();
         }
     }
@@ -287,10 +302,12 @@ impl Dispatcher {
             }
             Pushed::Full => {
                 self.shared.meter.left_in_outbox(1);
-                // A busy host will have room in a moment; a failing one may wait out the lease.
-                if !host.is_failing() {
-                    self.left.push(id);
-                }
+                let wait = if host.is_failing() {
+                    FAILING_FOR
+                } else {
+                    BUSY_FOR
+                };
+                self.left.push((id, worker::now() + wait));
                 false
             }
         }

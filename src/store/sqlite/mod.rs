@@ -35,9 +35,6 @@ use crate::flow::{AttemptRecord, EventJob, EventKind, ReceiptResult, Transition}
 pub(super) use people::OrgBy;
 pub(super) use settle::Recovered;
 
-/// How soon an event is due again that found the webhook workers busy.
-const LEFT_FOR: Duration = Duration::from_secs(1);
-
 /// The writer's own connection and what it keeps in memory beside it.
 pub(super) struct Sqlite {
     conn: SqliteConnection,
@@ -231,7 +228,7 @@ impl Sqlite {
             .flat_map(|deliveries| &deliveries.records)
             .collect();
         outbox::record(&mut self.conn, &records).await?;
-        outbox::due_at(&mut self.conn, &batch.left, batch.at + LEFT_FOR).await?;
+        outbox::due_at(&mut self.conn, &batch.left).await?;
         for chore in &batch.chores {
             let done = self.chore(&chore.chore, &mut effects).await?;
             effects.chores.push(done);

@@ -106,11 +106,10 @@ static LEASED: Bulk = Bulk::new(
 /// Says when events that nobody holds or somebody now leases are due again.
 pub(super) async fn due_at(
     conn: &mut SqliteConnection,
-    events: &[EventId],
-    at: Timestamp,
+    events: &[(EventId, Timestamp)],
 ) -> sqlx::Result<()> {
     LEASED
-        .execute(conn, events, |query, event| {
+        .execute(conn, events, |query, (event, at)| {
             query.bind(&event.0.as_bytes()[..]).bind(at.0)
         })
         .await?;
@@ -165,7 +164,7 @@ pub(super) async fn claim(
             message: Arc::new(stored.message),
         });
     }
-    let events: Vec<EventId> = jobs.iter().map(|job| job.event).collect();
-    due_at(conn, &events, now + LEASE).await?;
+    let leased: Vec<_> = jobs.iter().map(|job| (job.event, now + LEASE)).collect();
+    due_at(conn, &leased).await?;
     Ok(jobs)
 }
