@@ -75,6 +75,8 @@ pub(super) struct Desk {
     /// Number of the present session; answers to receipts of earlier ones are void.
     pub(super) session: u64,
     pub(super) outcomes: Vec<Outcome>,
+    /// Segments whose intent the writer has, those of earlier sessions included.
+    pub(super) intending: usize,
     /// deliver_sm handed over and not yet answered, those of earlier sessions included: the
     /// queue of answers has room for this many.
     pub(super) receipts: usize,
@@ -103,6 +105,7 @@ pub(super) async fn run(
         answers_to,
         session: 0,
         outcomes: Vec::new(),
+        intending: 0,
         receipts: 0,
     };
     let mut backoff = Backoff::default();
@@ -129,6 +132,8 @@ pub(super) async fn run(
         let wait = backoff.next(trouble, rand::random());
         desk.wait(wait, &stop).await;
     }
+    desk.flush().await;
+    desk.last_intents().await;
     desk.flush().await;
     desk.tell.state(CLOSED, None);
 }
@@ -199,9 +204,23 @@ impl Desk {
     /// An answer that comes while there is no session for it.
     fn unclaimed(&mut self, answer: Answered) {
         match answer {
-            Answered::Intent { batch, intent, .. } => self.give_back(batch, Some(intent)),
+            Answered::Intent {
+                batch,
+                turned_back,
+                intent,
+            } => {
+                self.answered_intent(&batch, &turned_back);
+                self.give_back(batch, Some(intent));
+            }
             Answered::Receipt { .. } => self.receipts = self.receipts.saturating_sub(1),
         }
+    }
+
+    /// The writer has answered this intent.
+    pub(super) fn answered_intent(&mut self, batch: &[Ready], turned_back: &[Ready]) {
+        let asked = segments_of(batch) + segments_of(turned_back);
+        debug_assert!(asked <= self.intending, "each intent is answered once");
+        self.intending = self.intending.saturating_sub(asked);
     }
 
     /// What was to be sent cannot be sent by this bind now.
@@ -229,18 +248,11 @@ impl Desk {
     }
 
     /// Waits for the intents that the writer still has, so that an orderly end leaves none open.
-    pub(super) async fn last_intents(&mut self, mut segments: usize) {
+    pub(super) async fn last_intents(&mut self) {
         let waiting = async {
-            while segments > 0
+            while self.intending > 0
                 && let Some(answer) = self.answers.recv().await
             {
-                if let Answered::Intent {
-                    batch, turned_back, ..
-                } = &answer
-                {
-                    segments =
-                        segments.saturating_sub(segments_of(batch) + segments_of(turned_back));
-                }
                 self.unclaimed(answer);
             }
         };

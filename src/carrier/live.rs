@@ -44,8 +44,6 @@ pub(super) struct Live<'a> {
     puller: Puller,
     actions: Vec<Action<Handed>>,
     unsent: VecDeque<Unsent>,
-    /// Segments whose intent is being committed.
-    intending: usize,
     /// The batch whose intent the writer's queue had no room for.
     unasked: Option<Vec<Ready>>,
     /// Segments of each intent that have no outcome yet.
@@ -67,7 +65,6 @@ impl<'a> Live<'a> {
             puller,
             actions: Vec::new(),
             unsent: VecDeque::new(),
-            intending: 0,
             unasked: None,
             open: HashMap::new(),
             leaving: None,
@@ -119,8 +116,7 @@ impl<'a> Live<'a> {
                 }
             }
         }
-        let stopping = stop.is_cancelled();
-        self.end(stopping).await
+        self.end().await
     }
 
     /// Pulls no more; the session ends when what is under way is done, or the drain time is over.
@@ -134,7 +130,7 @@ impl<'a> Live<'a> {
     fn is_idle(&mut self) -> bool {
         self.connection.session().in_flight() == 0
             && self.unsent.is_empty()
-            && self.intending == 0
+            && self.desk.intending == 0
             && self.desk.receipts == 0
     }
 
@@ -146,7 +142,7 @@ impl<'a> Live<'a> {
     /// Takes from the lanes what the window and the pace allow.
     fn pull(&mut self) -> Pulled {
         let window = self.desk.seat.config.window;
-        let waiting = self.intending + self.unsent.len();
+        let waiting = self.desk.intending + self.unsent.len();
         let account = &self.desk.seat.account;
         if self.desk.seat.config.mode == Mode::Receiver || self.leaving.is_some() {
             return Pulled::default();
@@ -188,7 +184,7 @@ impl<'a> Live<'a> {
         let batch = match self.unasked.take() {
             Some(batch) => batch,
             None => {
-                self.intending += segments_of(&pulled.to_intend);
+                self.desk.intending += segments_of(&pulled.to_intend);
                 pulled.to_intend
             }
         };
@@ -277,9 +273,8 @@ impl<'a> Live<'a> {
                     turned_back,
                     intent,
                 } => {
+                    self.desk.answered_intent(&batch, &turned_back);
                     let segments = segments_of(&batch);
-                    let asked = segments + segments_of(&turned_back);
-                    self.intending = self.intending.saturating_sub(asked);
                     if segments > 0 {
                         self.open.insert(intent, segments as u32);
                     }
@@ -478,20 +473,16 @@ impl<'a> Live<'a> {
 
     /// The session is over: what was not written goes back, what was is in doubt already.
     /// Intents still at the writer come back to `bind`, which gives them back as well.
-    async fn end(mut self, stopping: bool) -> &'static str {
+    async fn end(mut self) -> &'static str {
         self.desk.tell.in_flight(0);
         while let Some(unsent) = self.unsent.pop_front() {
             self.outcome(unsent.handed, 0, Answer::NotSent);
         }
         if let Some(batch) = self.unasked.take() {
-            self.intending = self.intending.saturating_sub(segments_of(&batch));
+            self.desk.intending = self.desk.intending.saturating_sub(segments_of(&batch));
             self.desk.give_back(batch, None);
         }
         self.desk.flush().await;
-        if stopping {
-            self.desk.last_intents(self.intending).await;
-            self.desk.flush().await;
-        }
         name_of(self.closed)
     }
 }

@@ -66,8 +66,8 @@ pub struct Writer {
     events: mpsc::Sender<EventJob>,
     accepts_max: usize,
     rows_max: usize,
-    /// Events that the workers' queue had no room for: made due with the next commit, so that
-    /// the sweep finds them at once. At most one for each message of a batch.
+    /// Events that the workers' queue had no room for, and when they are due again: written with
+    /// the next commit. At most two for each message of a batch.
     left: Vec<(EventId, Timestamp)>,
     /// Intents all of whose messages were turned back: closed with the next commit.
     closed: Vec<IntentId>,
