@@ -129,6 +129,13 @@ impl CommandId {
         self.0 & Self::RESPONSE_BIT != 0
     }
 
+    /// The id of the request this response answers (bit 31 clear); a request stays itself. `generic_nack` gives 0,
+    /// which is no command.
+    #[must_use]
+    pub const fn request(self) -> Self {
+        Self(self.0 & !Self::RESPONSE_BIT)
+    }
+
     /// The id of the response to this request (bit 31 set); a response stays itself.
     #[must_use]
     pub const fn response(self) -> Self {

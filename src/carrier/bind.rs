@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use mnara_smpp::client::{self, BindError};
-use mnara_smpp::pdu::{Address, Bind, BindKind, OctetStr};
+use mnara_smpp::pdu::{Bind, BindKind, OctetStr};
 use mnara_smpp::session::SessionConfig;
 use mnara_smpp::transport::Connection;
 use secrecy::ExposeSecret;
@@ -296,8 +296,7 @@ fn bind_of(config: &BindConfig) -> Bind {
         system_id: octets(&config.system_id),
         password: octets(config.password.expose_secret()),
         system_type: octets(&config.system_type),
-        interface_version: 0x34,
-        address: Address::default(),
+        ..Bind::default()
     }
 }
 

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use mnara_smpp::pdu::{DeliverSm, DeliverSmResp, OctetStr, Pdu};
+use mnara_smpp::pdu::{DeliverSm, DeliverSmResp, Pdu};
 use mnara_smpp::session::{Action, CloseReason, Input, Notice, Refused};
 use mnara_smpp::status::CommandStatus;
-use mnara_smpp::tlv::Tlvs;
 use mnara_smpp::transport::Connection;
 use tokio_util::sync::CancellationToken;
 
@@ -305,16 +304,17 @@ impl<'a> Live<'a> {
     }
 
     fn respond(&mut self, sequence: u32, status: CommandStatus) {
-        let pdu = Pdu::DeliverSmResp(DeliverSmResp {
-            message_id: OctetStr::EMPTY,
-            tlvs: Tlvs::default(),
-        });
+        let pdu = Pdu::DeliverSmResp(DeliverSmResp::default());
+        self.answer_with(sequence, status, &pdu);
+    }
+
+    fn answer_with(&mut self, sequence: u32, status: CommandStatus, pdu: &Pdu) {
         // Refused only when the session has ended: the carrier will send it again.
         let _ = self.connection.send(
             Input::Respond {
                 sequence,
                 status,
-                pdu: &pdu,
+                pdu,
             },
             &mut self.actions,
         );
@@ -430,8 +430,10 @@ impl<'a> Live<'a> {
     fn request(&mut self, sequence: u32, pdu: Pdu) {
         match pdu {
             Pdu::DeliverSm(deliver) => self.deliver(sequence, &deliver),
-            // The session lets nothing else through to an ESME that must be answered.
-            _ => self.desk.tell.meter.pdu_error("unexpected_request"),
+            _ => {
+                self.desk.tell.meter.pdu_error("unexpected_request");
+                self.answer_with(sequence, CommandStatus::ESME_RINVCMDID, &Pdu::GenericNack);
+            }
         }
     }
 

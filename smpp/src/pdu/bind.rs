@@ -3,13 +3,11 @@
 
 use std::fmt;
 
-use super::fault::{DecodeReason, EncodeError, Field};
-use super::octet_str::OctetStr;
-use super::response::{read_string_and_tlvs, response_len, write_response};
-use super::short_message::Address;
-use super::wire::{Reader, Writer, string_len};
-use crate::codec::{CommandId, Header};
-use crate::status::CommandStatus;
+use super::fault::{DecodeReason, EncodeError};
+use super::wire::shown::Secret;
+use super::wire::{Reader, Writer, size};
+use super::{Address, Field, OctetStr, Version};
+use crate::codec::CommandId;
 use crate::tlv::Tlvs;
 
 /// What a session may carry.
@@ -33,6 +31,16 @@ impl BindKind {
             Self::Transceiver => CommandId::BIND_TRANSCEIVER,
         }
     }
+
+    /// Which bind this command is or answers.
+    pub(super) const fn of(command: CommandId) -> Option<Self> {
+        Some(match command.request() {
+            CommandId::BIND_TRANSMITTER => Self::Transmitter,
+            CommandId::BIND_RECEIVER => Self::Receiver,
+            CommandId::BIND_TRANSCEIVER => Self::Transceiver,
+            _ => return None,
+        })
+    }
 }
 
 /// `bind_transmitter`, `bind_receiver` or `bind_transceiver` (SMPP 4.1.1 to 4.1.5). `Debug` hides the password.
@@ -46,10 +54,12 @@ pub struct Bind {
     pub password: OctetStr,
     /// At most 12 octets, often empty.
     pub system_type: OctetStr,
-    /// 0x34 for 3.4, 0x50 for 5.0, 0x33 and below for 3.3.
-    pub interface_version: u8,
+    /// The version the ESME speaks.
+    pub interface_version: Version,
     /// The addresses served (`addr_ton`, `addr_npi`, `address_range`); the range has at most 40 octets.
     pub address: Address,
+    /// The specification has none here; some carriers want a vendor's.
+    pub tlvs: Tlvs,
 }
 
 impl Default for Bind {
@@ -60,8 +70,9 @@ impl Default for Bind {
             system_id: OctetStr::EMPTY,
             password: OctetStr::EMPTY,
             system_type: OctetStr::EMPTY,
-            interface_version: 0x34,
+            interface_version: Version::V3_4,
             address: Address::default(),
+            tlvs: Tlvs::new(),
         }
     }
 }
@@ -71,10 +82,11 @@ impl fmt::Debug for Bind {
         f.debug_struct("Bind")
             .field("kind", &self.kind)
             .field("system_id", &self.system_id)
-            .field("password", &"***")
+            .field("password", &Secret)
             .field("system_type", &self.system_type)
             .field("interface_version", &self.interface_version)
             .field("address", &self.address)
+            .field("tlvs", &self.tlvs)
             .finish()
     }
 }
@@ -83,38 +95,43 @@ impl Bind {
     pub(super) fn read(kind: BindKind, reader: &mut Reader<'_>) -> Result<Self, DecodeReason> {
         let bind = Self {
             kind,
-            system_id: reader.string(Field::SystemId)?,
-            password: reader.string(Field::Password)?,
-            system_type: reader.string(Field::SystemType)?,
-            interface_version: reader.u8(Field::InterfaceVersion)?,
+            system_id: reader.string(&Field::SystemId)?,
+            password: reader.secret(&Field::Password)?,
+            system_type: reader.string(&Field::SystemType)?,
+            interface_version: Version(reader.octet(&Field::InterfaceVersion)?),
             address: Address {
-                ton: reader.u8(Field::AddrTon)?,
-                npi: reader.u8(Field::AddrNpi)?,
-                addr: reader.last_string(Field::AddressRange),
+                ton: reader.octet(&Field::AddrTon)?,
+                npi: reader.octet(&Field::AddrNpi)?,
+                addr: reader.last_string(&Field::AddressRange)?,
             },
+            tlvs: reader.tlvs()?,
         };
         reader.end();
         Ok(bind)
     }
 
     pub(super) fn len(&self) -> Result<usize, EncodeError> {
-        Ok(string_len(&self.system_id, Field::SystemId)?
-            + string_len(&self.password, Field::Password)?
-            + string_len(&self.system_type, Field::SystemType)?
-            + string_len(&self.address.addr, Field::AddressRange)?
+        Ok(size::string(&self.system_id, &Field::SystemId)?
+            + size::secret(&self.password, &Field::Password)?
+            + size::string(&self.system_type, &Field::SystemType)?
+            + size::last_string(&self.address.addr, &Field::AddressRange)?
+            + size::tlvs(&self.tlvs)?
             + 3)
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         writer.string(&self.system_id);
-        writer.string(&self.password);
+        writer.secret(&self.password);
         writer.string(&self.system_type);
-        writer.octets(&[self.interface_version, self.address.ton, self.address.npi]);
-        writer.string(&self.address.addr);
+        writer.octet(&self.interface_version.0);
+        writer.octets(&[self.address.ton, self.address.npi]);
+        writer.last_string(&self.address.addr);
+        writer.tlvs(&self.tlvs);
     }
 }
 
-/// The response to a bind (SMPP 4.1.2 to 4.1.6). With an error status the body may be absent.
+/// The response to a bind (SMPP 4.1.2 to 4.1.6). With an error status it is sent without body, unless it carries
+/// TLVs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BindResp {
     /// The request it answers.
@@ -126,20 +143,22 @@ pub struct BindResp {
 }
 
 impl BindResp {
-    pub(super) fn read(kind: BindKind, header: &Header, reader: &mut Reader<'_>) -> Self {
-        let (system_id, tlvs) = read_string_and_tlvs(reader, header, Field::SystemId);
-        Self {
+    pub(super) fn read(kind: BindKind, reader: &mut Reader<'_>) -> Result<Self, DecodeReason> {
+        let resp = Self {
             kind,
-            system_id,
-            tlvs,
-        }
+            system_id: reader.answer_string(&Field::SystemId)?,
+            tlvs: reader.tlvs()?,
+        };
+        reader.end();
+        Ok(resp)
     }
 
-    pub(super) fn len(&self, status: CommandStatus) -> Result<usize, EncodeError> {
-        response_len(&self.system_id, Field::SystemId, &self.tlvs, status)
+    pub(super) fn len(&self) -> Result<usize, EncodeError> {
+        Ok(size::answer_string(&self.system_id, &Field::SystemId)? + size::tlvs(&self.tlvs)?)
     }
 
-    pub(super) fn write(&self, status: CommandStatus, writer: &mut Writer<'_>) {
-        write_response(&self.system_id, &self.tlvs, status, writer);
+    pub(super) fn write(&self, writer: &mut Writer<'_>) {
+        writer.answer_string(&self.system_id);
+        writer.tlvs(&self.tlvs);
     }
 }

@@ -4,140 +4,14 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 use thiserror::Error;
 
-use crate::codec::Header;
+use super::wire::shown::Hidden;
+use super::{Field, Version};
+use crate::codec::{Frame, Header};
 use crate::status::CommandStatus;
-
-/// A mandatory field, with the specification's name and limit (SMPP 4 and 5.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Field {
-    /// `system_id`, at most 15 octets and NUL.
-    SystemId,
-    /// `password`, at most 8 octets and NUL.
-    Password,
-    /// `system_type`, at most 12 octets and NUL.
-    SystemType,
-    /// `interface_version`, one octet.
-    InterfaceVersion,
-    /// `addr_ton`, one octet.
-    AddrTon,
-    /// `addr_npi`, one octet.
-    AddrNpi,
-    /// `address_range`, at most 40 octets and NUL.
-    AddressRange,
-    /// `service_type`, at most 5 octets and NUL.
-    ServiceType,
-    /// `source_addr_ton`, one octet.
-    SourceAddrTon,
-    /// `source_addr_npi`, one octet.
-    SourceAddrNpi,
-    /// `source_addr`, at most 20 octets and NUL.
-    SourceAddr,
-    /// `dest_addr_ton`, one octet.
-    DestAddrTon,
-    /// `dest_addr_npi`, one octet.
-    DestAddrNpi,
-    /// `destination_addr`, at most 20 octets and NUL.
-    DestinationAddr,
-    /// `esm_class`, one octet.
-    EsmClass,
-    /// `protocol_id`, one octet.
-    ProtocolId,
-    /// `priority_flag`, one octet.
-    PriorityFlag,
-    /// `schedule_delivery_time`, empty or 16 octets, and NUL.
-    ScheduleDeliveryTime,
-    /// `validity_period`, empty or 16 octets, and NUL.
-    ValidityPeriod,
-    /// `registered_delivery`, one octet.
-    RegisteredDelivery,
-    /// `replace_if_present_flag`, one octet.
-    ReplaceIfPresent,
-    /// `data_coding`, one octet.
-    DataCoding,
-    /// `sm_default_msg_id`, one octet.
-    SmDefaultMsgId,
-    /// `sm_length`, one octet.
-    SmLength,
-    /// `short_message`, at most 254 octets.
-    ShortMessage,
-    /// `message_id`, at most 64 octets and NUL.
-    MessageId,
-}
-
-impl Field {
-    /// The specification's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SystemId => "system_id",
-            Self::Password => "password",
-            Self::SystemType => "system_type",
-            Self::InterfaceVersion => "interface_version",
-            Self::AddrTon => "addr_ton",
-            Self::AddrNpi => "addr_npi",
-            Self::AddressRange => "address_range",
-            Self::ServiceType => "service_type",
-            Self::SourceAddrTon => "source_addr_ton",
-            Self::SourceAddrNpi => "source_addr_npi",
-            Self::SourceAddr => "source_addr",
-            Self::DestAddrTon => "dest_addr_ton",
-            Self::DestAddrNpi => "dest_addr_npi",
-            Self::DestinationAddr => "destination_addr",
-            Self::EsmClass => "esm_class",
-            Self::ProtocolId => "protocol_id",
-            Self::PriorityFlag => "priority_flag",
-            Self::ScheduleDeliveryTime => "schedule_delivery_time",
-            Self::ValidityPeriod => "validity_period",
-            Self::RegisteredDelivery => "registered_delivery",
-            Self::ReplaceIfPresent => "replace_if_present_flag",
-            Self::DataCoding => "data_coding",
-            Self::SmDefaultMsgId => "sm_default_msg_id",
-            Self::SmLength => "sm_length",
-            Self::ShortMessage => "short_message",
-            Self::MessageId => "message_id",
-        }
-    }
-
-    /// The longest value the specification allows, in octets without NUL.
-    #[must_use]
-    pub const fn max_len(self) -> usize {
-        match self {
-            Self::SystemId => 15,
-            Self::Password => 8,
-            Self::SystemType => 12,
-            Self::AddressRange => 40,
-            Self::ServiceType => 5,
-            Self::SourceAddr | Self::DestinationAddr => 20,
-            Self::ScheduleDeliveryTime | Self::ValidityPeriod => 16,
-            Self::ShortMessage => 254,
-            Self::MessageId => 64,
-            Self::InterfaceVersion
-            | Self::AddrTon
-            | Self::AddrNpi
-            | Self::SourceAddrTon
-            | Self::SourceAddrNpi
-            | Self::DestAddrTon
-            | Self::DestAddrNpi
-            | Self::EsmClass
-            | Self::ProtocolId
-            | Self::PriorityFlag
-            | Self::RegisteredDelivery
-            | Self::ReplaceIfPresent
-            | Self::DataCoding
-            | Self::SmDefaultMsgId
-            | Self::SmLength => 1,
-        }
-    }
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// What a peer got wrong and decoding overlooked. Worth counting per carrier; never a reason to refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -180,6 +54,15 @@ pub enum Violation {
     },
     /// A response's TLVs stood where its string should be (some peers leave out the string with an error).
     TlvsWithoutString(Field),
+    /// A standard TLV whose length its definition does not allow; its value was kept as it is.
+    TlvLength {
+        /// Its tag.
+        tag: u16,
+        /// Its length in octets.
+        len: u32,
+    },
+    /// A TLV that this PDU cannot do without is not there (broadcast operations).
+    MissingTlv(u16),
     /// A request whose `command_status` is not zero.
     StatusInRequest(CommandStatus),
 }
@@ -188,22 +71,44 @@ pub enum Violation {
 pub type Violations = SmallVec<[Violation; 2]>;
 
 /// A PDU that cannot be read even leniently. The stream is unharmed: the frame was cut by `command_length`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, PartialEq, Eq, Error)]
 #[error("{} (sequence {}): {reason}", header.command, header.sequence)]
 pub struct DecodeError {
     /// The PDU's header, to answer with.
     pub header: Header,
-    /// What was missing.
+    /// What was wrong.
     pub reason: DecodeReason,
+    /// The body as it came, to keep for a person; a slice of the frame. `Debug` shows its length only.
+    pub body: Bytes,
 }
 
 impl DecodeError {
-    /// The status for the answer: always `ESME_RINVCMDLEN`, the PDU being shorter than its fields.
+    #[cold]
+    pub(super) fn new(frame: &Frame, reason: DecodeReason) -> Self {
+        Self {
+            header: frame.header,
+            reason,
+            body: frame.body.clone(),
+        }
+    }
+
+    /// The status for the answer.
     #[must_use]
     pub const fn status(&self) -> CommandStatus {
         match self.reason {
             DecodeReason::Truncated { .. } => CommandStatus::ESME_RINVCMDLEN,
+            DecodeReason::DestFlag { .. } => CommandStatus::ESME_RINVDESTFLAG,
         }
+    }
+}
+
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecodeError")
+            .field("header", &self.header)
+            .field("reason", &self.reason)
+            .field("body", &Hidden(self.body.len()))
+            .finish()
     }
 }
 
@@ -215,6 +120,12 @@ pub enum DecodeReason {
     Truncated {
         /// The first field that was not there.
         field: Field,
+    },
+    /// A destination of a `submit_multi` that is neither an address nor a list: what follows cannot be told apart.
+    #[error("dest_flag is {value}, it must be 1 or 2")]
+    DestFlag {
+        /// What stood there.
+        value: u8,
     },
 }
 
@@ -229,24 +140,51 @@ pub enum EncodeError {
         /// Its length in octets, without NUL.
         len: usize,
     },
-    /// A time that is neither empty nor 16 octets (SMPP 7.1.1).
-    #[error("{field} has {len} octets, it must be empty or have 16")]
-    TimeLength {
+    /// A time that is neither empty nor `YYMMDDhhmmsstnnp` (SMPP 7.1.1).
+    #[error("{field} of {len} octets must be empty or YYMMDDhhmmsstnnp")]
+    Time {
         /// Which field.
         field: Field,
         /// Its length in octets, without NUL.
         len: usize,
     },
+    /// A value that the specification reserves.
+    #[error("{field} {value} is reserved")]
+    Reserved {
+        /// Which field.
+        field: Field,
+        /// Its value.
+        value: u8,
+    },
+    /// A list with too many elements, or with none.
+    #[error("{field} is {count}, it must be at least 1 for destinations and at most {}", field.max_len())]
+    Count {
+        /// Which list.
+        field: Field,
+        /// How many elements it has.
+        count: usize,
+    },
     /// Both `short_message` and a `message_payload` TLV (SMPP 4.4.1 allows one of them).
     #[error("short_message and message_payload together")]
     TwoMessages,
-    /// A TLV value of more than 65 535 octets.
-    #[error("TLV {tag:#06x} has {len} octets, at most 65535 are allowed")]
-    TlvTooLong {
+    /// A standard TLV whose length its definition does not allow, or any of more than 65 535 octets.
+    #[error("TLV {tag:#06x} cannot have {len} octets")]
+    TlvLength {
         /// Its tag.
         tag: u16,
         /// Its length in octets.
         len: usize,
+    },
+    /// A TLV that this PDU cannot do without is not there.
+    #[error("TLV {0:#06x} is mandatory here")]
+    MissingTlv(u16),
+    /// The version agreed with the peer does not know this.
+    #[error("SMPP {version} has no {what}")]
+    NotInVersion {
+        /// What it lacks.
+        what: &'static str,
+        /// The version.
+        version: Version,
     },
     /// A request with a `command_status` other than zero.
     #[error("a request with status {0}")]

@@ -1,57 +1,79 @@
 //! Lives here: the PDUs of a messaging session, read leniently and written strictly.
 //! Never here: framing (`codec`), sequence numbers and state (`session`).
 
+mod address;
 mod bind;
+mod broadcast;
+mod data;
 mod fault;
+mod field;
+mod layout;
+mod manage;
+mod message;
+mod multi;
+mod notify;
 mod octet_str;
 mod response;
-mod short_message;
+mod version;
 mod wire;
 
 use bytes::{Bytes, BytesMut};
 
+pub use address::{Address, npi, ton};
 pub use bind::{Bind, BindKind, BindResp};
-pub use fault::{DecodeError, DecodeReason, EncodeError, Field, Violation, Violations};
+pub use broadcast::{
+    BroadcastSm, BroadcastSmResp, CancelBroadcastSm, QueryBroadcastSm, QueryBroadcastSmResp,
+};
+pub use data::{DataSm, DataSmResp};
+pub use fault::{DecodeError, DecodeReason, EncodeError, Violation, Violations};
+pub use field::Field;
+pub use manage::{CancelSm, QuerySm, QuerySmResp, ReplaceSm};
+pub use message::{DeliverSm, SubmitSm, esm_class, registered_delivery};
+pub use multi::{Destination, SubmitMulti, SubmitMultiResp, Unsuccess};
+pub use notify::{AlertNotification, Outbind};
 pub use octet_str::OctetStr;
 pub use response::{DeliverSmResp, SubmitSmResp};
-pub use short_message::{Address, DeliverSm, SubmitSm, esm_class};
+pub use version::Version;
 
 use crate::codec::{CommandId, Frame, HARD_MAX_PDU, HEADER_LEN, Header};
 use crate::status::CommandStatus;
+pub(crate) use wire::shown::Hidden;
 use wire::{Reader, Writer};
 
-/// One PDU without its header's status and sequence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pdu {
-    /// A bind request of any kind.
-    Bind(Bind),
-    /// A bind response of any kind.
-    BindResp(BindResp),
-    /// `submit_sm`.
-    SubmitSm(SubmitSm),
-    /// `submit_sm_resp`.
-    SubmitSmResp(SubmitSmResp),
-    /// `deliver_sm`.
-    DeliverSm(DeliverSm),
-    /// `deliver_sm_resp`.
-    DeliverSmResp(DeliverSmResp),
-    /// `enquire_link`.
-    EnquireLink,
-    /// `enquire_link_resp`.
-    EnquireLinkResp,
-    /// `unbind`.
-    Unbind,
-    /// `unbind_resp`.
-    UnbindResp,
-    /// `generic_nack`.
-    GenericNack,
-    /// Any other command, standard or not, with its body unread.
-    Unknown {
-        /// Its `command_id`.
-        command: CommandId,
-        /// Its body: a slice of the frame.
-        body: Bytes,
-    },
+layout::pdus! {
+    hot {
+        SubmitSm = SUBMIT_SM, "`submit_sm`.";
+        SubmitSmResp = SUBMIT_SM_RESP, "`submit_sm_resp`.";
+        DeliverSm = DELIVER_SM, "`deliver_sm`.";
+        DeliverSmResp = DELIVER_SM_RESP, "`deliver_sm_resp`.";
+    }
+    rare {
+        Outbind = OUTBIND, "`outbind`; it has no response.";
+        SubmitMulti = SUBMIT_MULTI, "`submit_multi`.";
+        SubmitMultiResp = SUBMIT_MULTI_RESP, "`submit_multi_resp`.";
+        DataSm = DATA_SM, "`data_sm`.";
+        DataSmResp = DATA_SM_RESP, "`data_sm_resp`.";
+        QuerySm = QUERY_SM, "`query_sm`.";
+        QuerySmResp = QUERY_SM_RESP, "`query_sm_resp`.";
+        CancelSm = CANCEL_SM, "`cancel_sm`.";
+        ReplaceSm = REPLACE_SM, "`replace_sm`.";
+        AlertNotification = ALERT_NOTIFICATION, "`alert_notification`; it has no response.";
+        BroadcastSm = BROADCAST_SM, "`broadcast_sm`.";
+        BroadcastSmResp = BROADCAST_SM_RESP, "`broadcast_sm_resp`.";
+        QueryBroadcastSm = QUERY_BROADCAST_SM, "`query_broadcast_sm`.";
+        QueryBroadcastSmResp = QUERY_BROADCAST_SM_RESP, "`query_broadcast_sm_resp`.";
+        CancelBroadcastSm = CANCEL_BROADCAST_SM, "`cancel_broadcast_sm`.";
+    }
+    bare {
+        CancelSmResp = CANCEL_SM_RESP, "`cancel_sm_resp`.";
+        ReplaceSmResp = REPLACE_SM_RESP, "`replace_sm_resp`.";
+        CancelBroadcastSmResp = CANCEL_BROADCAST_SM_RESP, "`cancel_broadcast_sm_resp`.";
+        EnquireLink = ENQUIRE_LINK, "`enquire_link`.";
+        EnquireLinkResp = ENQUIRE_LINK_RESP, "`enquire_link_resp`.";
+        Unbind = UNBIND, "`unbind`.";
+        UnbindResp = UNBIND_RESP, "`unbind_resp`.";
+        GenericNack = GENERIC_NACK, "`generic_nack`.";
+    }
 }
 
 /// A PDU and what the peer got wrong in it.
@@ -64,111 +86,9 @@ pub struct Decoded {
 }
 
 impl Pdu {
-    /// The `command_id` this PDU is sent with.
-    #[must_use]
-    pub const fn command(&self) -> CommandId {
-        match self {
-            Self::Bind(bind) => bind.kind.command(),
-            Self::BindResp(resp) => resp.kind.command().response(),
-            Self::SubmitSm(_) => CommandId::SUBMIT_SM,
-            Self::SubmitSmResp(_) => CommandId::SUBMIT_SM_RESP,
-            Self::DeliverSm(_) => CommandId::DELIVER_SM,
-            Self::DeliverSmResp(_) => CommandId::DELIVER_SM_RESP,
-            Self::EnquireLink => CommandId::ENQUIRE_LINK,
-            Self::EnquireLinkResp => CommandId::ENQUIRE_LINK_RESP,
-            Self::Unbind => CommandId::UNBIND,
-            Self::UnbindResp => CommandId::UNBIND_RESP,
-            Self::GenericNack => CommandId::GENERIC_NACK,
-            Self::Unknown { command, .. } => *command,
-        }
-    }
-
-    /// Reads a frame's body leniently: whatever can be understood is, and what was wrong is listed.
-    ///
-    /// Messages, TLV values and strings of more than 23 octets are slices of the frame; nothing is copied to
-    /// the heap.
-    ///
-    /// # Errors
-    /// [`DecodeError`] when a mandatory field in the middle of a request is missing. Responses always decode.
-    #[inline]
-    pub fn decode(frame: &Frame) -> Result<Decoded, DecodeError> {
-        let header = &frame.header;
-        let mut reader = Reader::new(&frame.body);
-        if !header.status.is_ok() && !header.command.is_response() {
-            reader
-                .violations
-                .push(Violation::StatusInRequest(header.status));
-        }
-        let fail = |reason| DecodeError {
-            header: *header,
-            reason,
-        };
-        // Each arm builds the result itself: a PDU of 300 octets passed on through a common tail would be copied
-        // once more, which costs a tenth of the decoding.
-        match header.command {
-            CommandId::SUBMIT_SM => {
-                let pdu = Self::SubmitSm(SubmitSm::read(&mut reader).map_err(fail)?);
-                Ok(Decoded {
-                    pdu,
-                    violations: reader.violations,
-                })
-            }
-            CommandId::DELIVER_SM => {
-                let pdu = Self::DeliverSm(DeliverSm::read(&mut reader).map_err(fail)?);
-                Ok(Decoded {
-                    pdu,
-                    violations: reader.violations,
-                })
-            }
-            CommandId::SUBMIT_SM_RESP => {
-                let pdu = Self::SubmitSmResp(SubmitSmResp::read(header, &mut reader));
-                Ok(Decoded {
-                    pdu,
-                    violations: reader.violations,
-                })
-            }
-            CommandId::DELIVER_SM_RESP => {
-                let pdu = Self::DeliverSmResp(DeliverSmResp::read(header, &mut reader));
-                Ok(Decoded {
-                    pdu,
-                    violations: reader.violations,
-                })
-            }
-            _ => {
-                let pdu = Self::read_rare(frame, &mut reader).map_err(fail)?;
-                Ok(Decoded {
-                    pdu,
-                    violations: reader.violations,
-                })
-            }
-        }
-    }
-
-    /// The commands that are not sent for each message.
-    #[inline(never)]
-    fn read_rare(frame: &Frame, reader: &mut Reader<'_>) -> Result<Self, DecodeReason> {
-        let header = &frame.header;
-        Ok(match header.command {
-            CommandId::ENQUIRE_LINK => bare(reader, Self::EnquireLink),
-            CommandId::ENQUIRE_LINK_RESP => bare(reader, Self::EnquireLinkResp),
-            CommandId::UNBIND => bare(reader, Self::Unbind),
-            CommandId::UNBIND_RESP => bare(reader, Self::UnbindResp),
-            CommandId::GENERIC_NACK => bare(reader, Self::GenericNack),
-            command => match bind_kind(command) {
-                Some((kind, false)) => Self::Bind(Bind::read(kind, reader)?),
-                Some((kind, true)) => Self::BindResp(BindResp::read(kind, header, reader)),
-                None => Self::Unknown {
-                    command,
-                    body: frame.body.clone(),
-                },
-            },
-        })
-    }
-
     /// Appends the PDU with its header to `out`.
     ///
-    /// A response with an error status is sent without body, as SMPP 4.1.2 and 4.4.2 want it, unless it carries
-    /// TLVs; `deliver_sm_resp` always has its empty `message_id`.
+    /// Enforces the limits of version 5.0; [`Pdu::fits`] narrows them to an older one.
     ///
     /// # Errors
     /// [`EncodeError`] for what the specification forbids; `out` is then as it was.
@@ -183,7 +103,8 @@ impl Pdu {
         if !status.is_ok() && !command.is_response() {
             return Err(EncodeError::StatusInRequest(status));
         }
-        let total = HEADER_LEN + self.body_len(status)?;
+        let bodiless = self.is_bodiless(status);
+        let total = HEADER_LEN + if bodiless { 0 } else { self.body_len()? };
         let Some(length) = u32::try_from(total).ok().filter(|_| total <= HARD_MAX_PDU) else {
             return Err(EncodeError::PduTooLong(total));
         };
@@ -199,7 +120,9 @@ impl Pdu {
             }
             .to_octets(),
         );
-        self.write_body(status, &mut writer);
+        if !bodiless {
+            self.write_body(&mut writer);
+        }
         debug_assert!(
             writer.is_full(),
             "body_len and write_body disagree about {command}"
@@ -207,60 +130,20 @@ impl Pdu {
         Ok(())
     }
 
+    /// Whether the body is left out, as SMPP 4.1.2, 4.4.2 and 4.5.2 want it of a response with an error status; TLVs
+    /// are worth one (5.0: `congestion_state` beside `ESME_RTHROTTLED`).
     #[inline]
-    fn body_len(&self, status: CommandStatus) -> Result<usize, EncodeError> {
+    fn is_bodiless(&self, status: CommandStatus) -> bool {
+        if status.is_ok() {
+            return false;
+        }
         match self {
-            Self::Bind(bind) => bind.len(),
-            Self::BindResp(resp) => resp.len(status),
-            Self::SubmitSm(submit) => submit.len(),
-            Self::SubmitSmResp(resp) => resp.len(status),
-            Self::DeliverSm(deliver) => deliver.len(),
-            Self::DeliverSmResp(resp) => resp.len(),
-            Self::EnquireLink
-            | Self::EnquireLinkResp
-            | Self::Unbind
-            | Self::UnbindResp
-            | Self::GenericNack => Ok(0),
-            Self::Unknown { body, .. } => Ok(body.len()),
+            Self::BindResp(resp) => resp.tlvs.is_empty(),
+            Self::SubmitSmResp(resp) => resp.tlvs.is_empty(),
+            Self::SubmitMultiResp(resp) => resp.tlvs.is_empty(),
+            _ => false,
         }
     }
-
-    #[inline]
-    fn write_body(&self, status: CommandStatus, writer: &mut Writer<'_>) {
-        match self {
-            Self::Bind(bind) => bind.write(writer),
-            Self::BindResp(resp) => resp.write(status, writer),
-            Self::SubmitSm(submit) => submit.write(writer),
-            Self::SubmitSmResp(resp) => resp.write(status, writer),
-            Self::DeliverSm(deliver) => deliver.write(writer),
-            Self::DeliverSmResp(resp) => resp.write(writer),
-            Self::EnquireLink
-            | Self::EnquireLinkResp
-            | Self::Unbind
-            | Self::UnbindResp
-            | Self::GenericNack => {}
-            Self::Unknown { body, .. } => writer.octets(body),
-        }
-    }
-}
-
-/// A PDU that is only a header; some peers add octets.
-fn bare(reader: &mut Reader<'_>, pdu: Pdu) -> Pdu {
-    reader.end();
-    pdu
-}
-
-/// Which bind a command is, and whether it is the response.
-const fn bind_kind(command: CommandId) -> Option<(BindKind, bool)> {
-    Some(match command {
-        CommandId::BIND_TRANSMITTER => (BindKind::Transmitter, false),
-        CommandId::BIND_RECEIVER => (BindKind::Receiver, false),
-        CommandId::BIND_TRANSCEIVER => (BindKind::Transceiver, false),
-        CommandId::BIND_TRANSMITTER_RESP => (BindKind::Transmitter, true),
-        CommandId::BIND_RECEIVER_RESP => (BindKind::Receiver, true),
-        CommandId::BIND_TRANSCEIVER_RESP => (BindKind::Transceiver, true),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -279,7 +279,7 @@ impl<T: Clone> Session<T> {
             kind: bind.kind,
             sequence,
             system_id: bind.system_id.clone(),
-            version: bind.interface_version,
+            version: bind.interface_version.0,
             until: now + self.config.bind_timeout,
         };
         actions.push(Action::BindRequested { sequence, bind });

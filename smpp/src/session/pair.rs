@@ -242,9 +242,7 @@ pub(super) fn bind(kind: BindKind) -> Bind {
         kind,
         system_id: OctetStr::from("esme"),
         password: OctetStr::from("secret"),
-        system_type: OctetStr::EMPTY,
-        interface_version: 0x34,
-        address: Default::default(),
+        ..Bind::default()
     }
 }
 

@@ -32,9 +32,7 @@ fn credentials() -> Bind {
         kind: BindKind::Transceiver,
         system_id: OctetStr::from("esme"),
         password: OctetStr::from("secret"),
-        system_type: OctetStr::EMPTY,
-        interface_version: 0x34,
-        address: Default::default(),
+        ..Bind::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lives here: what the tests of this folder share.
 //! Never here: tests.
 
+mod any;
 mod lenient;
 mod roundtrip;
 mod strict;

@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 use super::{OK, THROTTLED, decode, encode};
 use crate::codec::{CommandId, HEADER_LEN};
 use crate::pdu::{
-    Address, Bind, BindKind, BindResp, DeliverSmResp, EncodeError, Field, Pdu, SubmitSm,
-    SubmitSmResp, Violation,
+    Address, Bind, BindKind, BindResp, BroadcastSm, DataSm, DeliverSmResp, Destination,
+    EncodeError, Field, Outbind, Pdu, SubmitMulti, SubmitSm, SubmitSmResp, Version, Violation,
 };
 use crate::status::CommandStatus;
 use crate::tlv::{Tlv, Tlvs, tag};
@@ -129,13 +129,13 @@ fn what_the_specification_forbids_is_refused_and_nothing_is_written() {
         },
         too_long(Field::DestinationAddr, 30),
     );
-    let short_message: Bytes = vec![0; 255].into();
+    let short_message: Bytes = vec![0; 256].into();
     refused(
         SubmitSm {
             short_message,
             ..base()
         },
-        too_long(Field::ShortMessage, 255),
+        too_long(Field::ShortMessage, 256),
     );
     let validity_period = "2611".into();
     let field = Field::ValidityPeriod;
@@ -144,7 +144,7 @@ fn what_the_specification_forbids_is_refused_and_nothing_is_written() {
             validity_period,
             ..base()
         },
-        EncodeError::TimeLength { field, len: 4 },
+        EncodeError::Time { field, len: 4 },
     );
     let short_message = Bytes::from_static(b"x");
     let tlvs: Tlvs = [Tlv::new(tag::MESSAGE_PAYLOAD, short_message.clone())]
@@ -161,7 +161,7 @@ fn what_the_specification_forbids_is_refused_and_nothing_is_written() {
     let tlvs: Tlvs = [Tlv::new(0x1400, vec![0; 65_536])].into_iter().collect();
     refused(
         SubmitSm { tlvs, ..base() },
-        EncodeError::TlvTooLong {
+        EncodeError::TlvLength {
             tag: 0x1400,
             len: 65_536,
         },
@@ -194,7 +194,7 @@ fn the_limits_themselves_are_allowed() {
 }
 
 #[test]
-fn sequence_numbers_of_any_size_are_written() {
+fn trap_34_sequence_numbers_of_any_size_are_written() {
     for sequence in [0, 1, 0x7FFF_FFFF, 0x806A_179B, u32::MAX] {
         let mut out = BytesMut::new();
         Pdu::EnquireLinkResp
@@ -202,4 +202,131 @@ fn sequence_numbers_of_any_size_are_written() {
             .expect("writable");
         assert_eq!(out[12..], sequence.to_be_bytes());
     }
+}
+
+#[test]
+fn reserved_values_and_impossible_lists_are_refused() {
+    let base = SubmitSm::default;
+    let (field, value) = (Field::PriorityFlag, 5);
+    refused(
+        SubmitSm {
+            priority_flag: value,
+            ..base()
+        },
+        EncodeError::Reserved { field, value },
+    );
+    let (field, value) = (Field::ReplaceIfPresent, 2);
+    refused(
+        SubmitSm {
+            replace_if_present: value,
+            ..base()
+        },
+        EncodeError::Reserved { field, value },
+    );
+    let field = Field::ValidityPeriod;
+    refused(
+        SubmitSm {
+            validity_period: "261121102400000Z".into(),
+            ..base()
+        },
+        EncodeError::Time { field, len: 16 },
+    );
+    let tlvs: Tlvs = [Tlv::u16(tag::SAR_TOTAL_SEGMENTS, 2)].into_iter().collect();
+    let tag = tag::SAR_TOTAL_SEGMENTS;
+    refused(
+        SubmitSm { tlvs, ..base() },
+        EncodeError::TlvLength { tag, len: 2 },
+    );
+
+    let encoded = |pdu: Pdu| pdu.encode(OK, 1, &mut BytesMut::new());
+    let field = Field::NumberOfDests;
+    for count in [0, 256] {
+        let dests = vec![Destination::List("l".into()); count];
+        let multi = SubmitMulti {
+            dests,
+            ..SubmitMulti::default()
+        };
+        assert_eq!(
+            encoded(Pdu::SubmitMulti(multi)),
+            Err(EncodeError::Count { field, count })
+        );
+    }
+    assert_eq!(
+        encoded(Pdu::BroadcastSm(BroadcastSm::default())),
+        Err(EncodeError::MissingTlv(tag::BROADCAST_AREA_IDENTIFIER))
+    );
+}
+
+#[test]
+fn an_older_version_is_sent_only_what_it_knows() {
+    let lacks = |pdu: Pdu, version: Version, what| {
+        assert_eq!(
+            pdu.fits(version),
+            Err(EncodeError::NotInVersion { what, version })
+        );
+    };
+    let submit = |len: usize| SubmitSm {
+        short_message: vec![0; len].into(),
+        ..SubmitSm::default()
+    };
+    lacks(
+        Pdu::SubmitSm(submit(255)),
+        Version::V3_4,
+        "a short_message of 255 octets",
+    );
+    assert_eq!(Pdu::SubmitSm(submit(255)).fits(Version::V5_0), Ok(()));
+    assert_eq!(Pdu::SubmitSm(submit(254)).fits(Version::V3_3), Ok(()));
+    lacks(
+        Pdu::BroadcastSm(BroadcastSm::default()),
+        Version::V3_4,
+        "broadcast_sm",
+    );
+    lacks(
+        Pdu::CancelBroadcastSmResp,
+        Version::V3_4,
+        "cancel_broadcast_sm_resp",
+    );
+    lacks(Pdu::DataSm(DataSm::default()), Version::V3_3, "data_sm");
+    lacks(
+        Pdu::Bind(Bind::default()),
+        Version::V3_3,
+        "bind_transceiver",
+    );
+    let tlvs: Tlvs = [Tlv::u16(tag::USER_MESSAGE_REFERENCE, 1)]
+        .into_iter()
+        .collect();
+    let tagged = SubmitSm {
+        tlvs,
+        ..SubmitSm::default()
+    };
+    lacks(Pdu::SubmitSm(tagged), Version::V3_3, "optional parameters");
+    let message_id = "123456789".into();
+    let resp = SubmitSmResp {
+        message_id,
+        tlvs: Tlvs::new(),
+    };
+    lacks(
+        Pdu::SubmitSmResp(resp),
+        Version(0),
+        "a message_id of more than 8 octets",
+    );
+    assert_eq!(format!("{} {:?}", Version::V3_4, Version::V5_0), "3.4 5.0");
+}
+
+#[test]
+fn no_message_and_no_password_is_shown() {
+    let submit = SubmitSm {
+        short_message: Bytes::from_static(b"code 1234"),
+        ..SubmitSm::default()
+    };
+    let outbind = Outbind {
+        system_id: "smsc".into(),
+        password: "secret".into(),
+    };
+    let shown = format!("{:?} {:?}", Pdu::SubmitSm(submit), Pdu::Outbind(outbind));
+    assert!(shown.contains("short_message: <9 octets>"), "{shown}");
+    assert!(
+        !shown.contains("1234") && !shown.contains("secret"),
+        "{shown}"
+    );
 }

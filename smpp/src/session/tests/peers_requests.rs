@@ -80,7 +80,7 @@ fn an_undecodable_bind_is_refused_and_may_be_repeated() {
 #[test]
 fn an_unknown_command_draws_a_generic_nack() {
     let mut solo = Solo::esme();
-    for command in [0x0000_0777, 0x0001_0200, 0x0000_0103] {
+    for command in [0x0000_0777, 0x0001_0200] {
         solo.receive(&raw(command, 0, 6, b"whatever"));
         let command = CommandId(command);
         let notice = Notice::UnknownCommand {

@@ -1,16 +1,26 @@
 //! Lives here: optional parameters (TLVs, SMPP 3.2.4.1 and 5.3), their tags, and reading and writing them.
 //! Never here: which TLVs a PDU should carry.
 
+pub mod tag;
+mod value;
+
+pub use value::{Shape, Value};
+
+use std::fmt;
+
 use bytes::Bytes;
 use nom::bytes::complete::take;
 use nom::number::complete::be_u16;
 use smallvec::SmallVec;
 
+use crate::pdu::Hidden;
+
 /// Octets in front of each value: tag and length, two each.
 pub const TLV_HEADER_LEN: usize = 4;
 
-/// One optional parameter. Any tag and any value of at most 65 535 octets is legal; nothing is interpreted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One optional parameter. Decoding keeps any tag with any value; [`Tlv::typed`] reads a standard one by its
+/// definition. `Debug` shows no `message_payload`.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Tlv {
     /// The tag; see [`tag`].
     pub tag: u16,
@@ -46,6 +56,25 @@ impl Tlv {
         }
     }
 
+    /// A TLV of one big-endian 32-bit integer.
+    #[must_use]
+    pub fn u32(tag: u16, value: u32) -> Self {
+        Self {
+            tag,
+            value: Bytes::copy_from_slice(&value.to_be_bytes()),
+        }
+    }
+
+    /// A TLV of one octet and a big-endian 16-bit integer (`network_error_code` and others).
+    #[must_use]
+    pub fn u8_u16(tag: u16, first: u8, second: u16) -> Self {
+        let [high, low] = second.to_be_bytes();
+        Self {
+            tag,
+            value: Bytes::copy_from_slice(&[first, high, low]),
+        }
+    }
+
     /// A TLV holding a C-octet string: `text` and the terminating NUL.
     #[must_use]
     pub fn cstr(tag: u16, text: &str) -> Self {
@@ -55,6 +84,26 @@ impl Tlv {
         Self {
             tag,
             value: value.into(),
+        }
+    }
+
+    /// The value read by the tag's definition; `None` when its length does not allow that.
+    #[must_use]
+    pub fn typed(&self) -> Option<Value<'_>> {
+        tag::shape(self.tag).read(&self.value)
+    }
+}
+
+impl fmt::Debug for Tlv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match tag::name(self.tag) {
+            Some(name) => write!(f, "{name}=")?,
+            None => write!(f, "{:#06x}=", self.tag)?,
+        }
+        if self.tag == tag::MESSAGE_PAYLOAD {
+            Hidden(self.value.len()).fmt(f)
+        } else {
+            self.typed().unwrap_or(Value::Octets(&self.value)).fmt(f)
         }
     }
 }
@@ -120,6 +169,23 @@ impl Tlvs {
             [high, low] => Some(u16::from_be_bytes([high, low])),
             _ => None,
         }
+    }
+
+    /// The value as an integer of 32 bits; `None` when absent or not exactly four octets long.
+    #[must_use]
+    pub fn get_u32(&self, tag: u16) -> Option<u32> {
+        match self.get(tag)?[..] {
+            [a, b, c, d] => Some(u32::from_be_bytes([a, b, c, d])),
+            _ => None,
+        }
+    }
+
+    /// The values of all TLVs with this tag, in wire order.
+    pub fn get_all(&self, tag: u16) -> impl Iterator<Item = &Bytes> {
+        self.0
+            .iter()
+            .filter(move |tlv| tlv.tag == tag)
+            .map(|tlv| &tlv.value)
     }
 
     /// The value up to its first NUL, or all of it when the peer forgot the NUL.
@@ -244,100 +310,6 @@ static OCTETS: [u8; 256] = {
     }
     octets
 };
-
-/// The standard tags of SMPP 3.4 (5.3.2) and 5.0.
-pub mod tag {
-    macro_rules! tags {
-        ($($const:ident = $value:literal, $name:literal, $doc:literal;)*) => {
-            $(
-                #[doc = concat!("`", $name, "`: ", $doc, ".")]
-                pub const $const: u16 = $value;
-            )*
-
-            /// The specification's name of a standard tag.
-            #[must_use]
-            pub const fn name(tag: u16) -> Option<&'static str> {
-                match tag {
-                    $($value => Some($name),)*
-                    _ => None,
-                }
-            }
-        };
-    }
-
-    /// Whether the tag lies in the range 3.4 leaves to vendors (0x1400 to 0x3FFF).
-    #[must_use]
-    pub const fn is_vendor(tag: u16) -> bool {
-        matches!(tag, 0x1400..=0x3FFF)
-    }
-
-    tags! {
-        DEST_ADDR_SUBUNIT = 0x0005, "dest_addr_subunit", "u8";
-        DEST_NETWORK_TYPE = 0x0006, "dest_network_type", "u8";
-        DEST_BEARER_TYPE = 0x0007, "dest_bearer_type", "u8";
-        DEST_TELEMATICS_ID = 0x0008, "dest_telematics_id", "u16";
-        SOURCE_ADDR_SUBUNIT = 0x000D, "source_addr_subunit", "u8";
-        SOURCE_NETWORK_TYPE = 0x000E, "source_network_type", "u8";
-        SOURCE_BEARER_TYPE = 0x000F, "source_bearer_type", "u8";
-        SOURCE_TELEMATICS_ID = 0x0010, "source_telematics_id", "u8 (smppex 1, node-smpp 2: accept 1 or 2)";
-        QOS_TIME_TO_LIVE = 0x0017, "qos_time_to_live", "u32 seconds";
-        PAYLOAD_TYPE = 0x0019, "payload_type", "u8";
-        ADDITIONAL_STATUS_INFO_TEXT = 0x001D, "additional_status_info_text", "c-octet at most 256";
-        RECEIPTED_MESSAGE_ID = 0x001E, "receipted_message_id", "c-octet at most 65";
-        MS_MSG_WAIT_FACILITIES = 0x0030, "ms_msg_wait_facilities", "u8 bitmask";
-        PRIVACY_INDICATOR = 0x0201, "privacy_indicator", "u8";
-        SOURCE_SUBADDRESS = 0x0202, "source_subaddress", "octets 2-23";
-        DEST_SUBADDRESS = 0x0203, "dest_subaddress", "octets 2-23";
-        USER_MESSAGE_REFERENCE = 0x0204, "user_message_reference", "u16";
-        USER_RESPONSE_CODE = 0x0205, "user_response_code", "u8";
-        SOURCE_PORT = 0x020A, "source_port", "u16";
-        DESTINATION_PORT = 0x020B, "destination_port", "u16";
-        SAR_MSG_REF_NUM = 0x020C, "sar_msg_ref_num", "u16";
-        LANGUAGE_INDICATOR = 0x020D, "language_indicator", "u8";
-        SAR_TOTAL_SEGMENTS = 0x020E, "sar_total_segments", "u8";
-        SAR_SEGMENT_SEQNUM = 0x020F, "sar_segment_seqnum", "u8, from 1";
-        SC_INTERFACE_VERSION = 0x0210, "sc_interface_version", "u8 (bind resps)";
-        CALLBACK_NUM_PRES_IND = 0x0302, "callback_num_pres_ind", "u8, repeatable";
-        CALLBACK_NUM_ATAG = 0x0303, "callback_num_atag", "octets at most 65, repeatable";
-        NUMBER_OF_MESSAGES = 0x0304, "number_of_messages", "u8 0-99";
-        CALLBACK_NUM = 0x0381, "callback_num", "octets 4-19, repeatable";
-        DPF_RESULT = 0x0420, "dpf_result", "u8";
-        SET_DPF = 0x0421, "set_dpf", "u8";
-        MS_AVAILABILITY_STATUS = 0x0422, "ms_availability_status", "u8 (alert_notification)";
-        NETWORK_ERROR_CODE = 0x0423, "network_error_code", "3 octets: type u8 + code u16 (accept 3 ASCII digits, 4 octets)";
-        MESSAGE_PAYLOAD = 0x0424, "message_payload", "octets at most 65535";
-        DELIVERY_FAILURE_REASON = 0x0425, "delivery_failure_reason", "u8: 0 dest unavailable, 1 dest addr invalid, 2 permanent network, 3 temporary network";
-        MORE_MESSAGES_TO_SEND = 0x0426, "more_messages_to_send", "u8";
-        MESSAGE_STATE = 0x0427, "message_state", "u8";
-        CONGESTION_STATE = 0x0428, "congestion_state", "u8 0-100 (5.0 responses)";
-        USSD_SERVICE_OP = 0x0501, "ussd_service_op", "u8";
-        BROADCAST_CHANNEL_INDICATOR = 0x0600, "broadcast_channel_indicator", "u8";
-        BROADCAST_CONTENT_TYPE = 0x0601, "broadcast_content_type", "3 octets";
-        BROADCAST_CONTENT_TYPE_INFO = 0x0602, "broadcast_content_type_info", "octets at most 255";
-        BROADCAST_MESSAGE_CLASS = 0x0603, "broadcast_message_class", "u8";
-        BROADCAST_REP_NUM = 0x0604, "broadcast_rep_num", "u16";
-        BROADCAST_FREQUENCY_INTERVAL = 0x0605, "broadcast_frequency_interval", "3 octets: unit u8 + n u16";
-        BROADCAST_AREA_IDENTIFIER = 0x0606, "broadcast_area_identifier", "octets at most 100, repeatable (also 'failed' areas in resp)";
-        BROADCAST_ERROR_STATUS = 0x0607, "broadcast_error_status", "u32, repeatable";
-        BROADCAST_AREA_SUCCESS = 0x0608, "broadcast_area_success", "u8 0-100, 255 n/a";
-        BROADCAST_END_TIME = 0x0609, "broadcast_end_time", "16 chars";
-        BROADCAST_SERVICE_GROUP = 0x060A, "broadcast_service_group", "octets at most 255";
-        BILLING_IDENTIFICATION = 0x060B, "billing_identification", "octets at most 1024";
-        SOURCE_NETWORK_ID = 0x060D, "source_network_id", "c-octet 7-65";
-        DEST_NETWORK_ID = 0x060E, "dest_network_id", "c-octet 7-65";
-        SOURCE_NODE_ID = 0x060F, "source_node_id", "6 octets";
-        DEST_NODE_ID = 0x0610, "dest_node_id", "6 octets";
-        DEST_ADDR_NP_RESOLUTION = 0x0611, "dest_addr_np_resolution", "u8";
-        DEST_ADDR_NP_INFORMATION = 0x0612, "dest_addr_np_information", "octets at most 10";
-        DEST_ADDR_NP_COUNTRY = 0x0613, "dest_addr_np_country", "at most 5 octets (E.164 country code)";
-        DISPLAY_TIME = 0x1201, "display_time", "u8";
-        SMS_SIGNAL = 0x1203, "sms_signal", "u16";
-        MS_VALIDITY = 0x1204, "ms_validity", "u8 (3.4) / 1 or 4 octets (5.0)";
-        ALERT_ON_MESSAGE_DELIVERY = 0x130C, "alert_on_message_delivery", "0 octets (3.4) / u8 (5.0)";
-        ITS_REPLY_TYPE = 0x1380, "its_reply_type", "u8";
-        ITS_SESSION_INFO = 0x1383, "its_session_info", "2 octets";
-    }
-}
 
 #[cfg(test)]
 mod tests {

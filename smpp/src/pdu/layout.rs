@@ -1,0 +1,166 @@
+//! Lives here: the macros that turn a PDU's layout, as the specification prints it, into a type that can be read
+//! and written, and the list of PDUs into [`super::Pdu`].
+//! Never here: a layout.
+
+/// Declares a PDU's body: each field with the way it stands on the wire. The ways are methods of `Reader` and
+/// `Writer` and functions of `size`, all under the same name (`octet`, `string`, `time`, `address`, `message`, …).
+/// An argument may name a field before it (`message(data_coding)`).
+macro_rules! layout {
+    (
+        $(#[$doc:meta])*
+        $name:ident {
+            $($(#[$field_doc:meta])* $field:ident: $type:ty = $kind:ident($($arg:expr),*);)*
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Default, PartialEq, Eq)]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl $name {
+            #[inline]
+            pub(super) fn read(
+                reader: &mut $crate::pdu::wire::Reader<'_>,
+            ) -> Result<Self, $crate::pdu::fault::DecodeReason> {
+                $(let $field = reader.$kind($(&$arg),*)?;)*
+                reader.end();
+                Ok(Self { $($field),* })
+            }
+
+            #[inline]
+            pub(super) fn len(&self) -> Result<usize, $crate::pdu::fault::EncodeError> {
+                let Self { $($field),* } = self;
+                Ok(0 $(+ $crate::pdu::wire::size::$kind($field $(, &$arg)*)?)*)
+            }
+
+            #[inline]
+            pub(super) fn write(&self, writer: &mut $crate::pdu::wire::Writer<'_>) {
+                $(writer.$kind(&self.$field);)*
+            }
+        }
+
+        /// Shows a message as its length, and never a password: what is printed may end in a log.
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($name))
+                    $(.field(stringify!($field), &$crate::pdu::wire::shown::$kind(&self.$field)))*
+                    .finish()
+            }
+        }
+    };
+}
+
+/// Declares [`super::Pdu`]: `hot` PDUs are sent for each message and read inline, `rare` ones are not, `bare` ones
+/// are only a header. Binds, whose three commands share a type, and unknown commands are the exceptions.
+macro_rules! pdus {
+    (
+        hot { $($hot:ident = $hot_id:ident, $hot_doc:literal;)* }
+        rare { $($rare:ident = $rare_id:ident, $rare_doc:literal;)* }
+        bare { $($bare:ident = $bare_id:ident, $bare_doc:literal;)* }
+    ) => {
+        /// One PDU without its header's status and sequence. `Debug` shows no message and no password.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Pdu {
+            /// A bind request of any kind.
+            Bind(Bind),
+            /// A bind response of any kind.
+            BindResp(BindResp),
+            $(#[doc = $hot_doc] $hot($hot),)*
+            $(#[doc = $rare_doc] $rare($rare),)*
+            $(#[doc = $bare_doc] $bare,)*
+            /// Any other command, with its body unread: a vendor's, or one of a later version.
+            Unknown {
+                /// Its `command_id`.
+                command: CommandId,
+                /// Its body: a slice of the frame.
+                body: Bytes,
+            },
+        }
+
+        impl Pdu {
+            /// The `command_id` this PDU is sent with.
+            #[must_use]
+            pub const fn command(&self) -> CommandId {
+                match self {
+                    Self::Bind(bind) => bind.kind.command(),
+                    Self::BindResp(resp) => resp.kind.command().response(),
+                    $(Self::$hot(_) => CommandId::$hot_id,)*
+                    $(Self::$rare(_) => CommandId::$rare_id,)*
+                    $(Self::$bare => CommandId::$bare_id,)*
+                    Self::Unknown { command, .. } => *command,
+                }
+            }
+
+            /// Reads a frame's body leniently: whatever can be understood is, and what was wrong is listed.
+            ///
+            /// Messages, TLV values and strings of more than 23 octets are slices of the frame; nothing is copied
+            /// to the heap, save the destinations of a `submit_multi`, the failures in its response, and TLVs
+            /// beyond the second.
+            ///
+            /// # Errors
+            /// [`DecodeError`] when a mandatory field in the middle of a request is missing, with the header and
+            /// the raw body to answer with and to keep. Responses always decode.
+            #[inline]
+            pub fn decode(frame: &Frame) -> Result<Decoded, DecodeError> {
+                let mut reader = Reader::new(frame);
+                // Each arm builds the result itself: a PDU of 300 octets passed on through a common tail would be
+                // copied once more, which costs a tenth of the decoding.
+                match frame.header.command {
+                    $(CommandId::$hot_id => match $hot::read(&mut reader) {
+                        Ok(body) => Ok(Decoded { pdu: Self::$hot(body), violations: reader.violations }),
+                        Err(reason) => Err(DecodeError::new(frame, reason)),
+                    },)*
+                    _ => match Self::read_rare(frame, &mut reader) {
+                        Ok(pdu) => Ok(Decoded { pdu, violations: reader.violations }),
+                        Err(reason) => Err(DecodeError::new(frame, reason)),
+                    },
+                }
+            }
+
+            /// The commands that are not sent for each message.
+            #[inline(never)]
+            fn read_rare(frame: &Frame, reader: &mut Reader<'_>) -> Result<Self, DecodeReason> {
+                Ok(match frame.header.command {
+                    $(CommandId::$rare_id => Self::$rare($rare::read(reader)?),)*
+                    $(CommandId::$bare_id => {
+                        reader.end();
+                        Self::$bare
+                    })*
+                    command => match BindKind::of(command) {
+                        Some(kind) if command.is_response() => Self::BindResp(BindResp::read(kind, reader)?),
+                        Some(kind) => Self::Bind(Bind::read(kind, reader)?),
+                        None => Self::Unknown { command, body: frame.body.clone() },
+                    },
+                })
+            }
+
+            /// Octets of the body in full; some error responses leave it out (`is_bodiless`).
+            #[inline]
+            fn body_len(&self) -> Result<usize, EncodeError> {
+                match self {
+                    Self::Bind(bind) => bind.len(),
+                    Self::BindResp(resp) => resp.len(),
+                    $(Self::$hot(body) => body.len(),)*
+                    $(Self::$rare(body) => body.len(),)*
+                    $(Self::$bare => Ok(0),)*
+                    Self::Unknown { body, .. } => Ok(body.len()),
+                }
+            }
+
+            #[inline]
+            fn write_body(&self, writer: &mut Writer<'_>) {
+                match self {
+                    Self::Bind(bind) => bind.write(writer),
+                    Self::BindResp(resp) => resp.write(writer),
+                    $(Self::$hot(body) => body.write(writer),)*
+                    $(Self::$rare(body) => body.write(writer),)*
+                    $(Self::$bare => {})*
+                    Self::Unknown { body, .. } => writer.octets(body),
+                }
+            }
+        }
+    };
+}
+
+pub(super) use {layout, pdus};
