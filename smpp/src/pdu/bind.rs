@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::fault::{DecodeReason, EncodeError};
 use super::wire::shown::Secret;
-use super::wire::{Reader, Writer, size};
+use super::wire::{RANGE, Reader, Size, Writer};
 use super::{Address, Field, OctetStr, Version};
 use crate::codec::CommandId;
 use crate::tlv::Tlvs;
@@ -111,12 +111,14 @@ impl Bind {
     }
 
     pub(super) fn len(&self) -> Result<usize, EncodeError> {
-        Ok(size::string(&self.system_id, &Field::SystemId)?
-            + size::secret(&self.password, &Field::Password)?
-            + size::string(&self.system_type, &Field::SystemType)?
-            + size::last_string(&self.address.addr, &Field::AddressRange)?
-            + size::tlvs(&self.tlvs)?
-            + 3)
+        let mut size = Size::default();
+        size.string(&self.system_id, &Field::SystemId)?;
+        size.secret(&self.password, &Field::Password)?;
+        size.string(&self.system_type, &Field::SystemType)?;
+        size.octet(&self.interface_version.0, &Field::InterfaceVersion)?;
+        size.address(&self.address, &RANGE)?;
+        size.tlvs(&self.tlvs)?;
+        Ok(size.octets())
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
@@ -124,8 +126,7 @@ impl Bind {
         writer.secret(&self.password);
         writer.string(&self.system_type);
         writer.octet(&self.interface_version.0);
-        writer.octets(&[self.address.ton, self.address.npi]);
-        writer.last_string(&self.address.addr);
+        writer.address(&self.address);
         writer.tlvs(&self.tlvs);
     }
 }
@@ -154,7 +155,10 @@ impl BindResp {
     }
 
     pub(super) fn len(&self) -> Result<usize, EncodeError> {
-        Ok(size::answer_string(&self.system_id, &Field::SystemId)? + size::tlvs(&self.tlvs)?)
+        let mut size = Size::default();
+        size.answer_string(&self.system_id, &Field::SystemId)?;
+        size.tlvs(&self.tlvs)?;
+        Ok(size.octets())
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) {

@@ -40,7 +40,7 @@ layout! {
         /// 1 replaces the broadcast `message_id`; else 0.
         replace_if_present: u8 = octet(Field::ReplaceIfPresent);
         /// The encoding of the message (SMPP 5.2.19).
-        data_coding: u8 = octet(Field::DataCoding);
+        data_coding: u8 = data_coding();
         /// A canned message's number; 0 for none.
         sm_default_msg_id: u8 = octet(Field::SmDefaultMsgId);
         /// `broadcast_area_identifier`, `broadcast_content_type`, `broadcast_rep_num` and

@@ -22,7 +22,7 @@ layout! {
         /// Which receipts are wanted; see [`super::registered_delivery`].
         registered_delivery: u8 = octet(Field::RegisteredDelivery);
         /// The encoding of the message (SMPP 5.2.19).
-        data_coding: u8 = octet(Field::DataCoding);
+        data_coding: u8 = data_coding();
         /// Optional parameters in wire order; the message is `message_payload`.
         tlvs: Tlvs = tlvs();
     }

@@ -2,9 +2,8 @@
 //! and written, and the list of PDUs into [`super::Pdu`].
 //! Never here: a layout.
 
-/// Declares a PDU's body: each field with the way it stands on the wire. The ways are methods of `Reader` and
-/// `Writer` and functions of `size`, all under the same name (`octet`, `string`, `time`, `address`, `message`, …).
-/// An argument may name a field before it (`message(data_coding)`).
+/// Declares a PDU's body: each field with the way it stands on the wire. The ways are methods of `Reader`, `Size`
+/// and `Writer` and functions of `shown`, all under the same name (`octet`, `string`, `time`, `address`, …).
 macro_rules! layout {
     (
         $(#[$doc:meta])*
@@ -23,15 +22,17 @@ macro_rules! layout {
             pub(super) fn read(
                 reader: &mut $crate::pdu::wire::Reader<'_>,
             ) -> Result<Self, $crate::pdu::fault::DecodeReason> {
-                $(let $field = reader.$kind($(&$arg),*)?;)*
+                // Built in place: collecting the fields first would copy each of them once more.
+                let pdu = Self { $($field: reader.$kind($(&$arg),*)?,)* };
                 reader.end();
-                Ok(Self { $($field),* })
+                Ok(pdu)
             }
 
             #[inline]
             pub(super) fn len(&self) -> Result<usize, $crate::pdu::fault::EncodeError> {
-                let Self { $($field),* } = self;
-                Ok(0 $(+ $crate::pdu::wire::size::$kind($field $(, &$arg)*)?)*)
+                let mut size = $crate::pdu::wire::Size::default();
+                $(size.$kind(&self.$field $(, &$arg)*)?;)*
+                Ok(size.octets())
             }
 
             #[inline]
@@ -135,29 +136,56 @@ macro_rules! pdus {
                 })
             }
 
-            /// Octets of the body in full; some error responses leave it out (`is_bodiless`).
+            /// Appends the PDU with its header to `out`.
+            ///
+            /// Enforces the limits of version 5.0; [`Pdu::fits`] narrows them to an older one.
+            ///
+            /// # Errors
+            /// [`EncodeError`] for what the specification forbids; `out` is then as it was.
             #[inline]
-            fn body_len(&self) -> Result<usize, EncodeError> {
+            pub fn encode(
+                &self,
+                status: CommandStatus,
+                sequence: u32,
+                out: &mut BytesMut,
+            ) -> Result<(), EncodeError> {
+                if !status.is_ok() && self.is_bodiless() {
+                    return Header::of(self.command(), status, sequence).put(0, |_| {}, out);
+                }
                 match self {
+                    $(Self::$hot(body) => Header::of(CommandId::$hot_id, status, sequence).put(
+                        body.len()?,
+                        |writer| body.write(writer),
+                        out,
+                    ),)*
+                    _ => self.encode_rare(status, sequence, out),
+                }
+            }
+
+            #[inline(never)]
+            fn encode_rare(
+                &self,
+                status: CommandStatus,
+                sequence: u32,
+                out: &mut BytesMut,
+            ) -> Result<(), EncodeError> {
+                let len = match self {
                     Self::Bind(bind) => bind.len(),
                     Self::BindResp(resp) => resp.len(),
                     $(Self::$hot(body) => body.len(),)*
                     $(Self::$rare(body) => body.len(),)*
                     $(Self::$bare => Ok(0),)*
                     Self::Unknown { body, .. } => Ok(body.len()),
-                }
-            }
-
-            #[inline]
-            fn write_body(&self, writer: &mut Writer<'_>) {
-                match self {
+                };
+                let write = |writer: &mut Writer<'_>| match self {
                     Self::Bind(bind) => bind.write(writer),
                     Self::BindResp(resp) => resp.write(writer),
                     $(Self::$hot(body) => body.write(writer),)*
                     $(Self::$rare(body) => body.write(writer),)*
                     $(Self::$bare => {})*
                     Self::Unknown { body, .. } => writer.octets(body),
-                }
+                };
+                Header::of(self.command(), status, sequence).put(len?, write, out)
             }
         }
     };

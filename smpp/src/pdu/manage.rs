@@ -9,9 +9,6 @@ use super::wire::{DEST, SOURCE};
 use super::{Address, Field, OctetStr};
 use crate::tlv::Tlvs;
 
-/// `replace_sm` states no encoding; the message keeps that of the one it replaces.
-const UNSTATED: u8 = 0;
-
 layout! {
     /// `query_sm` (SMPP 4.8.1): asks for a message's state.
     QuerySm {
@@ -68,8 +65,8 @@ layout! {
         /// A canned message's number; 0 for none.
         sm_default_msg_id: u8 = octet(Field::SmDefaultMsgId);
         /// The new text in the old one's encoding, at most 254 octets (255 from version 5.0).
-        short_message: Bytes = message(UNSTATED);
+        short_message: Bytes = message();
         /// None in 3.4; `message_payload` from 5.0.
-        tlvs: Tlvs = tlvs_beside(short_message);
+        tlvs: Tlvs = tlvs_beside();
     }
 }

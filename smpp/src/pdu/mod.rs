@@ -86,63 +86,57 @@ pub struct Decoded {
 }
 
 impl Pdu {
-    /// Appends the PDU with its header to `out`.
-    ///
-    /// Enforces the limits of version 5.0; [`Pdu::fits`] narrows them to an older one.
-    ///
-    /// # Errors
-    /// [`EncodeError`] for what the specification forbids; `out` is then as it was.
-    #[inline]
-    pub fn encode(
-        &self,
-        status: CommandStatus,
-        sequence: u32,
-        out: &mut BytesMut,
-    ) -> Result<(), EncodeError> {
-        let command = self.command();
-        if !status.is_ok() && !command.is_response() {
-            return Err(EncodeError::StatusInRequest(status));
-        }
-        let bodiless = self.is_bodiless(status);
-        let total = HEADER_LEN + if bodiless { 0 } else { self.body_len()? };
-        let Some(length) = u32::try_from(total).ok().filter(|_| total <= HARD_MAX_PDU) else {
-            return Err(EncodeError::PduTooLong(total));
-        };
-        let start = out.len();
-        out.resize(start + total, 0);
-        let mut writer = Writer::new(&mut out[start..]);
-        writer.octets(
-            &Header {
-                length,
-                command,
-                status,
-                sequence,
-            }
-            .to_octets(),
-        );
-        if !bodiless {
-            self.write_body(&mut writer);
-        }
-        debug_assert!(
-            writer.is_full(),
-            "body_len and write_body disagree about {command}"
-        );
-        Ok(())
-    }
-
-    /// Whether the body is left out, as SMPP 4.1.2, 4.4.2 and 4.5.2 want it of a response with an error status; TLVs
-    /// are worth one (5.0: `congestion_state` beside `ESME_RTHROTTLED`).
-    #[inline]
-    fn is_bodiless(&self, status: CommandStatus) -> bool {
-        if status.is_ok() {
-            return false;
-        }
+    /// Whether an error status leaves the body out, as SMPP 4.1.2, 4.4.2 and 4.5.2 want it of these responses; TLVs
+    /// are worth a body (5.0: `congestion_state` beside `ESME_RTHROTTLED`).
+    fn is_bodiless(&self) -> bool {
         match self {
             Self::BindResp(resp) => resp.tlvs.is_empty(),
             Self::SubmitSmResp(resp) => resp.tlvs.is_empty(),
             Self::SubmitMultiResp(resp) => resp.tlvs.is_empty(),
             _ => false,
         }
+    }
+}
+
+impl Header {
+    /// A header whose length [`Header::put`] will fill in.
+    const fn of(command: CommandId, status: CommandStatus, sequence: u32) -> Self {
+        Self {
+            length: 0,
+            command,
+            status,
+            sequence,
+        }
+    }
+
+    /// Appends the header and a body of `len` octets.
+    #[inline]
+    fn put(
+        mut self,
+        len: usize,
+        write: impl FnOnce(&mut Writer<'_>),
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        if !self.status.is_ok() && !self.command.is_response() {
+            return Err(EncodeError::StatusInRequest(self.status));
+        }
+        let total = HEADER_LEN + len;
+        if total > HARD_MAX_PDU {
+            return Err(EncodeError::PduTooLong(total));
+        }
+        // `HARD_MAX_PDU` is far below.
+        self.length = total as u32;
+        let start = out.len();
+        out.resize(start + total, 0);
+        let mut writer = Writer::new(&mut out[start..]);
+        writer.octets(&self.to_octets());
+        write(&mut writer);
+        debug_assert!(
+            writer.is_full(),
+            "{} was not written as it was measured",
+            self.command
+        );
+        Ok(())
     }
 }
 

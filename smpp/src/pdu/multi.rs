@@ -58,13 +58,13 @@ layout! {
         /// 1 replaces an earlier message; else 0.
         replace_if_present: u8 = octet(Field::ReplaceIfPresent);
         /// The encoding of the message (SMPP 5.2.19).
-        data_coding: u8 = octet(Field::DataCoding);
+        data_coding: u8 = data_coding();
         /// A canned message's number; 0 for none.
         sm_default_msg_id: u8 = octet(Field::SmDefaultMsgId);
         /// At most 254 octets (255 from version 5.0).
-        short_message: Bytes = message(data_coding);
+        short_message: Bytes = message();
         /// Optional parameters in wire order.
-        tlvs: Tlvs = tlvs_beside(short_message);
+        tlvs: Tlvs = tlvs_beside();
     }
 }
 

@@ -193,14 +193,6 @@ impl Tlvs {
     pub fn get_cstr(&self, tag: u16) -> Option<&[u8]> {
         self.get(tag)?.split(|octet| *octet == 0).next()
     }
-
-    /// Octets on the wire.
-    pub(crate) fn wire_len(&self) -> usize {
-        self.0
-            .iter()
-            .map(|tlv| TLV_HEADER_LEN + tlv.value.len())
-            .sum()
-    }
 }
 
 impl FromIterator<Tlv> for Tlvs {
@@ -328,7 +320,6 @@ mod tests {
             tlvs.get(tag::CALLBACK_NUM).map(|value| &value[..]),
             Some(&b"a"[..])
         );
-        assert_eq!(tlvs.wire_len(), wire.len());
         assert!(
             !is_plausible(&wire),
             "0x9999 is neither standard nor vendor"

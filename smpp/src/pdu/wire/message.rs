@@ -14,18 +14,22 @@ const UCS2: u8 = 0x08;
 
 impl Reader<'_> {
     /// `sm_length` and the message; what stands behind it is whole TLVs, or was never going to be.
-    #[inline]
-    pub(in crate::pdu) fn message(&mut self, data_coding: &u8) -> Result<Bytes, DecodeReason> {
+    #[inline(always)]
+    pub(in crate::pdu) fn message(&mut self) -> Result<Bytes, DecodeReason> {
         let declared = self.octet(&Field::SmLength)?;
-        if self.rest.len() == usize::from(declared) {
-            return Ok(self.octets(usize::from(declared)));
-        }
-        Ok(self.message_and_tail(declared, *data_coding))
+        let message = if self.rest.len() == usize::from(declared) {
+            self.octets(usize::from(declared))
+        } else {
+            self.message_before_tail(declared)
+        };
+        self.has_message = !message.is_empty();
+        Ok(message)
     }
 
-    fn message_and_tail(&mut self, sm_length: u8, data_coding: u8) -> Bytes {
+    #[inline(never)]
+    fn message_before_tail(&mut self, sm_length: u8) -> Bytes {
         let declared = usize::from(sm_length);
-        let taken = match boundary(self.rest, declared, data_coding) {
+        let taken = match boundary(self.rest, declared, self.data_coding) {
             Boundary::At(taken) => taken,
             Boundary::NulAt(taken) => {
                 let message = self.octets(taken);

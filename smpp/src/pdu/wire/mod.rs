@@ -5,10 +5,11 @@
 mod message;
 mod read;
 pub(super) mod shown;
-pub(super) mod size;
+mod size;
 mod write;
 
 pub(super) use read::Reader;
+pub(super) use size::Size;
 pub(super) use write::Writer;
 
 use super::Field;
@@ -52,6 +53,13 @@ pub(super) const ESME: AddressFields = AddressFields {
     ton: Field::EsmeAddrTon,
     npi: Field::EsmeAddrNpi,
     addr: Field::EsmeAddr,
+};
+
+/// `addr_ton`, `addr_npi`, `address_range` of a bind.
+pub(super) const RANGE: AddressFields = AddressFields {
+    ton: Field::AddrTon,
+    npi: Field::AddrNpi,
+    addr: Field::AddressRange,
 };
 
 /// Lengths stand in violations as `u32`; a frame is far shorter.

@@ -17,6 +17,10 @@ pub(in crate::pdu) struct Reader<'a> {
     header: &'a Header,
     body: &'a Bytes,
     pub(super) rest: &'a [u8],
+    /// Of the message to come; 0 when the PDU does not say (`replace_sm`).
+    pub(super) data_coding: u8,
+    /// A `short_message` that is not empty was read.
+    pub(super) has_message: bool,
     pub(in crate::pdu) violations: Violations,
 }
 
@@ -32,11 +36,13 @@ impl<'a> Reader<'a> {
             header,
             body: &frame.body,
             rest: &frame.body,
+            data_coding: 0,
+            has_message: false,
             violations,
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(in crate::pdu) fn octet(&mut self, field: &Field) -> Result<u8, DecodeReason> {
         match be_u8::<_, ()>(self.rest) {
             Ok((rest, value)) => {
@@ -47,8 +53,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(always)]
+    pub(in crate::pdu) fn data_coding(&mut self) -> Result<u8, DecodeReason> {
+        self.data_coding = self.octet(&Field::DataCoding)?;
+        Ok(self.data_coding)
+    }
+
     /// A string that must begin within the body; its NUL may be missing at the very end.
-    #[inline]
+    #[inline(always)]
     pub(in crate::pdu) fn string(&mut self, field: &Field) -> Result<OctetStr, DecodeReason> {
         // Most strings of a submit_sm are empty.
         if let [0, rest @ ..] = self.rest {
@@ -61,7 +73,7 @@ impl<'a> Reader<'a> {
         Ok(self.string_here(*field))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(in crate::pdu) fn time(&mut self, field: &Field) -> Result<OctetStr, DecodeReason> {
         self.string(field)
     }
@@ -81,7 +93,7 @@ impl<'a> Reader<'a> {
         self.string(field)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(in crate::pdu) fn address(
         &mut self,
         fields: &AddressFields,
@@ -153,11 +165,16 @@ impl<'a> Reader<'a> {
 
     /// The TLVs up to the end; what is not a whole TLV becomes a violation, and so does a standard TLV of a length
     /// that its definition does not allow.
-    #[inline]
+    #[inline(always)]
     pub(in crate::pdu) fn tlvs(&mut self) -> Result<Tlvs, DecodeReason> {
         if self.rest.is_empty() {
             return Ok(Tlvs::new());
         }
+        Ok(self.some_tlvs())
+    }
+
+    #[inline(never)]
+    fn some_tlvs(&mut self) -> Tlvs {
         let (tlvs, tail) = tlv::read_all(self.body, self.rest);
         self.rest = &[];
         for tlv in &tlvs {
@@ -180,14 +197,14 @@ impl<'a> Reader<'a> {
                 available: saturated(available),
             }),
         }
-        Ok(tlvs)
+        tlvs
     }
 
     /// The TLVs of a PDU that has a `short_message`, which excludes `message_payload`.
-    #[inline]
-    pub(in crate::pdu) fn tlvs_beside(&mut self, message: &Bytes) -> Result<Tlvs, DecodeReason> {
+    #[inline(always)]
+    pub(in crate::pdu) fn tlvs_beside(&mut self) -> Result<Tlvs, DecodeReason> {
         let tlvs = self.tlvs()?;
-        if !tlvs.is_empty() && !message.is_empty() && tlvs.get(tag::MESSAGE_PAYLOAD).is_some() {
+        if self.has_message && !tlvs.is_empty() && tlvs.get(tag::MESSAGE_PAYLOAD).is_some() {
             self.violations.push(Violation::TwoMessages);
         }
         Ok(tlvs)
@@ -236,7 +253,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn string_here(&mut self, field: Field) -> OctetStr {
         let here = self.rest;
         let (behind, text) = c_octets(here);

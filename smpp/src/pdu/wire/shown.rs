@@ -46,6 +46,7 @@ macro_rules! as_it_is {
 
 as_it_is! {
     octet: u8;
+    data_coding: u8;
     string: OctetStr;
     time: OctetStr;
     answer_string: OctetStr;

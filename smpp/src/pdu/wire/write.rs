@@ -24,9 +24,18 @@ impl<'a> Writer<'a> {
         self.rest = rest;
     }
 
+    /// Without a way to panic, several of these in a row become one.
     #[inline]
     pub(in crate::pdu) fn octet(&mut self, value: &u8) {
-        self.octets(&[*value]);
+        if let [here, rest @ ..] = std::mem::take(&mut self.rest) {
+            *here = *value;
+            self.rest = rest;
+        }
+    }
+
+    #[inline]
+    pub(in crate::pdu) fn data_coding(&mut self, value: &u8) {
+        self.octet(value);
     }
 
     #[inline]
@@ -35,7 +44,7 @@ impl<'a> Writer<'a> {
         if !text.is_empty() {
             self.octets(text.as_bytes());
         }
-        self.octets(&[0]);
+        self.octet(&0);
     }
 
     #[inline]
@@ -49,44 +58,40 @@ impl<'a> Writer<'a> {
     }
 
     #[inline]
-    pub(in crate::pdu) fn last_string(&mut self, text: &OctetStr) {
-        self.string(text);
-    }
-
-    #[inline]
     pub(in crate::pdu) fn answer_string(&mut self, text: &OctetStr) {
         self.string(text);
     }
 
     #[inline]
     pub(in crate::pdu) fn unused_string(&mut self, _: &OctetStr) {
-        self.octets(&[0]);
+        self.octet(&0);
     }
 
     #[inline]
     pub(in crate::pdu) fn address(&mut self, address: &Address) {
-        self.octets(&[address.ton, address.npi]);
+        self.octet(&address.ton);
+        self.octet(&address.npi);
         self.string(&address.addr);
     }
 
     #[inline]
     pub(in crate::pdu) fn message(&mut self, message: &Bytes) {
         // `size::message` has refused more than 255.
-        self.octets(&[message.len() as u8]);
+        self.octet(&(message.len() as u8));
         self.octets(message);
     }
 
     pub(in crate::pdu) fn destinations(&mut self, destinations: &[Destination]) {
         // `size::destinations` has refused more than 255.
-        self.octets(&[destinations.len() as u8]);
+        self.octet(&(destinations.len() as u8));
         for dest in destinations {
             match dest {
                 Destination::Address(address) => {
-                    self.octets(&[Destination::ADDRESS]);
+                    self.octet(&Destination::ADDRESS);
                     self.address(address);
                 }
                 Destination::List(name) => {
-                    self.octets(&[Destination::LIST]);
+                    self.octet(&Destination::LIST);
                     self.string(name);
                 }
             }
@@ -95,7 +100,7 @@ impl<'a> Writer<'a> {
 
     pub(in crate::pdu) fn failures(&mut self, failures: &[Unsuccess]) {
         // `size::failures` has refused more than 255.
-        self.octets(&[failures.len() as u8]);
+        self.octet(&(failures.len() as u8));
         for failure in failures {
             self.address(&failure.dest);
             self.octets(&failure.status.0.to_be_bytes());
