@@ -25,11 +25,11 @@ layout! {
         /// The carrier's id, at most 64 octets.
         message_id: OctetStr = answer_string(Field::MessageId);
         /// When the message came to its end: empty or 16 octets.
-        final_date: OctetStr = time(Field::FinalDate);
+        final_date: OctetStr = answer_time(Field::FinalDate);
         /// [`crate::receipt::ReceiptState::from_value`] names it.
-        message_state: u8 = octet(Field::MessageState);
+        message_state: u8 = answer_octet(Field::MessageState);
         /// The network's error; 0 for none.
-        error_code: u8 = octet(Field::ErrorCode);
+        error_code: u8 = answer_octet(Field::ErrorCode);
         /// None in 3.4; `congestion_state` from 5.0 peers.
         tlvs: Tlvs = tlvs();
     }

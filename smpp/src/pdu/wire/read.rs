@@ -44,13 +44,11 @@ impl<'a> Reader<'a> {
 
     #[inline(always)]
     pub(in crate::pdu) fn octet(&mut self, field: &Field) -> Result<u8, DecodeReason> {
-        match be_u8::<_, ()>(self.rest) {
-            Ok((rest, value)) => {
-                self.rest = rest;
-                Ok(value)
-            }
-            Err(_) => self.absent(*field).map(|()| 0),
-        }
+        let field = *field;
+        let (rest, value) =
+            be_u8::<_, ()>(self.rest).map_err(|_| DecodeReason::Truncated { field })?;
+        self.rest = rest;
+        Ok(value)
     }
 
     #[inline(always)]
@@ -68,7 +66,7 @@ impl<'a> Reader<'a> {
             return Ok(OctetStr::EMPTY);
         }
         if self.rest.is_empty() {
-            return self.absent(*field).map(|()| OctetStr::EMPTY);
+            return Err(DecodeReason::Truncated { field: *field });
         }
         Ok(self.string_here(*field))
     }
@@ -119,7 +117,29 @@ impl<'a> Reader<'a> {
             self.violations.push(Violation::TlvsWithoutString(*field));
             return Ok(OctetStr::EMPTY);
         }
+        if rest.is_empty() {
+            self.absent(*field);
+            return Ok(OctetStr::EMPTY);
+        }
         self.string(field)
+    }
+
+    /// A time in a response.
+    pub(in crate::pdu) fn answer_time(&mut self, field: &Field) -> Result<OctetStr, DecodeReason> {
+        if self.rest.is_empty() {
+            self.absent(*field);
+            return Ok(OctetStr::EMPTY);
+        }
+        self.string(field)
+    }
+
+    /// An octet in a response.
+    pub(in crate::pdu) fn answer_octet(&mut self, field: &Field) -> Result<u8, DecodeReason> {
+        if self.rest.is_empty() {
+            self.absent(*field);
+            return Ok(0);
+        }
+        self.octet(field)
     }
 
     /// `message_id` of a `deliver_sm_resp`, which the specification leaves unused.
@@ -144,23 +164,27 @@ impl<'a> Reader<'a> {
 
     /// `no_unsuccess` and that many failures (SMPP 4.5.2.1). A response that ends early gives those that are whole.
     pub(in crate::pdu) fn failures(&mut self) -> Result<Vec<Unsuccess>, DecodeReason> {
-        let count = self.octet(&Field::NoUnsuccess)?;
+        let count = self.answer_octet(&Field::NoUnsuccess)?;
         let mut failures = Vec::new();
         for _ in 0..count {
-            if self.rest.is_empty() {
-                self.absent(Field::ErrorStatusCode)?;
-                break;
-            }
-            let dest = self.address(&DEST)?;
-            let Ok((rest, status)) = be_u32::<_, ()>(self.rest) else {
-                self.absent(Field::ErrorStatusCode)?;
+            let Ok(failure) = self.failure() else {
+                self.absent(Field::ErrorStatusCode);
+                self.rest = &[];
                 break;
             };
-            self.rest = rest;
-            let status = CommandStatus(status);
-            failures.push(Unsuccess { dest, status });
+            failures.push(failure);
         }
         Ok(failures)
+    }
+
+    fn failure(&mut self) -> Result<Unsuccess, DecodeReason> {
+        let dest = self.address(&DEST)?;
+        let field = Field::ErrorStatusCode;
+        let (rest, status) =
+            be_u32::<_, ()>(self.rest).map_err(|_| DecodeReason::Truncated { field })?;
+        self.rest = rest;
+        let status = CommandStatus(status);
+        Ok(Unsuccess { dest, status })
     }
 
     /// The TLVs up to the end; what is not a whole TLV becomes a violation, and so does a standard TLV of a length
@@ -240,17 +264,13 @@ impl<'a> Reader<'a> {
         self.body.slice_ref(octets)
     }
 
-    /// The body ended before this field. A response has done its duty with its header: it always decodes, and with
-    /// an error status it may end anywhere.
+    /// A response ended before this field. It has done its duty with its header: it always decodes, and with an
+    /// error status it may end anywhere.
     #[cold]
-    fn absent(&mut self, field: Field) -> Result<(), DecodeReason> {
-        if !self.header.command.is_response() {
-            return Err(DecodeReason::Truncated { field });
-        }
+    fn absent(&mut self, field: Field) {
         if self.header.status.is_ok() {
             self.violations.push(Violation::MissingField(field));
         }
-        Ok(())
     }
 
     #[inline(always)]

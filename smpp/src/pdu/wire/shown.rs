@@ -46,9 +46,11 @@ macro_rules! as_it_is {
 
 as_it_is! {
     octet: u8;
+    answer_octet: u8;
     data_coding: u8;
     string: OctetStr;
     time: OctetStr;
+    answer_time: OctetStr;
     answer_string: OctetStr;
     unused_string: OctetStr;
     address: Address;

@@ -44,6 +44,10 @@ impl Size {
         Ok(())
     }
 
+    pub(in crate::pdu) fn answer_octet(&mut self, value: &u8, field: &Field) -> Measured {
+        self.octet(value, field)
+    }
+
     #[inline]
     pub(in crate::pdu) fn data_coding(&mut self, _: &u8) -> Measured {
         self.octets += 1;
@@ -86,6 +90,10 @@ impl Size {
         }
         self.octets += text.len() + 1;
         Ok(())
+    }
+
+    pub(in crate::pdu) fn answer_time(&mut self, text: &OctetStr, field: &Field) -> Measured {
+        self.time(text, field)
     }
 
     #[inline]

@@ -33,6 +33,10 @@ impl<'a> Writer<'a> {
         }
     }
 
+    pub(in crate::pdu) fn answer_octet(&mut self, value: &u8) {
+        self.octet(value);
+    }
+
     #[inline]
     pub(in crate::pdu) fn data_coding(&mut self, value: &u8) {
         self.octet(value);
@@ -49,6 +53,10 @@ impl<'a> Writer<'a> {
 
     #[inline]
     pub(in crate::pdu) fn time(&mut self, text: &OctetStr) {
+        self.string(text);
+    }
+
+    pub(in crate::pdu) fn answer_time(&mut self, text: &OctetStr) {
         self.string(text);
     }
 
