@@ -88,6 +88,9 @@ enum IdText {
 
 #[derive(Args)]
 struct EsmeArgs {
+    /// Start a simulated carrier in this process and submit to it over loopback.
+    #[arg(long, conflicts_with_all = ["host", "port"])]
+    loopback: bool,
     /// Host of the SMSC.
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
@@ -295,10 +298,15 @@ async fn smsc(args: SmscArgs) -> anyhow::Result<()> {
 }
 
 async fn esme(args: EsmeArgs) -> anyhow::Result<bool> {
+    let carrier = if args.loopback {
+        Some(Smsc::start(SmscConfig::default()).await?)
+    } else {
+        None
+    };
     let config = EsmeConfig {
         connect: Connect {
             host: args.host,
-            port: args.port,
+            port: carrier.as_ref().map_or(args.port, |smsc| smsc.addr().port()),
             tls: None,
             connect_timeout: Duration::from_secs(10),
         },
@@ -319,6 +327,9 @@ async fn esme(args: EsmeArgs) -> anyhow::Result<bool> {
         networks: NETWORKS.to_vec(),
     };
     let report = esme::run(&config).await?;
+    if let Some(smsc) = carrier {
+        smsc.shutdown().await;
+    }
     let statuses: serde_json::Map<_, _> = report
         .statuses
         .iter()
