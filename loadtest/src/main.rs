@@ -306,7 +306,9 @@ async fn esme(args: EsmeArgs) -> anyhow::Result<bool> {
     let config = EsmeConfig {
         connect: Connect {
             host: args.host,
-            port: carrier.as_ref().map_or(args.port, |smsc| smsc.addr().port()),
+            port: carrier
+                .as_ref()
+                .map_or(args.port, |smsc| smsc.addr().port()),
             tls: None,
             connect_timeout: Duration::from_secs(10),
         },

@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn coalesced_frames_come_out_one_by_one_and_share_the_buffer() {
+    fn trap_29_coalesced_frames_come_out_one_by_one_and_share_the_buffer() {
         let wire = [
             pdu(CommandId::SUBMIT_SM, 1, b"one"),
             pdu(CommandId::SUBMIT_SM, 2, b"two"),
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn an_oversized_pdu_is_dropped_as_it_arrives_and_the_next_one_is_read() {
+    fn trap_28_an_oversized_pdu_is_dropped_as_it_arrives_and_the_next_one_is_read() {
         let mut decoder = FrameDecoder::new(64);
         let big = pdu(CommandId::SUBMIT_SM, 9, &[0xAA; 1_000]);
         let mut buf = BytesMut::from(&big[..40]);
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_length_is_fatal_from_its_fourth_octet() {
+    fn trap_28_an_impossible_length_is_fatal_from_its_fourth_octet() {
         for length in [0, 15, HARD_MAX_PDU as u32 + 1, 0x0D0A_0D0A, u32::MAX] {
             let mut decoder = FrameDecoder::default();
             let mut buf = BytesMut::from(&length.to_be_bytes()[..3]);

@@ -296,6 +296,8 @@ fn bind_of(config: &BindConfig) -> Bind {
         system_id: octets(&config.system_id),
         password: octets(config.password.expose_secret()),
         system_type: octets(&config.system_type),
+        // `check` has let through what the carrier issued.
+        long_credentials: true,
         ..Bind::default()
     }
 }

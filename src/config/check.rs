@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mnara_smpp::pdu::LONG_CREDENTIAL_MAX;
 use mnara_smpp::receipt::{IdDialect, IdRule};
 use mnara_smpp::transport::{Roots, TlsClient};
 use secrecy::{ExposeSecret, SecretString};
@@ -458,23 +459,25 @@ fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig>
             ));
         }
     };
-    // Enforced here because nothing could be bound with more (SMPP 4.1.1).
-    let limited = |text: &Spanned<String>, name: &str, max: usize| {
-        let fits = text.get_ref().len() <= max && !text.get_ref().contains('\0');
-        let message = format!("{name} has at most {max} octets and no NUL");
+    // Enforced here because nothing could be bound with more. SMPP 4.1.1 has lower limits (a password of 8 octets)
+    // and carriers that do not keep to them.
+    let most = LONG_CREDENTIAL_MAX;
+    let limited = |text: &Spanned<String>, name: &str| {
+        let fits = text.get_ref().len() <= most && !text.get_ref().contains('\0');
+        let message = format!("{name} has at most {most} octets and no NUL");
         if fits {
             Ok(text.get_ref().clone())
         } else {
             Err(source.error(Some(text.span()), message))
         }
     };
-    if password.expose_secret().len() > 8 || password.expose_secret().contains('\0') {
+    if password.expose_secret().len() > most || password.expose_secret().contains('\0') {
         let at = typed
             .password
             .as_ref()
             .map(Spanned::span)
             .or_else(|| typed.password_file.as_ref().map(Spanned::span));
-        return Err(source.error(at, "password has at most 8 octets (SMPP 4.1.1) and no NUL"));
+        return Err(source.error(at, format!("password has at most {most} octets and no NUL")));
     }
     if typed.host.get_ref().is_empty() || typed.port == 0 {
         return Err(source.error(
@@ -487,12 +490,12 @@ fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig>
         host: typed.host.get_ref().clone(),
         port: typed.port,
         tls: tls(typed, source)?,
-        system_id: limited(&typed.system_id, "system_id", 15)?,
+        system_id: limited(&typed.system_id, "system_id")?,
         password,
         system_type: typed
             .system_type
             .as_ref()
-            .map_or(Ok(String::new()), |text| limited(text, "system_type", 12))?,
+            .map_or(Ok(String::new()), |text| limited(text, "system_type"))?,
         mode: match typed.mode.get_ref() {
             file::Mode::Transmitter => Mode::Transmitter,
             file::Mode::Receiver => Mode::Receiver,

@@ -81,8 +81,8 @@ fn wrong_files_are_refused_with_their_place() {
         ),
         (
             "password = \"secret\"",
-            "password = \"ninechars\"",
-            "mnara.toml:15:12: password has at most 8 octets",
+            "password = \"0123456789012345678901234567890123456789012345678901234567890123x\"",
+            "mnara.toml:15:12: password has at most 64 octets",
         ),
         (
             "password = \"secret\"",

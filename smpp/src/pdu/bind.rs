@@ -60,7 +60,13 @@ pub struct Bind {
     pub address: Address,
     /// The specification has none here; some carriers want a vendor's.
     pub tlvs: Tlvs,
+    /// Send a `system_id`, `password` and `system_type` of up to [`LONG_CREDENTIAL_MAX`] octets: over the
+    /// specification's limits, and yet some carriers issue them. Decoding sets it when a peer did so.
+    pub long_credentials: bool,
 }
+
+/// Octets of the longest credential that is ever sent, without NUL.
+pub const LONG_CREDENTIAL_MAX: usize = 64;
 
 impl Default for Bind {
     /// A transceiver of version 3.4 without name or password.
@@ -73,6 +79,7 @@ impl Default for Bind {
             interface_version: Version::V3_4,
             address: Address::default(),
             tlvs: Tlvs::new(),
+            long_credentials: false,
         }
     }
 }
@@ -93,7 +100,7 @@ impl fmt::Debug for Bind {
 
 impl Bind {
     pub(super) fn read(kind: BindKind, reader: &mut Reader<'_>) -> Result<Self, DecodeReason> {
-        let bind = Self {
+        let mut bind = Self {
             kind,
             system_id: reader.string(&Field::SystemId)?,
             password: reader.secret(&Field::Password)?,
@@ -105,20 +112,37 @@ impl Bind {
                 addr: reader.last_string(&Field::AddressRange)?,
             },
             tlvs: reader.tlvs()?,
+            long_credentials: false,
         };
         reader.end();
+        bind.long_credentials = bind
+            .credentials()
+            .iter()
+            .any(|(text, field)| text.len() > field.max_len());
         Ok(bind)
     }
 
     pub(super) fn len(&self) -> Result<usize, EncodeError> {
         let mut size = Size::default();
-        size.string(&self.system_id, &Field::SystemId)?;
-        size.secret(&self.password, &Field::Password)?;
-        size.string(&self.system_type, &Field::SystemType)?;
+        for (text, field) in self.credentials() {
+            if self.long_credentials {
+                size.long_string(text, &field, LONG_CREDENTIAL_MAX)?;
+            } else {
+                size.string(text, &field)?;
+            }
+        }
         size.octet(&self.interface_version.0, &Field::InterfaceVersion)?;
         size.address(&self.address, &RANGE)?;
         size.tlvs(&self.tlvs)?;
         Ok(size.octets())
+    }
+
+    fn credentials(&self) -> [(&OctetStr, Field); 3] {
+        [
+            (&self.system_id, Field::SystemId),
+            (&self.password, Field::Password),
+            (&self.system_type, Field::SystemType),
+        ]
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) {

@@ -20,7 +20,7 @@ mod wire;
 use bytes::{Bytes, BytesMut};
 
 pub use address::{Address, npi, ton};
-pub use bind::{Bind, BindKind, BindResp};
+pub use bind::{Bind, BindKind, BindResp, LONG_CREDENTIAL_MAX};
 pub use broadcast::{
     BroadcastSm, BroadcastSmResp, CancelBroadcastSm, QueryBroadcastSm, QueryBroadcastSmResp,
 };

@@ -148,6 +148,7 @@ fn binds() -> Vec<proptest::strategy::BoxedStrategy<Pdu>> {
                     interface_version: Version(version),
                     address,
                     tlvs,
+                    long_credentials: false,
                 })
             })
             .boxed(),

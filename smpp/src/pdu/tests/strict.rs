@@ -7,7 +7,8 @@ use super::{OK, THROTTLED, decode, encode};
 use crate::codec::{CommandId, HEADER_LEN};
 use crate::pdu::{
     Address, Bind, BindKind, BindResp, BroadcastSm, DataSm, DeliverSmResp, Destination,
-    EncodeError, Field, Outbind, Pdu, SubmitMulti, SubmitSm, SubmitSmResp, Version, Violation,
+    EncodeError, Field, OctetStr, Outbind, Pdu, SubmitMulti, SubmitSm, SubmitSmResp, Version,
+    Violation,
 };
 use crate::status::CommandStatus;
 use crate::tlv::{Tlv, Tlvs, tag};
@@ -177,6 +178,19 @@ fn the_limits_themselves_are_allowed() {
     let field = Field::Password;
     let error = bind.encode(OK, 1, &mut BytesMut::new());
     assert_eq!(error, Err(EncodeError::TooLong { field, len: 9 }));
+    let asked = |password: OctetStr| {
+        let bind = Bind {
+            password,
+            long_credentials: true,
+            ..Bind::default()
+        };
+        Pdu::Bind(bind).encode(OK, 1, &mut BytesMut::new())
+    };
+    assert_eq!(asked("ninechars".into()), Ok(()), "a carrier issued it");
+    assert_eq!(
+        asked("x".repeat(65).into()),
+        Err(EncodeError::TooLong { field, len: 65 })
+    );
     let bind = Pdu::Bind(Bind {
         password: "8letters".into(),
         ..Bind::default()

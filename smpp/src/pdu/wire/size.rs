@@ -56,8 +56,19 @@ impl Size {
 
     #[inline]
     pub(in crate::pdu) fn string(&mut self, text: &OctetStr, field: &Field) -> Measured {
+        self.long_string(text, field, field.max_len())
+    }
+
+    /// A string with another limit than the specification's.
+    #[inline]
+    pub(in crate::pdu) fn long_string(
+        &mut self,
+        text: &OctetStr,
+        field: &Field,
+        max: usize,
+    ) -> Measured {
         let len = text.len();
-        if len > field.max_len() {
+        if len > max {
             let field = *field;
             return Err(EncodeError::TooLong { field, len });
         }
