@@ -37,5 +37,6 @@ pub mod server;
 pub mod session;
 pub mod status;
 pub mod text;
+pub mod time;
 pub mod tlv;
 pub mod transport;
