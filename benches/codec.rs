@@ -74,7 +74,9 @@ fn codec(criterion: &mut Criterion) {
             || octets.clone(),
             |octets| match Pdu::decode(&frame(octets)) {
                 Ok(decoded) => match decoded.pdu {
-                    Pdu::DeliverSm(deliver) => receipt::parse(&deliver),
+                    Pdu::DeliverSm(deliver) => {
+                        receipt::parse(&deliver).map(|receipt| black_box(&receipt).state())
+                    }
                     other => unreachable!("a deliver_sm was written, not {other:?}"),
                 },
                 Err(error) => unreachable!("it decodes: {error}"),

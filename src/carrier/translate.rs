@@ -1,10 +1,13 @@
 //! Lives here: PDU <-> flow: a segment becomes a submit_sm, a deliver_sm becomes a receipt.
 //! Never here: sessions, queues, what a receipt does.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use mnara_smpp::pdu::{Address, DeliverSm, OctetStr, SubmitSm, esm_class};
-use mnara_smpp::receipt::{self, ReceiptState};
+use mnara_smpp::receipt::{self, ReceiptError, ReceiptState};
 use mnara_smpp::text;
+use mnara_smpp::time::{RelativeTime, SmppTime};
 use smallvec::SmallVec;
 
 use super::AccountConfig;
@@ -14,6 +17,9 @@ use crate::domain::message::{Encoding, Message};
 use crate::domain::phone::SenderKind;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
+
+/// The shortest validity that is asked for.
+const VALIDITY_MIN: Duration = Duration::from_secs(60);
 
 /// The octets of each segment of a message, headers included.
 pub(super) fn segments(message: &Message) -> SmallVec<[Bytes; 1]> {
@@ -77,30 +83,10 @@ pub(super) fn submit_sm(
     }
 }
 
-/// What is left of the validity, relative (`YYMMDDhhmmss000R`, SMPP 7.1.1), at least a minute:
-/// some SMSCs refuse less.
+/// What is left of the validity, relative, at least a minute: some SMSCs refuse less.
 fn validity(message: &Message, now: Timestamp) -> OctetStr {
-    let left = message
-        .valid_until
-        .since(now)
-        .as_secs()
-        .clamp(60, 99 * 86_400 - 1);
-    let (days, rest) = (left / 86_400, left % 86_400);
-    let (months, days) = (days / 30, days % 30);
-    let (hours, minutes, seconds) = (rest / 3600, rest / 60 % 60, rest % 60);
-    let digit = |value: u64, place: u64| b'0' + (value / place % 10) as u8;
-    let mut octets = *b"000000000000000R";
-    for (at, value) in [
-        (2, months),
-        (4, days),
-        (6, hours),
-        (8, minutes),
-        (10, seconds),
-    ] {
-        octets[at] = digit(value, 10);
-        octets[at + 1] = digit(value, 1);
-    }
-    OctetStr::copy_from_slice(&octets)
+    let left = message.valid_until.since(now).max(VALIDITY_MIN);
+    SmppTime::Relative(RelativeTime::from_duration(left)).into()
 }
 
 /// What a deliver_sm is to us.
@@ -115,26 +101,21 @@ pub(super) enum Delivered {
 
 /// Reads a deliver_sm of this account.
 pub(super) fn delivered(account: &AccountConfig, deliver: &DeliverSm, now: Timestamp) -> Delivered {
-    if !receipt::is_receipt(deliver) {
-        return Delivered::MobileOriginated;
-    }
-    let Ok(parsed) = receipt::parse(deliver) else {
-        return Delivered::Useless;
+    let parsed = match receipt::parse(deliver) {
+        Ok(parsed) => parsed,
+        Err(ReceiptError::NotAReceipt(_)) => return Delivered::MobileOriginated,
+        Err(ReceiptError::NoId) => return Delivered::Useless,
     };
-    let raw_id = carrier_id(&parsed.id);
+    let raw_id = carrier_id(parsed.id());
     let normalised = account.ids.receipt_key(&raw_id);
     Delivered::Receipt(Receipt {
         carrier: account.id.clone(),
         key: ReceiptKey::new(&account.id, &normalised),
         normalised: (*normalised).into(),
-        state: if parsed.intermediate {
-            None
-        } else {
-            segment_state(parsed.state)
-        },
-        stat: cut(&parsed.state_text),
-        err: cut(&parsed.err),
-        done_date: cut(&parsed.done_date),
+        state: segment_state(parsed.state()).filter(|_| parsed.is_final()),
+        stat: cut(parsed.state_text()),
+        err: cut(parsed.err()),
+        done_date: cut(parsed.done_date()),
         raw_id,
         received_at: now,
     })

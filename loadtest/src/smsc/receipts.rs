@@ -3,10 +3,12 @@
 
 use std::{fmt::Write, sync::atomic::AtomicU32, time::SystemTime};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use mnara_smpp::{
-    pdu::{Address, DeliverSm, Pdu},
-    tlv::{Tlv, Tlvs, tag},
+    pdu::{Address, DeliverSm, Pdu, esm_class},
+    receipt::{NetworkError, NewReceipt},
+    time::DateTime,
+    tlv::Tlvs,
 };
 use uuid::Uuid;
 
@@ -46,9 +48,6 @@ pub(super) struct Head {
 /// Writes receipts into a buffer that is cut up without copying.
 pub(super) struct Renderer {
     buffer: BytesMut,
-    text: String,
-    minute: u64,
-    date: String,
 }
 
 impl Head {
@@ -75,9 +74,6 @@ impl Renderer {
     pub(super) fn new() -> Self {
         Self {
             buffer: BytesMut::new(),
-            text: String::new(),
-            minute: u64::MAX,
-            date: String::new(),
         }
     }
 
@@ -85,64 +81,58 @@ impl Renderer {
     pub(super) fn render(&mut self, job: &ReceiptJob, style: IdStyle) -> Pdu {
         let mut id = String::with_capacity(40);
         write_id(&mut id, style, job.id, true);
-        let mut tlvs = Tlvs::new();
-        if job.form != ReceiptForm::Text {
-            tlvs.push(Tlv::cstr(tag::RECEIPTED_MESSAGE_ID, &id));
-            tlvs.push(Tlv::u8(tag::MESSAGE_STATE, job.stat.message_state()));
-            let [high, low] = job.stat.error().to_be_bytes();
+        let receipt = NewReceipt {
+            id: &id,
+            sub: 1,
+            dlvrd: u16::from(job.stat == Stat::Delivrd),
+            submit_date: date(job.submitted_minute),
+            done_date: date(unix_minute()),
+            state: job.stat.state(),
+            err: job.stat.error(),
+            text: job.head.text(),
             // Network type 3 is GSM (SMPP 3.4 section 5.3.2.31).
-            tlvs.push(Tlv::new(tag::NETWORK_ERROR_CODE, vec![3, high, low]));
-        }
-        let short_message = if job.form == ReceiptForm::Tlv {
-            Bytes::new()
-        } else {
-            self.text(job, &id)
+            network_error: Some(NetworkError {
+                kind: 3,
+                code: u32::from(job.stat.error()),
+            }),
+        };
+        let tlvs = match job.form {
+            ReceiptForm::Text => Tlvs::new(),
+            ReceiptForm::Tlv | ReceiptForm::Both => receipt
+                .tlvs()
+                .expect("ids of every style are short and plain, errors small"),
+        };
+        let short_message = match job.form {
+            ReceiptForm::Tlv => Bytes::new(),
+            ReceiptForm::Text | ReceiptForm::Both => self.text(&receipt),
         };
         Pdu::DeliverSm(DeliverSm {
             source: job.dest.clone(),
             dest: job.source.clone(),
-            esm_class: 0x04,
+            esm_class: esm_class::RECEIPT,
             short_message,
             tlvs,
             ..DeliverSm::default()
         })
     }
 
-    fn text(&mut self, job: &ReceiptJob, id: &str) -> Bytes {
-        self.text.clear();
-        let delivered = u8::from(job.stat == Stat::Delivrd);
-        // Writing to a String cannot fail.
-        let _ = write!(
-            self.text,
-            "id:{id} sub:001 dlvrd:{delivered:03} submit date:"
-        );
-        self.push_date(job.submitted_minute);
-        self.text.push_str(" done date:");
-        self.push_date(unix_minute());
-        let _ = write!(
-            self.text,
-            " stat:{} err:{:03} text:{}",
-            job.stat.text(),
-            job.stat.error(),
-            job.head.text()
-        );
-        if self.buffer.capacity() < self.text.len() {
+    fn text(&mut self, receipt: &NewReceipt<'_>) -> Bytes {
+        if self.buffer.capacity() < NewReceipt::TEXT_MAX {
             self.buffer.reserve(16 * 1024);
         }
-        self.buffer.put_slice(self.text.as_bytes());
+        receipt
+            .write_text(&mut self.buffer)
+            .expect("ids of every style are short and plain, errors small");
         self.buffer.split().freeze()
     }
+}
 
-    /// Dates have minutes, so one formatted date serves nearly all receipts.
-    fn push_date(&mut self, minute: u64) {
-        if self.minute != minute {
-            let seconds = i64::try_from(minute.saturating_mul(60)).unwrap_or(0);
-            let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
-            self.date = time.strftime("%y%m%d%H%M").to_string();
-            self.minute = minute;
-        }
-        self.text.push_str(&self.date);
-    }
+/// UTC; a clock that left the century stays at its end.
+fn date(unix_minute: u64) -> DateTime {
+    i64::try_from(unix_minute.saturating_mul(60))
+        .ok()
+        .and_then(|seconds| DateTime::from_unix(seconds).ok())
+        .unwrap_or(DateTime::MAX)
 }
 
 /// Minutes since 1970, now.
@@ -222,8 +212,9 @@ mod tests {
     #[test]
     fn the_gateways_own_parser_reads_every_form() {
         for form in [ReceiptForm::Text, ReceiptForm::Tlv, ReceiptForm::Both] {
-            let parsed = receipt::parse(&deliver(form, IdStyle::HexDecimal)).unwrap();
-            assert_eq!(parsed.id, "0000000255", "{form:?}");
+            let deliver = deliver(form, IdStyle::HexDecimal);
+            let parsed = receipt::parse(&deliver).unwrap();
+            assert_eq!(parsed.id(), "0000000255", "{form:?}");
         }
     }
 

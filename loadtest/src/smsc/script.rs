@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use mnara_smpp::status::CommandStatus;
+use mnara_smpp::{receipt::ReceiptState, status::CommandStatus};
 use rand::{Rng, RngExt};
 use serde::Deserialize;
 
@@ -240,31 +240,17 @@ impl Then {
 }
 
 impl Stat {
-    /// The seven letters of the receipt text.
-    pub const fn text(self) -> &'static str {
+    /// The state as the protocol has it.
+    pub const fn state(self) -> ReceiptState {
         match self {
-            Self::Delivrd => "DELIVRD",
-            Self::Expired => "EXPIRED",
-            Self::Deleted => "DELETED",
-            Self::Undeliv => "UNDELIV",
-            Self::Acceptd => "ACCEPTD",
-            Self::Unknown => "UNKNOWN",
-            Self::Rejectd => "REJECTD",
-            Self::Enroute => "ENROUTE",
-        }
-    }
-
-    /// The value of the message_state TLV.
-    pub const fn message_state(self) -> u8 {
-        match self {
-            Self::Enroute => 1,
-            Self::Delivrd => 2,
-            Self::Expired => 3,
-            Self::Deleted => 4,
-            Self::Undeliv => 5,
-            Self::Acceptd => 6,
-            Self::Unknown => 7,
-            Self::Rejectd => 8,
+            Self::Enroute => ReceiptState::Enroute,
+            Self::Delivrd => ReceiptState::Delivered,
+            Self::Expired => ReceiptState::Expired,
+            Self::Deleted => ReceiptState::Deleted,
+            Self::Undeliv => ReceiptState::Undeliverable,
+            Self::Acceptd => ReceiptState::Accepted,
+            Self::Unknown => ReceiptState::Unknown,
+            Self::Rejectd => ReceiptState::Rejected,
         }
     }
 

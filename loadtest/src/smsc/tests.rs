@@ -154,7 +154,7 @@ async fn a_submit_is_answered_and_its_receipt_names_the_answered_id() {
     let events = events(&mut client, 2).await;
     assert_eq!(status(&events[0]), Some((7, CommandStatus::ESME_ROK)));
     let parsed = receipt::parse(delivered(&events[1]).unwrap()).unwrap();
-    assert_eq!(Some(parsed.id), message_id(&events[0]));
+    assert_eq!(Some(parsed.id()), message_id(&events[0]).as_deref());
     assert!(
         smsc.wait_until(LIMIT, |stats| stats.receipts_acknowledged == 1)
             .await
@@ -254,7 +254,7 @@ async fn rules_refuse_drop_and_choose_the_receipt_and_can_be_changed_live() {
     assert_eq!(
         receipt::parse(delivered(&first[2]).unwrap())
             .unwrap()
-            .state_text,
+            .state_text(),
         "UNDELIV"
     );
     smsc.set_rules(Vec::new());
@@ -376,11 +376,11 @@ async fn a_receipt_can_come_before_its_response_and_twice() {
     submit(&mut client, 1, "255750000001", "a");
     let events = events(&mut client, 3).await;
     let early = receipt::parse(delivered(&events[0]).unwrap()).unwrap();
-    assert_eq!(Some(early.id), message_id(&events[1]));
+    assert_eq!(Some(early.id()), message_id(&events[1]).as_deref());
     assert_eq!(
         receipt::parse(delivered(&events[2]).unwrap())
             .unwrap()
-            .state_text,
+            .state_text(),
         "DELIVRD"
     );
     assert!(
@@ -421,7 +421,7 @@ async fn ids_in_hexadecimal_come_back_decimal_in_the_receipt() {
     let events = events(&mut client, 2).await;
     assert_eq!(message_id(&events[0]).as_deref(), Some("FAB"));
     assert_eq!(
-        receipt::parse(delivered(&events[1]).unwrap()).unwrap().id,
+        receipt::parse(delivered(&events[1]).unwrap()).unwrap().id(),
         "0000004011"
     );
 }

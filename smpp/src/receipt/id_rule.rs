@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_65_digits_are_converted_and_endless_ones_kept() {
+    fn trap_03_ids_of_65_digits_are_converted_and_endless_ones_kept() {
         let wide = "f".repeat(65);
         // 16^65 - 1.
         let decimal =
@@ -238,6 +238,65 @@ mod tests {
         for rule in ALL {
             assert_eq!(rule.normalise(&endless), endless);
         }
+    }
+
+    #[test]
+    fn trap_01_hex_in_the_response_meets_decimal_in_the_receipt() {
+        let dialect = IdDialect {
+            response: IdRule::HexToDecimal,
+            receipt: IdRule::Decimal,
+        };
+        for (response, receipt) in [
+            ("04000000086ECD50", "288230376293190992"),
+            ("04000000086ecd50", "00288230376293190992"),
+            ("0x4000000086ecd50", " 288230376293190992\0"),
+            ("FAB", "4011"),
+            ("10", "16"),
+            ("0", "0000"),
+        ] {
+            assert_eq!(dialect.response_key(response), dialect.receipt_key(receipt));
+        }
+    }
+
+    #[test]
+    fn trap_02_digits_mean_what_the_carriers_own_rule_says() {
+        assert_eq!(IdRule::HexToDecimal.normalise("255"), "597");
+        assert_eq!(IdRule::Decimal.normalise("255"), "255");
+        assert_eq!(IdRule::Raw.normalise("255"), "255");
+        // Under one rule, two ids have one key only when they are one number.
+        for rule in [IdRule::Decimal, IdRule::HexToDecimal, IdRule::FoldHex] {
+            assert_ne!(rule.normalise("ff"), rule.normalise("255"), "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn trap_03_zeros_and_padding_do_not_part_the_ids() {
+        for (rule, one, other) in [
+            (IdRule::StripZeros, "0012ab", "12ab"),
+            (IdRule::Decimal, "0000000255", "255"),
+            (IdRule::FoldHex, "0FAB", "fab"),
+            (IdRule::FoldHex, "0x0fab", "FAB"),
+        ] {
+            assert_eq!(rule.normalise(one), rule.normalise(other), "{rule:?}");
+        }
+        let beyond_u64 = "18446744073709551616";
+        assert_eq!(
+            IdRule::DecimalToHex.normalise(beyond_u64),
+            "10000000000000000"
+        );
+    }
+
+    #[test]
+    fn trap_04_an_id_that_is_hex_in_both_is_not_converted_twice() {
+        let dialect = IdDialect {
+            response: IdRule::FoldHex,
+            receipt: IdRule::FoldHex,
+        };
+        assert_eq!(
+            dialect.response_key("04000000086ECD50"),
+            dialect.receipt_key("4000000086ecd50")
+        );
+        assert_eq!(dialect.receipt_key("10"), "10");
     }
 
     #[test]

@@ -1,341 +1,388 @@
-//! Lives here: delivery receipts (SMPP appendix B and the receipt TLVs) in all the dialects carriers write.
+//! Lives here: delivery receipts (SMPP appendix B and the receipt TLVs) in all the dialects carriers write, and
+//! the one dialect that we write.
 //! Never here: finding the message a receipt belongs to; which states end it for a given carrier.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use mnara_smpp::pdu::{DeliverSm, esm_class};
+//! use mnara_smpp::receipt::{self, IdDialect, IdRule, ReceiptState};
+//!
+//! let deliver = DeliverSm {
+//!     esm_class: esm_class::RECEIPT,
+//!     short_message: Bytes::from_static(b"id:0288230376293190992 stat:DELIVRD err:000 done date:2611211025"),
+//!     ..DeliverSm::default()
+//! };
+//! let receipt = receipt::parse(&deliver)?;
+//! assert_eq!((receipt.state(), receipt.is_final()), (ReceiptState::Delivered, true));
+//! assert_eq!(receipt.done_at().map(|at| at.local.minute()), Some(25));
+//!
+//! // This carrier's submit_sm_resp named the message in hexadecimal.
+//! let ids = IdDialect { response: IdRule::HexToDecimal, receipt: IdRule::Decimal };
+//! assert_eq!(ids.receipt_key(receipt.id()), ids.response_key("04000000086ECD50"));
+//! # Ok::<(), receipt::ReceiptError>(())
+//! ```
 
+mod body;
 mod date;
 mod fields;
 mod id_rule;
+mod message_type;
+mod network_error;
+mod state;
+mod write;
 
-use bytes::Bytes;
+use std::borrow::Cow;
+use std::fmt;
+
 use thiserror::Error;
 
 pub use date::ReceiptDate;
 pub use id_rule::{IdDialect, IdRule, UnknownIdRule};
+pub use message_type::{MessageType, registered_delivery};
+pub use network_error::NetworkError;
+pub use state::ReceiptState;
+pub use write::{NewReceipt, WriteError};
 
-use crate::pdu::{DeliverSm, esm_class};
-use crate::text::{split_udh, ucs2_decode};
-use crate::tlv::tag;
-use fields::Fields;
+use crate::pdu::{Address, DeliverSm, esm_class};
+use crate::text::split_udh;
+use crate::tlv::{Tlvs, tag};
+use fields::{Fields, Span, trimmed};
 
-/// The states of `message_state` (SMPP 5.2.28, 5.0 4.7.15).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ReceiptState {
-    /// 0 (5.0): waits for its time.
-    Scheduled,
-    /// 1: on its way.
-    Enroute,
-    /// 2: on the handset.
-    Delivered,
-    /// 3: its validity ended.
-    Expired,
-    /// 4: removed at the carrier.
-    Deleted,
-    /// 5: cannot be delivered.
-    Undeliverable,
-    /// 6: read by customer service or taken by the next network; no proof of delivery.
-    Accepted,
-    /// 7: the carrier does not know, or wrote a state that we do not know.
-    Unknown,
-    /// 8: refused.
-    Rejected,
-    /// 9 (5.0): left out.
-    Skipped,
+/// What a receipt is read from, whichever PDU brings it (`deliver_sm` or `data_sm`, on whichever bind).
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// As received; its type says whether this is a receipt.
+    pub esm_class: u8,
+    /// The message's octets, a user data header included: `short_message`, or `message_payload`.
+    pub message: &'a [u8],
+    /// All TLVs.
+    pub tlvs: &'a Tlvs,
+    /// The PDU's `source_addr`. A receipt travels back, so that this is whom the message was sent to.
+    pub source: &'a Address,
+    /// The PDU's `destination_addr`: for a receipt, the message's own sender.
+    pub dest: &'a Address,
 }
 
-impl ReceiptState {
-    /// The state with this `message_state` value.
+impl Incoming<'_> {
+    /// What `esm_class` says this is.
     #[must_use]
-    pub const fn from_value(value: u8) -> Option<Self> {
-        Some(match value {
-            0 => Self::Scheduled,
-            1 => Self::Enroute,
-            2 => Self::Delivered,
-            3 => Self::Expired,
-            4 => Self::Deleted,
-            5 => Self::Undeliverable,
-            6 => Self::Accepted,
-            7 => Self::Unknown,
-            8 => Self::Rejected,
-            9 => Self::Skipped,
-            _ => return None,
-        })
+    pub const fn message_type(&self) -> MessageType {
+        MessageType::of(self.esm_class)
     }
+}
 
-    /// The `message_state` value.
-    #[must_use]
-    pub const fn value(self) -> u8 {
-        match self {
-            Self::Scheduled => 0,
-            Self::Enroute => 1,
-            Self::Delivered => 2,
-            Self::Expired => 3,
-            Self::Deleted => 4,
-            Self::Undeliverable => 5,
-            Self::Accepted => 6,
-            Self::Unknown => 7,
-            Self::Rejected => 8,
-            Self::Skipped => 9,
-        }
-    }
-
-    /// The state a `stat:` text means, in any case: the seven letters of appendix B, their full words, and what
-    /// vendors write in their place. `None` for other texts.
-    #[must_use]
-    pub fn from_text(text: &str) -> Option<Self> {
-        const TEXTS: [(&str, ReceiptState); 27] = [
-            ("DELIVRD", ReceiptState::Delivered),
-            ("DELIVERED", ReceiptState::Delivered),
-            ("DELIVERD", ReceiptState::Delivered),
-            ("0", ReceiptState::Delivered),
-            ("UNDELIV", ReceiptState::Undeliverable),
-            ("UNDELIVERABLE", ReceiptState::Undeliverable),
-            ("UNDELIVERED", ReceiptState::Undeliverable),
-            ("UNDELIVRD", ReceiptState::Undeliverable),
-            ("FAILED", ReceiptState::Undeliverable),
-            ("EXPIRED", ReceiptState::Expired),
-            ("REJECTD", ReceiptState::Rejected),
-            ("REJECTED", ReceiptState::Rejected),
-            ("ENROUTE", ReceiptState::Enroute),
-            ("EN_ROUTE", ReceiptState::Enroute),
-            ("ACKED", ReceiptState::Enroute),
-            ("BUFFRED", ReceiptState::Enroute),
-            ("BUFFERD", ReceiptState::Enroute),
-            ("BUFFERED", ReceiptState::Enroute),
-            ("ACCEPTD", ReceiptState::Accepted),
-            ("ACCEPTED", ReceiptState::Accepted),
-            ("DELETED", ReceiptState::Deleted),
-            ("UNKNOWN", ReceiptState::Unknown),
-            ("UNKNOWED", ReceiptState::Unknown),
-            ("SCHEDLD", ReceiptState::Scheduled),
-            ("SCHEDULED", ReceiptState::Scheduled),
-            ("SKIPPED", ReceiptState::Skipped),
-            ("SKIPED", ReceiptState::Skipped),
-        ];
-        TEXTS
-            .iter()
-            .find(|(known, _)| text.eq_ignore_ascii_case(known))
-            .map(|(_, state)| *state)
-    }
-
-    /// Whether nothing more is to come. `Unknown` is final by the specification; `Accepted` is not, though some
-    /// routes stop there: that is for a carrier's profile.
-    #[must_use]
-    pub const fn is_final(self) -> bool {
-        match self {
-            Self::Scheduled | Self::Enroute | Self::Accepted => false,
-            Self::Delivered
-            | Self::Expired
-            | Self::Deleted
-            | Self::Undeliverable
-            | Self::Unknown
-            | Self::Rejected
-            | Self::Skipped => true,
+impl<'a> From<&'a DeliverSm> for Incoming<'a> {
+    fn from(deliver: &'a DeliverSm) -> Self {
+        Self {
+            esm_class: deliver.esm_class,
+            message: deliver.message(),
+            tlvs: &deliver.tlvs,
+            source: &deliver.source,
+            dest: &deliver.dest,
         }
     }
 }
 
-/// `network_error_code` (SMPP 5.3.2.31).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct NetworkError {
-    /// 1 ANSI-136, 2 IS-95, 3 GSM, 4 to 8 from 5.0; 0 when the carrier wrote only a number.
-    pub kind: u8,
-    /// The network's code.
-    pub code: u32,
+/// One receipt, with everything the carrier wrote kept raw. It borrows from its PDU; reading an ordinary one
+/// allocates nothing.
+///
+/// Addresses are not part of it: they are the PDU's, and swapped. To match on the message's destination, use the
+/// PDU's source ([`Incoming::source`]).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Receipt<'a> {
+    message_type: MessageType,
+    text: Cow<'a, str>,
+    fields: Fields,
+    tlv_id: Cow<'a, str>,
+    message_state: Option<u8>,
+    state: ReceiptState,
+    network_error: Option<NetworkError>,
 }
 
-impl NetworkError {
-    /// Reads type and 16-bit code, and what carriers write in its place: three ASCII digits, or four octets with
-    /// type and three digits or a 24-bit code.
+impl Receipt<'_> {
+    /// What `esm_class` called it: a receipt, an intermediate notification, or for [`parse_content`] an ordinary
+    /// message.
     #[must_use]
-    pub fn from_octets(octets: &[u8]) -> Option<Self> {
-        // No type is an ASCII digit, so that three digits cannot be mistaken for type and code.
-        Some(match *octets {
-            [a, b, c] | [a, b, c, 0] if digits(&[a, b, c]).is_some() => Self {
-                kind: 0,
-                code: digits(&[a, b, c]).unwrap_or_default(),
-            },
-            [kind, high, low] => Self {
-                kind,
-                code: u32::from(u16::from_be_bytes([high, low])),
-            },
-            [kind, a, b, c] => Self {
-                kind,
-                code: digits(&[a, b, c]).unwrap_or(u32::from_be_bytes([0, a, b, c])),
-            },
-            _ => return None,
-        })
+    pub const fn message_type(&self) -> MessageType {
+        self.message_type
     }
-}
 
-/// One receipt, with everything the carrier wrote kept raw.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// The message's id as the carrier wrote it, from `receipted_message_id` or else from `id:`; never empty.
-    /// Normalise it with the carrier's [`IdDialect`].
-    pub id: String,
-    /// `id:` from the text, when both are there and differ; carriers are seen to write one of them in hex.
-    pub text_id: Option<String>,
+    /// The message's id as the carrier wrote it, from `receipted_message_id` or else from `id:`; never empty,
+    /// without white space around it, and as long as the carrier likes (SMPP allows 64 octets). Normalise it with
+    /// the carrier's [`IdDialect`].
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.tlv_id().unwrap_or_else(|| self.value(self.fields.id))
+    }
+
+    /// `receipted_message_id`; `None` when absent or empty.
+    #[must_use]
+    pub fn tlv_id(&self) -> Option<&str> {
+        (!self.tlv_id.is_empty()).then_some(&self.tlv_id)
+    }
+
+    /// `id:` from the text; `None` when absent or empty.
+    #[must_use]
+    pub fn text_id(&self) -> Option<&str> {
+        (!self.fields.id.is_empty()).then(|| self.value(self.fields.id))
+    }
+
+    /// Whether TLV and text name different ids (case apart); carriers are seen to write one of them in hex.
+    #[must_use]
+    pub fn ids_differ(&self) -> bool {
+        matches!((self.tlv_id(), self.text_id()), (Some(tlv), Some(text)) if !tlv.eq_ignore_ascii_case(text))
+    }
+
     /// From `message_state` or else from `stat:`. Without either: `Enroute` for an intermediate notification,
     /// else `Unknown`.
-    pub state: ReceiptState,
-    /// `stat:` as written; empty when absent.
-    pub state_text: String,
-    /// `err:` as written, often not a number (`21b`); empty when absent.
-    pub err: String,
-    /// `submit date:` as written; empty when absent.
-    pub submit_date: String,
-    /// `done date:` as written; empty when absent. See [`Receipt::done_at`].
-    pub done_date: String,
-    /// `network_error_code`.
-    pub network_error: Option<NetworkError>,
-    /// The PDU calls itself an intermediate notification (`esm_class` type 0x20).
-    pub intermediate: bool,
-    /// The TLVs and the text name different ids or states. The TLVs were believed.
-    pub conflict: bool,
-}
-
-impl Receipt {
-    /// `done date:` read; `None` when absent or in no known form.
     #[must_use]
-    pub fn done_at(&self) -> Option<ReceiptDate> {
-        ReceiptDate::parse(&self.done_date)
+    pub const fn state(&self) -> ReceiptState {
+        self.state
+    }
+
+    /// `message_state` as written; `None` when absent or not of one octet.
+    #[must_use]
+    pub const fn message_state(&self) -> Option<u8> {
+        self.message_state
+    }
+
+    /// `message_state` read; `None` when absent or of no known value.
+    #[must_use]
+    pub fn tlv_state(&self) -> Option<ReceiptState> {
+        self.message_state.and_then(ReceiptState::from_value)
+    }
+
+    /// `stat:` read; `None` when absent or in no known word.
+    #[must_use]
+    pub fn text_state(&self) -> Option<ReceiptState> {
+        ReceiptState::from_text(self.state_text())
+    }
+
+    /// `stat:` as written; empty when absent.
+    #[must_use]
+    pub fn state_text(&self) -> &str {
+        self.value(self.fields.stat)
+    }
+
+    /// Whether TLV and text name different states.
+    #[must_use]
+    pub fn states_differ(&self) -> bool {
+        matches!((self.tlv_state(), self.text_state()), (Some(tlv), Some(text)) if tlv != text)
+    }
+
+    /// Whether nothing more is to come: the state is final, and the PDU does not call itself intermediate. Some
+    /// carriers send states on the way as plain receipts, and the final one for the same id after them.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        !matches!(self.message_type, MessageType::Intermediate) && self.state.is_final()
+    }
+
+    /// `err:` as written, often not a number (`21b`); empty when absent.
+    #[must_use]
+    pub fn err(&self) -> &str {
+        self.value(self.fields.err)
+    }
+
+    /// `network_error_code`; `None` when absent or in no known form.
+    #[must_use]
+    pub const fn network_error(&self) -> Option<NetworkError> {
+        self.network_error
+    }
+
+    /// `sub:`, how many messages were submitted; `None` when absent or not a number below 65 536.
+    #[must_use]
+    pub fn sub(&self) -> Option<u16> {
+        self.value(self.fields.sub).parse().ok()
+    }
+
+    /// `dlvrd:`, how many of them were delivered; `None` when absent or not a number below 65 536.
+    #[must_use]
+    pub fn dlvrd(&self) -> Option<u16> {
+        self.value(self.fields.dlvrd).parse().ok()
+    }
+
+    /// `submit date:` as written; empty when absent.
+    #[must_use]
+    pub fn submit_date(&self) -> &str {
+        self.value(self.fields.submit_date)
+    }
+
+    /// `done date:` as written; empty when absent.
+    #[must_use]
+    pub fn done_date(&self) -> &str {
+        self.value(self.fields.done_date)
     }
 
     /// `submit date:` read; `None` when absent or in no known form.
     #[must_use]
     pub fn submitted_at(&self) -> Option<ReceiptDate> {
-        ReceiptDate::parse(&self.submit_date)
+        ReceiptDate::parse(self.submit_date())
+    }
+
+    /// `done date:` read; `None` when absent or in no known form.
+    #[must_use]
+    pub fn done_at(&self) -> Option<ReceiptDate> {
+        ReceiptDate::parse(self.done_date())
+    }
+
+    /// The beginning of the message as the carrier quotes it: all that stands behind `text:`, untouched, control
+    /// characters and what looks like further fields included. Octets of the carrier's alphabet are not
+    /// translated (GSM's `@` is U+0000 here). Empty when absent.
+    #[must_use]
+    pub fn quote(&self) -> &str {
+        self.value(self.fields.quote)
+    }
+
+    /// The whole text the fields were found in; empty when the receipt has TLVs only. It quotes the message: do
+    /// not log it.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The receipt without its PDU; copies the text.
+    #[must_use]
+    pub fn into_owned(self) -> Receipt<'static> {
+        Receipt {
+            text: Cow::Owned(self.text.into_owned()),
+            tlv_id: Cow::Owned(self.tlv_id.into_owned()),
+            ..self
+        }
+    }
+
+    fn value(&self, span: Span) -> &str {
+        span.of(&self.text)
     }
 }
 
-/// Why a `deliver_sm` gives no receipt. The carrier is at fault; acknowledge and keep the PDU for a person.
+impl fmt::Debug for Receipt<'_> {
+    /// All but the quoted message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt")
+            .field("message_type", &self.message_type)
+            .field("tlv_id", &self.tlv_id())
+            .field("text_id", &self.text_id())
+            .field("state", &self.state)
+            .field("message_state", &self.message_state)
+            .field("state_text", &self.state_text())
+            .field("err", &self.err())
+            .field("network_error", &self.network_error)
+            .field("submit_date", &self.submit_date())
+            .field("done_date", &self.done_date())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a PDU gives no receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ReceiptError {
-    /// Neither `receipted_message_id` nor an `id:` in the text.
+    /// Neither `receipted_message_id` nor an `id:` in the text. The carrier is at fault; acknowledge and keep the
+    /// PDU for a person.
     #[error("the receipt names no message id")]
     NoId,
-    /// `esm_class` says that this is no receipt.
-    #[error("esm_class says that this is not a receipt")]
-    NotAReceipt,
+    /// It is something else: a message, or what an SME acknowledges. Nobody is at fault.
+    #[error("this is not a receipt but of type {0:?}")]
+    NotAReceipt(MessageType),
 }
 
-/// Whether `esm_class` calls this a delivery receipt or an intermediate notification (SMPP 5.2.12). Other bits,
-/// the UDHI bit among them, do not matter.
-#[must_use]
-pub const fn is_receipt(deliver: &DeliverSm) -> bool {
-    matches!(
-        deliver.esm_class & esm_class::TYPE_MASK,
-        esm_class::RECEIPT | esm_class::INTERMEDIATE
-    )
-}
-
-/// Whether the content is a receipt's, whatever `esm_class` says: the receipt TLVs, or `id:` and `stat:` in the
-/// text. For carriers known to send receipts with `esm_class` 0; anybody can write such a text in a message.
-#[must_use]
-pub fn looks_like_receipt(deliver: &DeliverSm) -> bool {
-    if deliver.tlvs.get(tag::RECEIPTED_MESSAGE_ID).is_some()
-        && deliver.tlvs.get(tag::MESSAGE_STATE).is_some()
-    {
-        return true;
-    }
-    let text = body_text(deliver);
-    let fields = Fields::scan(&text);
-    !fields.id.is_empty() && !fields.stat.is_empty()
-}
-
-/// Reads a receipt.
+/// Reads what `esm_class` calls a receipt or an intermediate notification.
 ///
 /// # Errors
-/// [`ReceiptError::NotAReceipt`] when [`is_receipt`] is false, [`ReceiptError::NoId`].
-pub fn parse(deliver: &DeliverSm) -> Result<Receipt, ReceiptError> {
-    if is_receipt(deliver) {
-        parse_content(deliver)
-    } else {
-        Err(ReceiptError::NotAReceipt)
+/// [`ReceiptError::NotAReceipt`] for all other types, [`ReceiptError::NoId`].
+pub fn parse<'a>(pdu: impl Into<Incoming<'a>>) -> Result<Receipt<'a>, ReceiptError> {
+    let pdu = pdu.into();
+    match pdu.message_type() {
+        MessageType::Receipt | MessageType::Intermediate => read(&pdu),
+        other @ (MessageType::Default
+        | MessageType::DeliveryAck
+        | MessageType::UserAck
+        | MessageType::ConversationAbort
+        | MessageType::Reserved(_)) => Err(ReceiptError::NotAReceipt(other)),
     }
 }
 
-/// Reads a receipt without asking `esm_class`; see [`looks_like_receipt`].
+/// As [`parse`], and reads ordinary messages (type 0) too when they name an id and a state, in TLVs or in the
+/// text. For carriers known to send their receipts so, and for them only: anybody can write such a text in a
+/// message.
 ///
 /// # Errors
-/// [`ReceiptError::NoId`].
-pub fn parse_content(deliver: &DeliverSm) -> Result<Receipt, ReceiptError> {
-    let text = body_text(deliver);
-    let fields = Fields::scan(&text);
-    let intermediate = deliver.esm_class & esm_class::TYPE_MASK == esm_class::INTERMEDIATE;
+/// [`ReceiptError::NotAReceipt`], [`ReceiptError::NoId`].
+pub fn parse_content<'a>(pdu: impl Into<Incoming<'a>>) -> Result<Receipt<'a>, ReceiptError> {
+    let pdu = pdu.into();
+    if pdu.message_type() != MessageType::Default {
+        return parse(pdu);
+    }
+    let names_a_state =
+        |receipt: &Receipt<'_>| receipt.message_state.is_some() || !receipt.fields.stat.is_empty();
+    read(&pdu)
+        .ok()
+        .filter(names_a_state)
+        .ok_or(ReceiptError::NotAReceipt(MessageType::Default))
+}
 
-    let tlv_id = deliver
-        .tlvs
-        .get_cstr(tag::RECEIPTED_MESSAGE_ID)
-        .map(String::from_utf8_lossy);
-    let tlv_id = tlv_id.as_deref().map_or("", trimmed);
-    let (id, text_id) = match (tlv_id, fields.id) {
-        ("", "") => return Err(ReceiptError::NoId),
-        ("", id) => (id, None),
-        (id, "") => (id, None),
-        (id, other) => (
-            id,
-            (!id.eq_ignore_ascii_case(other)).then(|| other.to_owned()),
-        ),
+fn read<'a>(pdu: &Incoming<'a>) -> Result<Receipt<'a>, ReceiptError> {
+    let (text, fields) = body(pdu);
+    let tlv_id = match pdu.tlvs.get_cstr(tag::RECEIPTED_MESSAGE_ID) {
+        None => Cow::default(),
+        Some(octets) => match body::narrow(octets) {
+            Cow::Borrowed(id) => Cow::Borrowed(trimmed(id)),
+            Cow::Owned(id) => Cow::Owned(trimmed(&id).to_owned()),
+        },
     };
-
-    let tlv_state = deliver
-        .tlvs
-        .get_u8(tag::MESSAGE_STATE)
-        .and_then(ReceiptState::from_value);
-    let text_state = ReceiptState::from_text(fields.stat);
-    let state = match (tlv_state.or(text_state), fields.stat) {
-        (Some(state), _) => state,
-        (None, "") if intermediate => ReceiptState::Enroute,
-        (None, _) => ReceiptState::Unknown,
-    };
-    let states_differ = matches!((tlv_state, text_state), (Some(tlv), Some(text)) if tlv != text);
-
+    if tlv_id.is_empty() && fields.id.is_empty() {
+        return Err(ReceiptError::NoId);
+    }
+    let message_type = pdu.message_type();
+    let message_state = pdu.tlvs.get_u8(tag::MESSAGE_STATE);
+    let stat = fields.stat.of(&text);
+    let state = message_state
+        .and_then(ReceiptState::from_value)
+        .or_else(|| ReceiptState::from_text(stat))
+        .unwrap_or(match message_type {
+            MessageType::Intermediate if stat.is_empty() => ReceiptState::Enroute,
+            _ => ReceiptState::Unknown,
+        });
+    let network_error = pdu.tlvs.get(tag::NETWORK_ERROR_CODE);
     Ok(Receipt {
-        id: id.to_owned(),
-        conflict: text_id.is_some() || states_differ,
-        text_id,
+        message_type,
+        fields,
+        tlv_id,
+        message_state,
         state,
-        state_text: fields.stat.to_owned(),
-        err: fields.err.to_owned(),
-        submit_date: fields.submit_date.to_owned(),
-        done_date: fields.done_date.to_owned(),
-        network_error: deliver
-            .tlvs
-            .get(tag::NETWORK_ERROR_CODE)
-            .and_then(|octets| NetworkError::from_octets(octets)),
-        intermediate,
+        network_error: network_error.and_then(|octets| NetworkError::from_octets(octets)),
+        text,
     })
 }
 
-/// The text of a receipt. Whatever the carrier's default alphabet, receipts are written in ASCII; only UCS-2 is
-/// told apart, by its octets, because `data_coding` is sometimes wrong in either direction.
-fn body_text(deliver: &DeliverSm) -> String {
-    let message: &Bytes = deliver.message();
-    let octets = if deliver.has_udh() {
-        split_udh(message).1
+/// The text and its fields. Where the text should be there is sometimes something else: octets that are no header
+/// although the UDHI bit is set, or a `short_message` of filler with the text in `message_payload`. The first
+/// place that names an id or a state is taken.
+fn body<'a>(pdu: &Incoming<'a>) -> (Cow<'a, str>, Fields) {
+    let expected = if pdu.esm_class & esm_class::UDHI == 0 {
+        pdu.message
     } else {
-        message
+        split_udh(pdu.message).1
     };
-    match *octets {
-        // The first character of a receipt is a letter: in UCS-2 its high octet is zero.
-        [0, second, ..] if second != 0 => ucs2_decode(octets),
-        _ => octets.iter().copied().map(char::from).collect(),
+    let payload = pdu.tlvs.get(tag::MESSAGE_PAYLOAD);
+    let elsewhere = [
+        (expected.len() < pdu.message.len()).then_some(pdu.message),
+        payload.map(|octets| &octets[..]),
+    ];
+    let scan = |octets: &'a [u8]| {
+        let text = body::decode(octets);
+        let fields = Fields::scan(&text);
+        (text, fields)
+    };
+    let first = scan(expected);
+    if first.1.says_something() {
+        return first;
     }
-}
-
-/// Without the white space, control characters and separators that carriers put around values.
-fn trimmed(value: &str) -> &str {
-    value.trim_matches(|c: char| {
-        c.is_whitespace() || c.is_control() || matches!(c, ',' | ';' | '"' | '\'')
-    })
-}
-
-fn digits(octets: &[u8]) -> Option<u32> {
-    octets.iter().try_fold(0, |value, octet| {
-        octet
-            .is_ascii_digit()
-            .then(|| value * 10 + u32::from(octet - b'0'))
-    })
+    elsewhere
+        .into_iter()
+        .flatten()
+        .map(scan)
+        .find(|(_, fields)| fields.says_something())
+        .unwrap_or(first)
 }
 
 #[cfg(test)]
