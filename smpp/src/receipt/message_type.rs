@@ -1,4 +1,4 @@
-//! Lives here: what kind of message `esm_class` says a PDU is, and which receipts `registered_delivery` asks for.
+//! Lives here: what kind of message `esm_class` says a PDU is.
 //! Never here: what is in the message.
 
 use crate::pdu::esm_class;
@@ -30,9 +30,9 @@ impl MessageType {
         match esm_class & esm_class::TYPE_MASK {
             0x00 => Self::Default,
             esm_class::RECEIPT => Self::Receipt,
-            0x08 => Self::DeliveryAck,
-            0x10 => Self::UserAck,
-            0x18 => Self::ConversationAbort,
+            esm_class::DELIVERY_ACK => Self::DeliveryAck,
+            esm_class::USER_ACK => Self::UserAck,
+            esm_class::CONVERSATION_ABORT => Self::ConversationAbort,
             esm_class::INTERMEDIATE => Self::Intermediate,
             other => Self::Reserved(other),
         }
@@ -44,9 +44,9 @@ impl MessageType {
         match self {
             Self::Default => 0x00,
             Self::Receipt => esm_class::RECEIPT,
-            Self::DeliveryAck => 0x08,
-            Self::UserAck => 0x10,
-            Self::ConversationAbort => 0x18,
+            Self::DeliveryAck => esm_class::DELIVERY_ACK,
+            Self::UserAck => esm_class::USER_ACK,
+            Self::ConversationAbort => esm_class::CONVERSATION_ABORT,
             Self::Intermediate => esm_class::INTERMEDIATE,
             Self::Reserved(bits) => bits,
         }
@@ -60,25 +60,10 @@ impl MessageType {
     }
 }
 
-/// The bits of `registered_delivery` (SMPP 5.2.17; 5.0 4.7.21).
-pub mod registered_delivery {
-    /// A receipt for any final state.
-    pub const FINAL: u8 = 0x01;
-    /// A receipt only when the message failed.
-    pub const FAILURE: u8 = 0x02;
-    /// A receipt only when it was delivered (5.0; 3.4 reserves the value).
-    pub const SUCCESS: u8 = 0x03;
-    /// An SME delivery acknowledgement.
-    pub const DELIVERY_ACK: u8 = 0x04;
-    /// An SME manual acknowledgement.
-    pub const USER_ACK: u8 = 0x08;
-    /// Intermediate notifications. 3.4's text says "bit 5", its table means bit 4: 0x10.
-    pub const INTERMEDIATE: u8 = 0x10;
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{MessageType, registered_delivery};
+    use super::MessageType;
+    use crate::pdu::registered_delivery;
 
     #[test]
     fn trap_16_the_type_is_masked() {

@@ -38,12 +38,12 @@ use thiserror::Error;
 
 pub use date::ReceiptDate;
 pub use id_rule::{IdDialect, IdRule, UnknownIdRule};
-pub use message_type::{MessageType, registered_delivery};
+pub use message_type::MessageType;
 pub use network_error::NetworkError;
 pub use state::ReceiptState;
 pub use write::{NewReceipt, WriteError};
 
-use crate::pdu::{Address, DeliverSm, esm_class};
+use crate::pdu::{Address, DataSm, DeliverSm, esm_class};
 use crate::text::split_udh;
 use crate::tlv::{Tlvs, tag};
 use fields::{Fields, Span, trimmed};
@@ -79,6 +79,18 @@ impl<'a> From<&'a DeliverSm> for Incoming<'a> {
             tlvs: &deliver.tlvs,
             source: &deliver.source,
             dest: &deliver.dest,
+        }
+    }
+}
+
+impl<'a> From<&'a DataSm> for Incoming<'a> {
+    fn from(data: &'a DataSm) -> Self {
+        Self {
+            esm_class: data.esm_class,
+            message: data.message(),
+            tlvs: &data.tlvs,
+            source: &data.source,
+            dest: &data.dest,
         }
     }
 }

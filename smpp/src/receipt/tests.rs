@@ -7,7 +7,7 @@ use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_o
 use super::{
     Incoming, MessageType, NetworkError, Receipt, ReceiptError, ReceiptState, parse, parse_content,
 };
-use crate::pdu::{Address, DeliverSm};
+use crate::pdu::{Address, DataSm, DeliverSm};
 use crate::text::ucs2_encode;
 use crate::tlv::{Tlv, tag};
 
@@ -132,6 +132,48 @@ fn trap_03_ids_of_any_length_are_kept_as_written() {
     assert_eq!(read(&format!("id:{long} stat:DELIVRD")).id(), long);
     assert_eq!(owned(&with_tlvs("", [id_tlv(&long)])).id(), long);
     assert_eq!(read("id:000a stat:DELIVRD").id(), "000a");
+}
+
+#[test]
+fn trap_06_a_data_sm_brings_the_same_receipt() {
+    let tlvs = || {
+        let payload = Tlv::new(tag::MESSAGE_PAYLOAD, APPENDIX_B);
+        [
+            payload,
+            id_tlv("0123456789"),
+            Tlv::u8(tag::MESSAGE_STATE, 2),
+        ]
+    };
+    let data = DataSm {
+        source: Address::new(1, 1, "255750000001"),
+        esm_class: 0x04,
+        tlvs: tlvs().into_iter().collect(),
+        ..DataSm::default()
+    };
+    let receipt = parse(&data).expect("a receipt");
+    assert_eq!(receipt, owned(&with_tlvs("", tlvs())));
+    assert_eq!(receipt.text(), APPENDIX_B);
+    assert_eq!(Incoming::from(&data).source.addr, "255750000001");
+
+    let only_tlvs = DataSm {
+        tlvs: tlvs().into_iter().skip(1).collect(),
+        ..data.clone()
+    };
+    let receipt = parse(&only_tlvs).expect("a receipt");
+    assert_eq!(
+        (receipt.id(), receipt.state()),
+        ("0123456789", ReceiptState::Delivered)
+    );
+
+    let header = [b"\x05\0\x03\x01\x01\x01", APPENDIX_B.as_bytes()].concat();
+    let with_header = DataSm {
+        esm_class: 0x44,
+        tlvs: [Tlv::new(tag::MESSAGE_PAYLOAD, header)]
+            .into_iter()
+            .collect(),
+        ..data
+    };
+    assert_eq!(parse(&with_header), Ok(read(APPENDIX_B)));
 }
 
 #[test]
