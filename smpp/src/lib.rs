@@ -6,8 +6,9 @@
 //! 2. [`pdu::Pdu::decode`] reads a frame leniently: what production peers get wrong is accepted and listed as
 //!    [`pdu::Violation`]s. [`pdu::Pdu::encode`] writes strictly and refuses what the specification forbids.
 //! 3. [`text`] turns Unicode into the octets of one or more segments (GSM 03.38 or UCS-2) and back.
-//! 4. [`receipt`] reads delivery receipts with all their dialects; [`receipt::IdRule`] makes the id of a
-//!    `submit_sm_resp` and the id of its receipt meet at one key.
+//! 4. [`receipt`] reads delivery receipts with all their dialects, and writes them in one; [`receipt::IdRule`]
+//!    makes the id of a `submit_sm_resp` and the id of its receipt meet at one key. [`time`] reads and writes
+//!    schedules and validity periods.
 //! 5. [`session`] is the protocol's state machine without socket or clock; [`transport`], [`client`] and
 //!    [`server`] give it tokio sockets, with or without TLS.
 //!

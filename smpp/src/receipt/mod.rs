@@ -152,7 +152,7 @@ impl Receipt<'_> {
         self.state
     }
 
-    /// `message_state` as written; `None` when absent or not of one octet.
+    /// `message_state` as written; `None` when absent, or not one octet or a number of two octets below 256.
     #[must_use]
     pub const fn message_state(&self) -> Option<u8> {
         self.message_state
@@ -345,7 +345,10 @@ fn read<'a>(pdu: &Incoming<'a>) -> Result<Receipt<'a>, ReceiptError> {
         return Err(ReceiptError::NoId);
     }
     let message_type = pdu.message_type();
-    let message_state = pdu.tlvs.get_u8(tag::MESSAGE_STATE);
+    let message_state = pdu
+        .tlvs
+        .get_u16(tag::MESSAGE_STATE)
+        .and_then(|value| u8::try_from(value).ok());
     let stat = fields.stat.of(&text);
     let state = message_state
         .and_then(ReceiptState::from_value)

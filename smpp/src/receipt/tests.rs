@@ -336,6 +336,14 @@ fn trap_12_tlvs_win_and_the_conflict_stays_visible() {
         ),
         (ReceiptState::Delivered, Some(77), None)
     );
+    for (octets, state) in [
+        (&b"\0\x03"[..], Some(ReceiptState::Expired)),
+        (b"\x03\0", None),
+        (b"", None),
+    ] {
+        let tlv = Tlv::new(tag::MESSAGE_STATE, octets);
+        assert_eq!(owned(&with_tlvs("id:1", [tlv])).tlv_state(), state);
+    }
     let no_nul = Tlv::new(tag::RECEIPTED_MESSAGE_ID, Bytes::from_static(b" abc "));
     assert_eq!(owned(&with_tlvs("", [no_nul])).id(), "abc");
     assert_eq!(owned(&with_tlvs("id:9", [id_tlv(" ")])).id(), "9");

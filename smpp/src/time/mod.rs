@@ -295,7 +295,7 @@ impl RelativeTime {
     const MONTH_DAYS: u64 = 30;
     const DAY_SECS: u64 = civil::DAY_SECS.unsigned_abs();
 
-    /// The longest span: 99 years, 12 months, 4 days, a second before midnight.
+    /// The longest that [`RelativeTime::from_duration`] gives: 99 years, 12 months, 4 days, a second before midnight.
     pub const MAX: Self = Self {
         parts: [99, 12, 4, 23, 59, 59],
     };
