@@ -5,13 +5,13 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use mnara_smpp::text::{self, Encoding};
+use mnara_smpp::text::{Candidates, Encoding, Layout, Method};
 
 fn segmentation(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("segmentation");
     let texts = [
-        ("160 GSM, 1 part", "Habari! ".repeat(20), Encoding::Gsm7, 1),
-        ("400 GSM, 3 parts", "Habari! ".repeat(50), Encoding::Gsm7, 3),
+        ("160 GSM, 1 part", "Habari! ".repeat(20), Encoding::GSM7, 1),
+        ("400 GSM, 3 parts", "Habari! ".repeat(50), Encoding::GSM7, 3),
         (
             "100 UCS-2, 2 parts",
             "Шикамоо, ё".repeat(10),
@@ -20,14 +20,15 @@ fn segmentation(criterion: &mut Criterion) {
         ),
     ];
     for (name, text, encoding, parts) in texts {
-        let cut = |text: &str| text::split(text, encoding, 7).expect("these texts are short");
-        assert_eq!(text::detect(&text), encoding, "{name}");
-        assert_eq!(cut(&text).parts.len(), parts, "{name}");
+        let layout = Layout::new(encoding, Method::Udh8(7));
+        let cut = layout.split(&text).expect("these texts are short");
+        assert_eq!(Candidates::COMMON.cheapest(&text), Some(encoding), "{name}");
+        assert_eq!(cut.parts.len(), parts, "{name}");
         group.throughput(Throughput::Elements(parts as u64));
         group.bench_function(format!("{name}: detect and split"), |bench| {
             bench.iter(|| {
-                let encoding = text::detect(black_box(&text));
-                text::split(&text, encoding, 7)
+                let encoding = Candidates::COMMON.cheapest(black_box(&text));
+                encoding.map(|encoding| Layout::new(encoding, Method::Udh8(7)).split(&text))
             });
         });
     }

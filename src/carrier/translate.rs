@@ -24,13 +24,14 @@ const VALIDITY_MIN: Duration = Duration::from_secs(60);
 /// The octets of each segment of a message, headers included.
 pub(super) fn segments(message: &Message) -> SmallVec<[Bytes; 1]> {
     let encoding = match message.encoding {
-        Encoding::Gsm7 => text::Encoding::Gsm7,
+        Encoding::Gsm7 => text::Encoding::GSM7,
         Encoding::Ucs2 => text::Encoding::Ucs2,
     };
     // Ingest measured the text with the same functions, so it does not fail here; if a later
     // version cannot cut what an earlier one stored, the empty list rejects the message.
-    text::split(&message.body, encoding, reference(message))
-        .map(|segments| segments.parts)
+    text::Layout::new(encoding, text::Method::Udh8(reference(message)))
+        .split(&message.body)
+        .map(|segments| segments.parts.into_iter().map(|part| part.octets).collect())
         .unwrap_or_default()
 }
 

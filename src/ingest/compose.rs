@@ -14,8 +14,13 @@ pub fn measure(message: &str, segments_max: u8) -> Result<(Encoding, u8), Refusa
     if message.is_empty() {
         return Err(Refusal::EmptyMessage);
     }
-    let detected = text::detect(message);
-    let segments = text::segment_count(message, detected);
+    let (encoding, layout) = if text::Encoding::GSM7.encodes(message) {
+        (Encoding::Gsm7, text::Encoding::GSM7)
+    } else {
+        (Encoding::Ucs2, text::Encoding::Ucs2)
+    };
+    // The reference, given when the text is cut, makes no difference to the number.
+    let segments = text::Layout::new(layout, text::Method::Udh8(0)).segment_count(message);
     let fitting = u8::try_from(segments)
         .ok()
         .filter(|segments| *segments <= segments_max);
@@ -24,10 +29,6 @@ pub fn measure(message: &str, segments_max: u8) -> Result<(Encoding, u8), Refusa
             segments,
             max: segments_max,
         });
-    };
-    let encoding = match detected {
-        text::Encoding::Gsm7 => Encoding::Gsm7,
-        text::Encoding::Ucs2 => Encoding::Ucs2,
     };
     Ok((encoding, segments))
 }

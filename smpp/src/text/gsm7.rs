@@ -1,147 +1,208 @@
-//! Lives here: the GSM 03.38 default alphabet and its extension table (3GPP TS 23.038, 6.2.1), unpacked.
-//! Never here: packing into seven bits, national shift tables.
+//! Lives here: GSM 7 bit text as septets, one in each octet (3GPP TS 23.038, 6.2.1), with any pair of tables.
+//! Never here: the tables' contents (`national`), packing into seven bits (`packed`).
 
-/// Announces a character of the extension table.
+use super::national::{Locking, Single};
+
+/// Announces a character of the single shift table.
 pub(super) const ESC: u8 = 0x1B;
+/// Carriage return: also the filler of packed text.
+pub(super) const CR: u8 = 0x0D;
 
-/// Septet to character. 0x1B is the escape; alone it is shown as a space, as 23.038 wants it.
-const ALPHABET: [char; 128] = [
-    '@', '£', '$', '¥', 'è', 'é', 'ù', 'ì', 'ò', 'Ç', '\n', 'Ø', 'ø', '\r', 'Å', 'å', //
-    'Δ', '_', 'Φ', 'Γ', 'Λ', 'Ω', 'Π', 'Ψ', 'Σ', 'Θ', 'Ξ', ' ', 'Æ', 'æ', 'ß', 'É', //
-    ' ', '!', '"', '#', '¤', '%', '&', '\'', '(', ')', '*', '+', ',', '-', '.', '/', //
-    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', ':', ';', '<', '=', '>', '?', //
-    '¡', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', //
-    'P', 'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z', 'Ä', 'Ö', 'Ñ', 'Ü', '§', //
-    '¿', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', //
-    'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z', 'ä', 'ö', 'ñ', 'ü', 'à', //
-];
-
-/// Code behind the escape, and its character.
-const EXTENSION: [(u8, char); 10] = [
-    (0x0A, '\u{c}'),
-    (0x14, '^'),
-    (0x28, '{'),
-    (0x29, '}'),
-    (0x2F, '\\'),
-    (0x3C, '['),
-    (0x3D, '~'),
-    (0x3E, ']'),
-    (0x40, '|'),
-    (0x65, '€'),
-];
-
-/// Set in `BY_LATIN1` for a character of the extension table.
+/// Marks a code of the single shift table.
 const EXTENDED: u8 = 0x80;
-/// In `BY_LATIN1` for a character in neither table.
-const ABSENT: u8 = 0xFF;
+/// The code of a character in neither table: the escape behind an escape, which no table assigns.
+const ABSENT: u8 = EXTENDED | ESC;
 
-/// U+0000 to U+00FF to septet, so that nearly all of real text costs one look-up.
-const BY_LATIN1: [u8; 256] = {
-    let mut table = [ABSENT; 256];
-    let mut septet = 0;
-    while septet < ALPHABET.len() {
-        let character = ALPHABET[septet] as usize;
-        if character < table.len() && septet != ESC as usize {
-            table[character] = septet as u8;
-        }
-        septet += 1;
-    }
-    let mut at = 0;
-    while at < EXTENSION.len() {
-        let character = EXTENSION[at].1 as usize;
-        if character < table.len() {
-            table[character] = EXTENDED | EXTENSION[at].0;
-        }
-        at += 1;
-    }
-    table
-};
+/// The two tables that septets are read with. Text written with other than the default ones needs a user data header
+/// that says so; [`super::Layout`] writes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Gsm7 {
+    /// The table of plain septets.
+    pub locking: Locking,
+    /// The table of septets behind an escape.
+    pub single: Single,
+}
 
-/// Appends `text` to `out`, one septet per octet; extension characters take two octets.
+impl Gsm7 {
+    /// The default alphabet and its extension table, which every handset has.
+    pub const DEFAULT: Self = Self {
+        locking: Locking::Default,
+        single: Single::Default,
+    };
+
+    /// Appends `text` to `out`, one septet per octet; a character of the single shift table takes two octets.
+    ///
+    /// # Errors
+    /// The first character that both tables lack; `out` is then as it was.
+    pub fn encode(self, text: &str, out: &mut Vec<u8>) -> Result<(), char> {
+        let table = self.table();
+        let start = out.len();
+        out.reserve(text.len());
+        for character in text.chars() {
+            match table.code(character) {
+                ABSENT => {
+                    out.truncate(start);
+                    return Err(character);
+                }
+                code if code & EXTENDED != 0 => out.extend_from_slice(&[ESC, code & !EXTENDED]),
+                septet => out.push(septet),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads unpacked septets. Every input has a reading: an unknown code behind an escape is the locking table's
+    /// character, a doubled or final escape a space (23.038, 6.2.1.1), and an octet above 0x7F, which no septet can
+    /// be, U+FFFD.
+    #[must_use]
+    pub fn decode(self, octets: &[u8]) -> String {
+        let locking = self.locking.table();
+        let plain = |octet: u8| {
+            let character = locking.get(usize::from(octet));
+            character.copied().unwrap_or(char::REPLACEMENT_CHARACTER)
+        };
+        let extended = |code: u8| {
+            let entry = self.single.table().iter().find(|entry| entry.0 == code);
+            entry.map_or_else(|| plain(code), |entry| entry.1)
+        };
+        let mut text = String::with_capacity(octets.len());
+        let mut octets = octets.iter();
+        while let Some(&octet) = octets.next() {
+            text.push(match octet {
+                ESC => octets.next().map_or(' ', |code| extended(*code)),
+                septet => plain(septet),
+            });
+        }
+        text
+    }
+
+    /// Septets this character takes: one, two, or `None` when it is in neither table.
+    #[inline]
+    #[must_use]
+    pub fn septets(self, character: char) -> Option<usize> {
+        match self.table().code(character) {
+            ABSENT => None,
+            code if code & EXTENDED != 0 => Some(2),
+            _ => Some(1),
+        }
+    }
+
+    /// The look-up table of this pair, for loops over many characters.
+    #[inline]
+    pub(super) fn table(self) -> &'static Codes {
+        &CODES[self.locking as usize][self.single as usize]
+    }
+}
+
+/// [`Gsm7::encode`] with the default tables.
 ///
 /// # Errors
 /// The first character that GSM 03.38 lacks; `out` is then as it was.
 pub fn gsm7_encode(text: &str, out: &mut Vec<u8>) -> Result<(), char> {
-    let start = out.len();
-    out.reserve(text.len());
-    for character in text.chars() {
-        match code(character) {
-            ABSENT => {
-                out.truncate(start);
-                return Err(character);
-            }
-            septet if septet & EXTENDED != 0 => out.extend_from_slice(&[ESC, septet & !EXTENDED]),
-            septet => out.push(septet),
-        }
-    }
-    Ok(())
+    Gsm7::DEFAULT.encode(text, out)
 }
 
-/// Reads unpacked septets. Every input has a reading: an unknown extension code is the default alphabet's
-/// character, a doubled or final escape a space (23.038, 6.2.1.1), and an octet above 0x7F, which no septet can
-/// be, U+FFFD.
+/// [`Gsm7::decode`] with the default tables.
 #[must_use]
 pub fn gsm7_decode(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len());
-    let mut octets = octets.iter();
-    while let Some(&octet) = octets.next() {
-        if octet != ESC {
-            text.push(plain(octet));
-            continue;
+    Gsm7::DEFAULT.decode(octets)
+}
+
+/// More characters beyond U+00FF than any pair of tables has.
+const HIGH_MAX: usize = 24;
+
+/// Character to code for one pair of tables.
+pub(super) struct Codes {
+    /// For U+0000 to U+00FF, so that nearly all of real text costs one look-up.
+    low: [u8; 256],
+    /// For the few others; the places behind the last hold NUL, which is never looked for here.
+    high: [(char, u8); HIGH_MAX],
+}
+
+static CODES: [[Codes; 4]; 3] = [
+    with_each_single(Locking::Default),
+    with_each_single(Locking::Turkish),
+    with_each_single(Locking::Portuguese),
+];
+
+const fn with_each_single(locking: Locking) -> [Codes; 4] {
+    [
+        Codes::of(locking, Single::Default),
+        Codes::of(locking, Single::Turkish),
+        Codes::of(locking, Single::Spanish),
+        Codes::of(locking, Single::Portuguese),
+    ]
+}
+
+impl Codes {
+    const fn of(locking: Locking, single: Single) -> Self {
+        let mut codes = Self {
+            low: [ABSENT; 256],
+            high: [('\0', ABSENT); HIGH_MAX],
+        };
+        let mut used = 0;
+        // The locking table goes first: where both have a character, one septet is cheaper than two.
+        let table = locking.table();
+        let mut septet = 0;
+        while septet < table.len() {
+            if septet != ESC as usize {
+                used = codes.assign(table[septet], septet as u8, used);
+            }
+            septet += 1;
         }
-        match octets.next() {
-            Some(&code) => text.push(extended(code).unwrap_or_else(|| plain(code))),
-            None => text.push(' '),
+        let table = single.table();
+        let mut at = 0;
+        while at < table.len() {
+            used = codes.assign(table[at].1, EXTENDED | table[at].0, used);
+            at += 1;
+        }
+        codes
+    }
+
+    /// Notes a code unless the character has one; gives how many places of `high` are used.
+    const fn assign(&mut self, character: char, code: u8, used: usize) -> usize {
+        if (character as usize) < self.low.len() {
+            if self.low[character as usize] == ABSENT {
+                self.low[character as usize] = code;
+            }
+            return used;
+        }
+        let mut at = 0;
+        while at < used {
+            if self.high[at].0 as u32 == character as u32 {
+                return used;
+            }
+            at += 1;
+        }
+        self.high[used] = (character, code);
+        used + 1
+    }
+
+    #[inline]
+    fn code(&self, character: char) -> u8 {
+        match self.low.get(character as usize) {
+            Some(code) => *code,
+            None => self.code_beyond_latin1(character),
         }
     }
-    text
-}
 
-/// Septets this character takes: one, two, or `None` when it is in neither table.
-#[inline]
-pub(super) fn septets(character: char) -> Option<usize> {
-    match code(character) {
-        ABSENT => None,
-        septet if septet & EXTENDED != 0 => Some(2),
-        _ => Some(1),
+    fn code_beyond_latin1(&self, character: char) -> u8 {
+        let entry = self.high.iter().find(|entry| entry.0 == character);
+        entry.map_or(ABSENT, |entry| entry.1)
     }
-}
 
-#[inline]
-fn code(character: char) -> u8 {
-    match BY_LATIN1.get(character as usize) {
-        Some(code) => *code,
-        None => code_beyond_latin1(character),
+    /// Septets of a character; one for a character in neither table.
+    #[inline]
+    pub(super) fn units(&self, character: char) -> usize {
+        match self.code(character) {
+            ABSENT => 1,
+            code => 1 + usize::from(code >> 7),
+        }
     }
-}
 
-fn code_beyond_latin1(character: char) -> u8 {
-    match character {
-        '€' => EXTENDED | 0x65,
-        'Δ' => 0x10,
-        'Φ' => 0x12,
-        'Γ' => 0x13,
-        'Λ' => 0x14,
-        'Ω' => 0x15,
-        'Π' => 0x16,
-        'Ψ' => 0x17,
-        'Σ' => 0x18,
-        'Θ' => 0x19,
-        'Ξ' => 0x1A,
-        _ => ABSENT,
+    /// Whether either table has the character.
+    #[inline]
+    pub(super) fn has(&self, character: char) -> bool {
+        self.code(character) != ABSENT
     }
-}
-
-fn plain(octet: u8) -> char {
-    ALPHABET
-        .get(usize::from(octet))
-        .copied()
-        .unwrap_or(char::REPLACEMENT_CHARACTER)
-}
-
-fn extended(code: u8) -> Option<char> {
-    EXTENSION
-        .iter()
-        .find(|(known, _)| *known == code)
-        .map(|(_, character)| *character)
 }
