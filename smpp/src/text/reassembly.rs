@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::decode::TextProfile;
 use super::udh::{Concat, ConcatKind, concat, split_udh};
-use crate::pdu::{Address, DeliverSm, OctetStr, SubmitSm};
+use crate::pdu::{Address, DataSm, DeliverSm, OctetStr, SubmitSm};
 use crate::tlv::{Tlvs, tag};
 
 /// What the bookkeeping of one part counts for: a flood of empty parts is bounded too.
@@ -77,6 +77,7 @@ macro_rules! fragment_from {
 }
 fragment_from!(SubmitSm);
 fragment_from!(DeliverSm);
+fragment_from!(DataSm);
 
 impl Fragment<'_> {
     /// Which part of which message it is; `None` for a message of its own. A user data header outranks the TLVs,
@@ -202,6 +203,9 @@ pub enum AbandonReason {
 ///
 /// Nothing is lost in silence: every fragment offered comes out again in a complete message or in an [`Abandoned`]
 /// one, is a duplicate, or is refused.
+///
+/// A complete message is forgotten: a peer that sends it again, because it saw no answer, makes it complete again, and
+/// a single part sent again is held until it expires. Only the owner knows whether the first one was kept.
 #[derive(Debug)]
 pub struct Reassembler {
     limits: Limits,

@@ -31,7 +31,8 @@ pub enum Method {
     /// ones, a part holds 152, 133 or 66.
     Sar(u16),
     /// One submit_sm with the whole text in `message_payload` (SMPP 5.3.2.32): the SMSC divides it, and counts (and
-    /// bills) its parts itself.
+    /// bills) its parts itself. A header (national tables, application elements) then stands once, at the start of
+    /// the payload.
     Payload,
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::super::{
@@ -11,7 +11,9 @@ use super::super::{
     PART_OVERHEAD, Packing, Reassembler, Refusal, TextProfile,
 };
 use super::{encoded_text, method};
-use crate::pdu::{Address, DeliverSm, SubmitSm, esm_class};
+use crate::codec::FrameDecoder;
+use crate::pdu::{Address, DeliverSm, Pdu, SubmitSm, esm_class};
+use crate::status::CommandStatus;
 
 /// A part as a handset sends it: 8-bit reference, GSM 7 bit.
 fn deliver(from: &'static str, reference: u8, total: u8, part: u8, text: &str) -> DeliverSm {
@@ -54,6 +56,21 @@ impl Bench {
             .drain(..)
             .map(|abandoned| (abandoned.reason, abandoned.partial.text(&profile)))
             .collect()
+    }
+}
+
+/// What the peer reads.
+fn over_the_wire(submit: SubmitSm) -> SubmitSm {
+    let mut wire = BytesMut::new();
+    Pdu::SubmitSm(submit)
+        .encode(CommandStatus::ESME_ROK, 1, &mut wire)
+        .expect("a segment fits its submit_sm");
+    let frame = FrameDecoder::default().next(&mut wire).expect("framed");
+    let decoded = Pdu::decode(&frame.expect("whole")).expect("it decodes");
+    assert!(decoded.violations.is_empty(), "{:?}", decoded.violations);
+    match decoded.pdu {
+        Pdu::SubmitSm(submit) => submit,
+        other => panic!("a submit_sm was written, not {other:?}"),
     }
 }
 
@@ -268,7 +285,7 @@ proptest! {
         let mut pdus: Vec<SubmitSm> = segments.parts.iter().map(|part| {
             let mut submit = SubmitSm::default();
             part.fill(&mut submit);
-            submit
+            over_the_wire(submit)
         }).collect();
         for (at, seed) in seeds.iter().enumerate() {
             let len = pdus.len();
