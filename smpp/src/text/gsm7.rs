@@ -115,8 +115,9 @@ const HIGH_MAX: usize = 24;
 pub(super) struct Codes {
     /// For U+0000 to U+00FF, so that nearly all of real text costs one look-up.
     low: [u8; 256],
-    /// For the few others; the places behind the last hold NUL, which is never looked for here.
+    /// For the few others; the first `high_len` places are used.
     high: [(char, u8); HIGH_MAX],
+    high_len: usize,
 }
 
 static CODES: [[Codes; 4]; 3] = [
@@ -139,43 +140,43 @@ impl Codes {
         let mut codes = Self {
             low: [ABSENT; 256],
             high: [('\0', ABSENT); HIGH_MAX],
+            high_len: 0,
         };
-        let mut used = 0;
         // The locking table goes first: where both have a character, one septet is cheaper than two.
         let table = locking.table();
         let mut septet = 0;
         while septet < table.len() {
             if septet != ESC as usize {
-                used = codes.assign(table[septet], septet as u8, used);
+                codes.assign(table[septet], septet as u8);
             }
             septet += 1;
         }
         let table = single.table();
         let mut at = 0;
         while at < table.len() {
-            used = codes.assign(table[at].1, EXTENDED | table[at].0, used);
+            codes.assign(table[at].1, EXTENDED | table[at].0);
             at += 1;
         }
         codes
     }
 
-    /// Notes a code unless the character has one; gives how many places of `high` are used.
-    const fn assign(&mut self, character: char, code: u8, used: usize) -> usize {
+    /// Notes a code unless the character has one.
+    const fn assign(&mut self, character: char, code: u8) {
         if (character as usize) < self.low.len() {
             if self.low[character as usize] == ABSENT {
                 self.low[character as usize] = code;
             }
-            return used;
+            return;
         }
         let mut at = 0;
-        while at < used {
+        while at < self.high_len {
             if self.high[at].0 as u32 == character as u32 {
-                return used;
+                return;
             }
             at += 1;
         }
-        self.high[used] = (character, code);
-        used + 1
+        self.high[self.high_len] = (character, code);
+        self.high_len += 1;
     }
 
     #[inline]
@@ -187,8 +188,9 @@ impl Codes {
     }
 
     fn code_beyond_latin1(&self, character: char) -> u8 {
-        let entry = self.high.iter().find(|entry| entry.0 == character);
-        entry.map_or(ABSENT, |entry| entry.1)
+        let used = self.high.iter().take(self.high_len);
+        let mut found = used.filter(|entry| entry.0 == character);
+        found.next().map_or(ABSENT, |entry| entry.1)
     }
 
     /// Septets of a character; one for a character in neither table.

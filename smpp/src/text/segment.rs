@@ -224,8 +224,8 @@ impl<'a> Layout<'a> {
     }
 
     fn fits(&self, units: &[u8], room: usize) -> bool {
-        units.len() / self.encoding.unit_octets() + usize::from(self.ends_with_filler(units))
-            <= room
+        let filler = usize::from(self.ends_with_filler(units));
+        units.len() + filler <= room * self.encoding.unit_octets()
     }
 
     /// All of the text in one submit_sm.
