@@ -66,10 +66,7 @@ impl Encoding {
     #[must_use]
     pub fn encodes(self, text: &str) -> bool {
         match self {
-            Self::Gsm7(gsm7, _) => {
-                let codes = gsm7.table();
-                text.chars().all(|character| codes.has(character))
-            }
+            Self::Gsm7(gsm7, _) => gsm7.table().have_all(text),
             Self::Ascii => text.is_ascii(),
             Self::Latin1 => text.chars().all(|character| character <= '\u{FF}'),
             Self::Ucs2 => true,

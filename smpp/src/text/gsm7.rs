@@ -37,6 +37,19 @@ impl Gsm7 {
     pub fn encode(self, text: &str, out: &mut Vec<u8>) -> Result<(), char> {
         let table = self.table();
         let start = out.len();
+        if text.is_ascii() {
+            // Most texts are ASCII without brackets: then each octet becomes one, without a branch between.
+            let mut all = 0;
+            out.extend(text.bytes().map(|octet| {
+                let code = table.low[usize::from(octet)];
+                all |= code;
+                code
+            }));
+            if all & EXTENDED == 0 {
+                return Ok(());
+            }
+            out.truncate(start);
+        }
         out.reserve(text.len());
         for character in text.chars() {
             match table.code(character) {
@@ -202,9 +215,13 @@ impl Codes {
         }
     }
 
-    /// Whether either table has the character.
-    #[inline]
-    pub(super) fn has(&self, character: char) -> bool {
-        self.code(character) != ABSENT
+    /// Whether the tables have every character.
+    pub(super) fn have_all(&self, text: &str) -> bool {
+        if text.is_ascii() {
+            // To the end in any case: a branch for each octet would cost more than the octets behind a rare one.
+            let known = |octet: u8| self.low[usize::from(octet)] != ABSENT;
+            return text.bytes().fold(true, |all, octet| all & known(octet));
+        }
+        text.chars().all(|character| self.code(character) != ABSENT)
     }
 }

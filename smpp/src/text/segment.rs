@@ -130,14 +130,31 @@ impl<'a> Layout<'a> {
 
     /// Parts and units of this text.
     pub(super) fn measure(&self, text: &str) -> Measure {
-        let room = self.part_units();
-        let mut units = 0;
-        let mut parts = 1;
-        let mut used = 0;
-        let mut last = '\0';
+        let (mut units, mut characters, mut last) = (0, 0, '\0');
         self.encoding.each_character(text, |character, width| {
             units += width;
+            characters += 1;
             last = character;
+        });
+        let parts = if self.method == Method::Payload
+            || units + usize::from(self.is_filler(last)) <= self.single_units()
+        {
+            1
+        } else if units == characters && !self.encoding.is_packed() {
+            // Nothing that could not be divided anywhere: all parts but the last are full.
+            units.div_ceil(self.part_units())
+        } else {
+            self.count_parts(text)
+        };
+        Measure { parts, units }
+    }
+
+    /// How many parts a text takes whose characters may not all be divided anywhere.
+    fn count_parts(&self, text: &str) -> usize {
+        let room = self.part_units();
+        let mut parts = 1;
+        let mut used = 0;
+        self.encoding.each_character(text, |character, width| {
             // A character of two units never straddles a boundary.
             if used + width + usize::from(self.is_filler(character)) > room {
                 parts += 1;
@@ -145,12 +162,7 @@ impl<'a> Layout<'a> {
             }
             used += width;
         });
-        if self.method == Method::Payload
-            || units + usize::from(self.is_filler(last)) <= self.single_units()
-        {
-            parts = 1;
-        }
-        Measure { parts, units }
+        parts
     }
 
     /// Encodes a text and divides it. An escape sequence and a surrogate pair stay in one part.
