@@ -188,6 +188,9 @@ impl Tally {
             | Action::BindRejected { .. }
             | Action::BindRequested { .. }
             | Action::Late { .. }
+            | Action::Notified { .. }
+            | Action::PeerUnbinding
+            | Action::Congestion { .. }
             | Action::Notice(_) => {}
         }
         false

@@ -134,7 +134,7 @@ impl<'a> Live<'a> {
     }
 
     fn unbind(&mut self) {
-        // Refused only when an unbind is under way already.
+        // Refused only when the session is over; an unbind that is under way, ours or the carrier's, goes on.
         let _ = self.connection.send(Input::Unbind, &mut self.actions);
     }
 
@@ -357,11 +357,15 @@ impl<'a> Live<'a> {
                     self.outcome(token, sequence, Answer::InDoubt);
                 }
                 Action::Request { sequence, pdu, .. } => self.request(sequence, pdu),
+                // What is outstanding may still be answered: pull nothing more, keep reading.
+                Action::PeerUnbinding => self.leave(),
                 Action::Notice(notice) => self.desk.tell.meter.pdu_error(reason_of(&notice)),
                 Action::Closed { reason } => self.closed = Some(reason),
                 Action::Bound { .. }
                 | Action::BindRejected { .. }
-                | Action::BindRequested { .. } => {}
+                | Action::BindRequested { .. }
+                | Action::Notified { .. }
+                | Action::Congestion { .. } => {}
             }
         }
         actions.append(&mut self.actions);
@@ -430,9 +434,15 @@ impl<'a> Live<'a> {
     fn request(&mut self, sequence: u32, pdu: Pdu) {
         match pdu {
             Pdu::DeliverSm(deliver) => self.deliver(sequence, &deliver),
-            _ => {
+            other => {
                 self.desk.tell.meter.pdu_error("unexpected_request");
-                self.answer_with(sequence, CommandStatus::ESME_RINVCMDID, &Pdu::GenericNack);
+                let input = Input::Decline {
+                    sequence,
+                    command: other.command(),
+                    status: CommandStatus::ESME_RINVCMDID,
+                };
+                // Refused only when the session has ended.
+                let _ = self.connection.send(input, &mut self.actions);
             }
         }
     }

@@ -235,23 +235,25 @@ impl Peer {
             } => {
                 return self.submit(connection, sequence, &submit, more);
             }
-            Action::Request { sequence, .. } => {
-                let status = CommandStatus::ESME_RINVCMDID;
-                let _ = connection.send(
-                    Input::Respond {
-                        sequence,
-                        status,
-                        pdu: &Pdu::GenericNack,
-                    },
-                    more,
-                );
+            Action::Request { sequence, pdu, .. } => {
+                let input = Input::Decline {
+                    sequence,
+                    command: pdu.command(),
+                    status: CommandStatus::ESME_RINVCMDID,
+                };
+                let _ = connection.send(input, more);
             }
             Action::Response { token, status, .. } => self.receipt_answered(token, status),
             Action::Expired { token, .. } => self.receipt_in_doubt(token, self.now + RECEIPT_RETRY),
             Action::InDoubt { token, .. } => self.receipt_in_doubt(token, self.now),
             Action::Notice(_) => add(&self.shared.counters.notices),
             Action::Closed { .. } => return Flow::Close,
-            Action::Bound { .. } | Action::BindRejected { .. } | Action::Late { .. } => {}
+            Action::Bound { .. }
+            | Action::BindRejected { .. }
+            | Action::Late { .. }
+            | Action::Notified { .. }
+            | Action::PeerUnbinding
+            | Action::Congestion { .. } => {}
         }
         Flow::Go
     }

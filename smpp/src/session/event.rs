@@ -40,6 +40,21 @@ pub enum Input<'a, T> {
         /// A response PDU, or `Pdu::GenericNack`.
         pdu: &'a Pdu,
     },
+    /// Refuse a request of the peer with the operation's own response, its body left out where that is legal.
+    Decline {
+        /// The peer's number, echoed untouched.
+        sequence: u32,
+        /// The request's command.
+        command: CommandId,
+        /// Why; not `ESME_ROK`. `ESME_RINVCMDID` for an operation that is not served.
+        status: CommandStatus,
+    },
+    /// SMSC: a PDU that has no response, and so takes no slot: outbind before the bind (SMPP 3.4 section 4.1.7), or
+    /// alert_notification to a bound receiver or transceiver (4.12).
+    Notify {
+        /// The PDU.
+        pdu: &'a Pdu,
+    },
     /// Take no more requests, wait for the outstanding ones, then unbind.
     Unbind,
     /// A deadline (`Session::next_deadline`) may have passed.
@@ -106,7 +121,7 @@ pub enum Action<T> {
         /// `None` for generic_nack or a body that could not be read.
         pdu: Option<Pdu>,
     },
-    /// A peer's request for the owner, permitted in this state. Answer with `Input::Respond`.
+    /// A peer's request for the owner, permitted in this state. Answer with `Input::Respond` or `Input::Decline`.
     Request {
         /// The peer's number: any u32.
         sequence: u32,
@@ -114,6 +129,22 @@ pub enum Action<T> {
         pdu: Pdu,
         /// What the lenient decoder overlooked.
         violations: Violations,
+    },
+    /// ESME: a PDU that wants no answer: outbind, which asks us to bind, or alert_notification.
+    Notified {
+        /// The PDU.
+        pdu: Pdu,
+        /// What the lenient decoder overlooked.
+        violations: Violations,
+    },
+    /// The peer unbinds: no request of ours is taken any more (`Refused::NotBound`), those outstanding may still be
+    /// answered, for `unbind_timeout` at most; then `Closed` follows. Stop offering; a successor may be opened now.
+    PeerUnbinding,
+    /// The peer's congestion_state (SMPP 5.0 section 4.8.4.18) has changed; precedes the `Response` that told it.
+    Congestion {
+        /// 0 idle, 1-29 low, 30-49 medium, 50-79 high, 80-89 optimum, 90-99 nearly congested, 100 congested. The
+        /// values above are reserved and not handed out.
+        state: u8,
     },
     /// To be counted; the session has done what there was to do.
     Notice(Notice),
@@ -134,7 +165,7 @@ pub enum Action<T> {
 /// Something a peer did that is worth counting.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
-    /// A request whose body cannot be read; it was refused and the stream goes on.
+    /// A request whose body cannot be read; it was refused, unless it has no response, and the stream goes on.
     UndecodableRequest {
         /// Its command.
         command: CommandId,
@@ -189,7 +220,7 @@ pub enum Notice {
         /// Its number.
         sequence: u32,
     },
-    /// A PDU without response that we make no use of (alert_notification, outbind).
+    /// A PDU without response that this role or state has no use for (alert_notification, outbind).
     Ignored {
         /// Its command.
         command: CommandId,
@@ -201,7 +232,7 @@ pub enum Notice {
 pub enum CloseReason {
     /// Our unbind was answered, or the peer closed after it.
     Unbound,
-    /// The peer unbound; it was answered.
+    /// The peer unbound; it was answered, or closed before that.
     PeerUnbound,
     /// The peer closed the connection without unbind.
     PeerClosed,
@@ -251,7 +282,7 @@ pub enum State {
     Binding,
     /// Requests flow.
     Bound(BindKind),
-    /// We unbind: no new requests of ours, outstanding ones may still be answered.
+    /// One of the two unbinds: no new requests of ours, outstanding ones may still be answered.
     Unbinding,
     /// Over.
     Closed,

@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use crate::codec::{CommandId, Frame, FrameError, Header};
-use crate::pdu::{DecodeError, DeliverSmResp, OctetStr, Pdu, Violations};
+use crate::pdu::{BindKind, DecodeError, DeliverSmResp, OctetStr, Pdu, Violations};
 use crate::session::{
-    Action, CloseReason, Notice, Phase, Role, Session, is_bind, permits, put_header,
+    Action, CloseReason, Notice, Phase, Role, Session, is_bind, notifies, permits, put_header,
 };
 use crate::status::CommandStatus;
 use crate::tlv::tag;
@@ -40,28 +40,16 @@ impl<T: Clone> Session<T> {
                 }
             }
         }
-        if self.peer_unbinds {
-            let reason = match self.phase {
-                Phase::Unbinding { .. } => CloseReason::Unbound,
-                Phase::Open { .. }
-                | Phase::BindSent { .. }
-                | Phase::BindAsked { .. }
-                | Phase::Bound { .. }
-                | Phase::Draining { .. }
-                | Phase::Closed => CloseReason::PeerUnbound,
-            };
-            self.abort(reason, actions);
-        }
     }
 
-    fn answer(&mut self, command: CommandId, status: CommandStatus, sequence: u32) {
+    pub(super) fn answer(&mut self, command: CommandId, status: CommandStatus, sequence: u32) {
         put_header(&mut self.output, command, status, sequence);
     }
 
     fn oversized(&mut self, header: Header, now: Instant, actions: &mut Vec<Action<T>>) {
         actions.push(Action::Notice(Notice::Oversized { header }));
         if header.command.is_response() {
-            self.settle(header, now, actions, |_| None);
+            self.settle(header, None, now, actions);
         } else {
             self.answer(
                 CommandId::GENERIC_NACK,
@@ -108,22 +96,23 @@ impl<T: Clone> Session<T> {
             | Phase::Bound { .. }
             | Phase::Draining { .. }
             | Phase::Unbinding { .. }
+            | Phase::PeerUnbinding { .. }
             | Phase::Closed => {}
         }
         let header = Header {
             status: verdict(command, status),
             ..frame.header
         };
-        self.settle(header, now, actions, |actions| read_body(frame, actions));
+        self.settle(header, Some(frame), now, actions);
     }
 
     /// Gives the answer to the request it belongs to, in the window or expired; the body is read only then.
     fn settle(
         &mut self,
         header: Header,
+        frame: Option<&Frame>,
         now: Instant,
         actions: &mut Vec<Action<T>>,
-        body: impl FnOnce(&mut Vec<Action<T>>) -> Option<Pdu>,
     ) {
         let Header {
             command,
@@ -137,7 +126,7 @@ impl<T: Clone> Session<T> {
             .is_some_and(|entry| answers(command, entry.command))
         {
             if let Some(entry) = self.in_flight.remove(sequence) {
-                let pdu = body(actions);
+                let pdu = frame.and_then(|frame| self.read_body(frame, actions));
                 let rtt = now.saturating_duration_since(entry.sent);
                 actions.push(Action::Response {
                     token: entry.token,
@@ -153,7 +142,7 @@ impl<T: Clone> Session<T> {
             .is_some_and(|request| answers(command, request))
         {
             if let Some(entry) = self.late.remove(sequence) {
-                let pdu = body(actions);
+                let pdu = frame.and_then(|frame| self.read_body(frame, actions));
                 actions.push(Action::Late {
                     token: entry.token,
                     sequence,
@@ -182,7 +171,7 @@ impl<T: Clone> Session<T> {
             return;
         }
         // The header says yes; a body that cannot be read only withholds the peer's name and version.
-        let (system_id, peer_version) = match read_body(frame, actions) {
+        let (system_id, peer_version) = match self.read_body(frame, actions) {
             Some(Pdu::BindResp(answer)) => {
                 let version = answer.tlvs.get_u8(tag::SC_INTERFACE_VERSION);
                 (answer.system_id, version)
@@ -207,15 +196,44 @@ impl<T: Clone> Session<T> {
         }
         self.last_transaction = now;
         if command == CommandId::UNBIND {
-            self.answer(CommandId::UNBIND_RESP, CommandStatus::ESME_ROK, sequence);
-            self.peer_unbinds = true;
+            self.unbind_asked(sequence, now, actions);
         } else if is_bind(command) {
             self.bind_asked(frame, now, actions);
         } else if matches!(command, CommandId::OUTBIND | CommandId::ALERT_NOTIFICATION) {
-            // The specification defines no response to these.
-            actions.push(Action::Notice(Notice::Ignored { command }));
+            self.notified(frame, actions);
         } else {
             self.read_owners_request(frame, actions);
+        }
+    }
+
+    /// The specification defines no response to these, so none is sent, whatever they are.
+    fn notified(&mut self, frame: &Frame, actions: &mut Vec<Action<T>>) {
+        let Header {
+            command, sequence, ..
+        } = frame.header;
+        let before_bind = matches!(self.phase, Phase::Open { .. });
+        let kind = self.serves();
+        if !(before_bind || kind.is_some()) || !notifies(self.peer_role(), kind, command) {
+            actions.push(Action::Notice(Notice::Ignored { command }));
+            return;
+        }
+        actions.push(match Pdu::decode(frame) {
+            Ok(decoded) => Action::Notified {
+                pdu: decoded.pdu,
+                violations: decoded.violations,
+            },
+            Err(error) => Action::Notice(Notice::UndecodableRequest {
+                command,
+                sequence,
+                error,
+            }),
+        });
+    }
+
+    const fn peer_role(&self) -> Role {
+        match self.config.role {
+            Role::Esme => Role::Smsc,
+            Role::Smsc => Role::Esme,
         }
     }
 
@@ -232,16 +250,11 @@ impl<T: Clone> Session<T> {
             actions.push(Action::Notice(Notice::UnknownCommand { command, sequence }));
             return;
         }
-        let peer = match self.config.role {
-            Role::Esme => Role::Smsc,
-            Role::Smsc => Role::Esme,
-        };
-        let bound = if self.peer_unbinds {
-            None
-        } else {
-            self.bound_kind()
-        };
-        if !bound.is_some_and(|kind| permits(peer, kind, command)) {
+        let peer = self.peer_role();
+        if !self
+            .serves()
+            .is_some_and(|kind| permits(peer, kind, command))
+        {
             self.refuse(command, sequence, CommandStatus::ESME_RINVBNDSTS, actions);
             return;
         }
@@ -255,11 +268,87 @@ impl<T: Clone> Session<T> {
         }
     }
 
+    fn read_body(&mut self, frame: &Frame, actions: &mut Vec<Action<T>>) -> Option<Pdu> {
+        let Header {
+            command, sequence, ..
+        } = frame.header;
+        if command == CommandId::GENERIC_NACK {
+            return None;
+        }
+        match Pdu::decode(frame) {
+            Ok(decoded) => {
+                note_violations(command, sequence, decoded.violations, actions);
+                let state = decoded
+                    .pdu
+                    .tlvs()
+                    .and_then(|tlvs| tlvs.get_u8(tag::CONGESTION_STATE));
+                // Above 100 is reserved.
+                if let Some(state) = state.filter(|state| *state <= 100)
+                    && self.congestion != Some(state)
+                {
+                    self.congestion = Some(state);
+                    actions.push(Action::Congestion { state });
+                }
+                Some(decoded.pdu)
+            }
+            Err(error) => {
+                let notice = Notice::UndecodableResponse {
+                    command,
+                    sequence,
+                    error,
+                };
+                actions.push(Action::Notice(notice));
+                None
+            }
+        }
+    }
+
+    /// The bind's kind, while the peer may send requests: until its own unbind.
+    fn serves(&self) -> Option<BindKind> {
+        match self.phase {
+            Phase::PeerUnbinding { .. } | Phase::Unbinding { crossed: true, .. } => None,
+            Phase::Open { .. }
+            | Phase::BindSent { .. }
+            | Phase::BindAsked { .. }
+            | Phase::Bound { .. }
+            | Phase::Draining { .. }
+            | Phase::Unbinding { .. }
+            | Phase::Closed => self.bound_kind(),
+        }
+    }
+
+    /// The peer unbinds: what of ours is outstanding may still be answered before we answer that.
+    fn unbind_asked(&mut self, sequence: u32, now: Instant, actions: &mut Vec<Action<T>>) {
+        match &mut self.phase {
+            Phase::Bound { kind } | Phase::Draining { kind, .. } => {
+                self.phase = Phase::PeerUnbinding {
+                    kind: *kind,
+                    sequence,
+                    until: now + self.config.unbind_timeout,
+                };
+                actions.push(Action::PeerUnbinding);
+            }
+            // Said twice: one answer, to the latest.
+            Phase::PeerUnbinding {
+                sequence: asked, ..
+            } => *asked = sequence,
+            Phase::Unbinding { crossed, .. } => {
+                *crossed = true;
+                self.answer(CommandId::UNBIND_RESP, CommandStatus::ESME_ROK, sequence);
+            }
+            Phase::Open { .. } | Phase::BindSent { .. } | Phase::BindAsked { .. } => {
+                self.answer(CommandId::UNBIND_RESP, CommandStatus::ESME_ROK, sequence);
+                self.abort(CloseReason::PeerUnbound, actions);
+            }
+            Phase::Closed => {}
+        }
+    }
+
     fn bind_asked(&mut self, frame: &Frame, now: Instant, actions: &mut Vec<Action<T>>) {
         let Header {
             command, sequence, ..
         } = frame.header;
-        if self.config.role == Role::Esme || self.peer_unbinds {
+        if self.config.role == Role::Esme {
             self.refuse(command, sequence, CommandStatus::ESME_RINVBNDSTS, actions);
             return;
         }
@@ -286,7 +375,7 @@ impl<T: Clone> Session<T> {
     }
 
     /// Answers with the operation's own response, header only: an error needs no body (SMPP 3.4 section 4.4.2).
-    fn decline(&mut self, command: CommandId, status: CommandStatus, sequence: u32) {
+    pub(super) fn decline(&mut self, command: CommandId, status: CommandStatus, sequence: u32) {
         let empty = Pdu::DeliverSmResp(DeliverSmResp::default());
         // Section 4.6.2 makes no such exception for deliver_sm_resp: it keeps its empty message_id.
         if command != CommandId::DELIVER_SM
@@ -335,30 +424,6 @@ fn verdict(command: CommandId, status: CommandStatus) -> CommandStatus {
         CommandStatus::ESME_RUNKNOWNERR
     } else {
         status
-    }
-}
-
-fn read_body<T>(frame: &Frame, actions: &mut Vec<Action<T>>) -> Option<Pdu> {
-    let Header {
-        command, sequence, ..
-    } = frame.header;
-    if command == CommandId::GENERIC_NACK {
-        return None;
-    }
-    match Pdu::decode(frame) {
-        Ok(decoded) => {
-            note_violations(command, sequence, decoded.violations, actions);
-            Some(decoded.pdu)
-        }
-        Err(error) => {
-            let notice = Notice::UndecodableResponse {
-                command,
-                sequence,
-                error,
-            };
-            actions.push(Action::Notice(notice));
-            None
-        }
     }
 }
 

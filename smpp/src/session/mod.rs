@@ -15,6 +15,8 @@ mod timers;
 #[cfg(test)]
 mod pair;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod storm;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ use crate::codec::{CommandId, FrameDecoder, Header};
 use crate::pdu::{Bind, BindKind, BindResp, OctetStr, Pdu};
 use crate::session::in_flight::InFlight;
 use crate::session::late::LateTable;
+use crate::session::permission::notifies;
 use crate::status::CommandStatus;
 use crate::tlv::{Tlv, Tlvs, tag};
 
@@ -55,8 +58,8 @@ pub struct Session<T: Clone> {
     last_transaction: Instant,
     peer_system_id: OctetStr,
     peer_version: Option<u8>,
-    /// The peer's unbind has been answered; the session closes when the batch it came in has been read.
-    peer_unbinds: bool,
+    /// The latest congestion_state of the peer, 0 to 100.
+    congestion: Option<u8>,
     decoder: FrameDecoder,
     input: BytesMut,
     output: BytesMut,
@@ -94,6 +97,14 @@ enum Phase {
         kind: BindKind,
         sequence: u32,
         until: Instant,
+        /// The peer's own unbind has crossed ours and is answered: nothing more will come.
+        crossed: bool,
+    },
+    /// The peer's unbind waits for its answer until nothing of ours is outstanding.
+    PeerUnbinding {
+        kind: BindKind,
+        sequence: u32,
+        until: Instant,
     },
     Closed,
 }
@@ -122,7 +133,7 @@ impl<T: Clone> Session<T> {
             last_transaction: now,
             peer_system_id: OctetStr::default(),
             peer_version: None,
-            peer_unbinds: false,
+            congestion: None,
             decoder: FrameDecoder::new(config.max_pdu),
             input: BytesMut::new(),
             output: BytesMut::new(),
@@ -134,7 +145,7 @@ impl<T: Clone> Session<T> {
     /// [`Session::output`].
     ///
     /// # Errors
-    /// Only for `Bind`, `AnswerBind`, `Request`, `Respond` and `Unbind`: the input was not taken and nothing changed.
+    /// Never for `Received`, `Tick` and `Eof`; for the others: the input was not taken and nothing changed.
     pub fn handle(
         &mut self,
         input: Input<'_, T>,
@@ -160,6 +171,12 @@ impl<T: Clone> Session<T> {
                 status,
                 pdu,
             } => self.respond(sequence, status, pdu, now),
+            Input::Decline {
+                sequence,
+                command,
+                status,
+            } => self.decline_owners(sequence, command, status, now),
+            Input::Notify { pdu } => self.notify(pdu, now),
             Input::Unbind => self.unbind(now),
             Input::Tick => {
                 self.tick(now, actions);
@@ -170,7 +187,7 @@ impl<T: Clone> Session<T> {
                 Ok(())
             }
         };
-        self.finish_drain(now);
+        self.finish_drain(now, actions);
         self.check();
         taken
     }
@@ -224,6 +241,11 @@ impl<T: Clone> Session<T> {
         self.peer_version
     }
 
+    /// The latest congestion_state that the peer sent, as in `Action::Congestion`; `None` until it sends one.
+    pub fn congestion(&self) -> Option<u8> {
+        self.congestion
+    }
+
     /// The configuration, with its values inside their limits.
     pub fn config(&self) -> &SessionConfig {
         &self.config
@@ -235,7 +257,9 @@ impl<T: Clone> Session<T> {
             Phase::Open { .. } => State::Open,
             Phase::BindSent { .. } | Phase::BindAsked { .. } => State::Binding,
             Phase::Bound { kind } => State::Bound(kind),
-            Phase::Draining { .. } | Phase::Unbinding { .. } => State::Unbinding,
+            Phase::Draining { .. } | Phase::Unbinding { .. } | Phase::PeerUnbinding { .. } => {
+                State::Unbinding
+            }
             Phase::Closed => State::Closed,
         }
     }
@@ -282,6 +306,7 @@ impl<T: Clone> Session<T> {
             | Phase::Bound { .. }
             | Phase::Draining { .. }
             | Phase::Unbinding { .. }
+            | Phase::PeerUnbinding { .. }
             | Phase::Closed => return Err(Refused::NotPermitted),
         };
         let mut tlvs = Tlvs::default();
@@ -347,14 +372,8 @@ impl<T: Clone> Session<T> {
         pdu: &Pdu,
         now: Instant,
     ) -> Result<(), Refused> {
-        match self.phase {
-            Phase::Bound { .. } | Phase::Draining { .. } | Phase::Unbinding { .. } => {}
-            Phase::Open { .. }
-            | Phase::BindSent { .. }
-            | Phase::BindAsked { .. }
-            | Phase::Closed => {
-                return Err(Refused::NotBound);
-            }
+        if self.bound_kind().is_none() {
+            return Err(Refused::NotBound);
         }
         let command = pdu.command();
         let request = request_of(command);
@@ -362,6 +381,45 @@ impl<T: Clone> Session<T> {
             return Err(Refused::NotPermitted);
         }
         pdu.encode(status, sequence, &mut self.output)?;
+        self.last_transaction = now;
+        Ok(())
+    }
+
+    fn decline_owners(
+        &mut self,
+        sequence: u32,
+        command: CommandId,
+        status: CommandStatus,
+        now: Instant,
+    ) -> Result<(), Refused> {
+        if self.bound_kind().is_none() {
+            return Err(Refused::NotBound);
+        }
+        if command.is_response() || is_bind(command) || is_link(command) || status.is_ok() {
+            return Err(Refused::NotPermitted);
+        }
+        self.decline(command, status, sequence);
+        self.last_transaction = now;
+        Ok(())
+    }
+
+    fn notify(&mut self, pdu: &Pdu, now: Instant) -> Result<(), Refused> {
+        let kind = match self.phase {
+            Phase::Open { .. } => None,
+            Phase::Bound { kind } => Some(kind),
+            Phase::BindSent { .. }
+            | Phase::BindAsked { .. }
+            | Phase::Draining { .. }
+            | Phase::Unbinding { .. }
+            | Phase::PeerUnbinding { .. }
+            | Phase::Closed => return Err(Refused::NotBound),
+        };
+        if !notifies(self.config.role, kind, pdu.command()) {
+            return Err(Refused::NotPermitted);
+        }
+        let sequence = self.free_sequence();
+        pdu.encode(CommandStatus::ESME_ROK, sequence, &mut self.output)?;
+        self.use_sequence(sequence);
         self.last_transaction = now;
         Ok(())
     }
@@ -375,7 +433,9 @@ impl<T: Clone> Session<T> {
                 };
                 Ok(())
             }
-            Phase::Draining { .. } | Phase::Unbinding { .. } => Ok(()),
+            Phase::Draining { .. } | Phase::Unbinding { .. } | Phase::PeerUnbinding { .. } => {
+                Ok(())
+            }
             Phase::Open { .. }
             | Phase::BindSent { .. }
             | Phase::BindAsked { .. }
@@ -385,8 +445,10 @@ impl<T: Clone> Session<T> {
 
     fn eof(&mut self, actions: &mut Vec<Action<T>>) {
         // Many servers close without unbind_resp, or their FIN overtakes it: after our unbind that is an answer.
+        // And a peer that has unbound itself need not wait for ours.
         let reason = match self.phase {
             Phase::Unbinding { .. } => CloseReason::Unbound,
+            Phase::PeerUnbinding { .. } => CloseReason::PeerUnbound,
             Phase::Open { .. }
             | Phase::BindSent { .. }
             | Phase::BindAsked { .. }
@@ -397,12 +459,33 @@ impl<T: Clone> Session<T> {
         self.abort(reason, actions);
     }
 
-    /// Sends the unbind as soon as nothing is outstanding.
-    fn finish_drain(&mut self, now: Instant) {
-        if let Phase::Draining { kind, .. } = self.phase
-            && self.in_flight.len() == 0
-        {
-            self.send_unbind(kind, now);
+    /// Sends our unbind, or answers the peer's, as soon as nothing is outstanding. It runs after a whole batch of
+    /// octets, so that answers behind the peer's unbind count.
+    fn finish_drain(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
+        match self.phase {
+            Phase::Draining { kind, .. } if self.in_flight.len() == 0 => {
+                self.send_unbind(kind, now)
+            }
+            Phase::PeerUnbinding { .. } if self.in_flight.len() == 0 => {
+                self.answer_unbind(actions);
+            }
+            Phase::Unbinding { crossed: true, .. } => self.abort(CloseReason::Unbound, actions),
+            Phase::Open { .. }
+            | Phase::BindSent { .. }
+            | Phase::BindAsked { .. }
+            | Phase::Bound { .. }
+            | Phase::Draining { .. }
+            | Phase::Unbinding { .. }
+            | Phase::PeerUnbinding { .. }
+            | Phase::Closed => {}
+        }
+    }
+
+    /// Answers the peer's unbind and ends; what is still outstanding is in doubt.
+    fn answer_unbind(&mut self, actions: &mut Vec<Action<T>>) {
+        if let Phase::PeerUnbinding { sequence, .. } = self.phase {
+            self.answer(CommandId::UNBIND_RESP, CommandStatus::ESME_ROK, sequence);
+            self.abort(CloseReason::PeerUnbound, actions);
         }
     }
 
@@ -419,6 +502,7 @@ impl<T: Clone> Session<T> {
             kind,
             sequence,
             until: now + self.config.unbind_timeout,
+            crossed: false,
         };
     }
 
@@ -448,6 +532,7 @@ impl<T: Clone> Session<T> {
             | Phase::BindAsked { .. }
             | Phase::Bound { .. }
             | Phase::Draining { .. }
+            | Phase::PeerUnbinding { .. }
             | Phase::Closed => None,
         };
         [phase, self.enquiry.map(|enquiry| enquiry.sequence)]
@@ -458,7 +543,8 @@ impl<T: Clone> Session<T> {
         match self.phase {
             Phase::Bound { kind }
             | Phase::Draining { kind, .. }
-            | Phase::Unbinding { kind, .. } => Some(kind),
+            | Phase::Unbinding { kind, .. }
+            | Phase::PeerUnbinding { kind, .. } => Some(kind),
             Phase::Open { .. }
             | Phase::BindSent { .. }
             | Phase::BindAsked { .. }
@@ -476,7 +562,10 @@ impl<T: Clone> Session<T> {
             "requests are outstanding only over a bind"
         );
         debug_assert!(!matches!(self.phase, Phase::Closed) || self.next_deadline().is_none());
-        debug_assert!(!self.peer_unbinds || matches!(self.phase, Phase::Closed));
+        debug_assert!(
+            !matches!(self.phase, Phase::PeerUnbinding { .. }) || self.in_flight.len() > 0,
+            "the peer's unbind waits only for answers"
+        );
     }
 
     #[cfg(test)]

@@ -32,6 +32,16 @@ pub const fn permits(sender: Role, kind: BindKind, command: CommandId) -> bool {
     }
 }
 
+/// Whether `sender` may send the PDU `command`, which has no response, while it is bound as `kind` (`None`: before the
+/// bind).
+pub(super) const fn notifies(sender: Role, kind: Option<BindKind>, command: CommandId) -> bool {
+    match (command, kind) {
+        (CommandId::OUTBIND, None) => matches!(sender, Role::Smsc),
+        (CommandId::ALERT_NOTIFICATION, Some(kind)) => delivers(sender, kind),
+        _ => false,
+    }
+}
+
 const fn submits(sender: Role, kind: BindKind) -> bool {
     matches!(
         (sender, kind),

@@ -50,6 +50,8 @@ struct Book {
     expired: HashMap<u32, u32>,
     sent: u32,
     closed: u32,
+    /// The peer has unbound: nothing more is taken.
+    unbinding: bool,
 }
 
 struct Storm {
@@ -97,22 +99,20 @@ impl Storm {
     }
 
     fn run(&mut self) {
-        for _ in 0..300 {
-            self.act();
-            let until = self.pair.now + self.random.millis(30);
-            while self.pair.step(until) {
-                self.watch();
+        self.rage(300);
+        // The end comes in the middle of the load, which goes on as if nobody had noticed.
+        match self.random.below(6) {
+            0 => self.unbind(Side::Esme),
+            1 => self.unbind(Side::Smsc),
+            2 => {
+                self.unbind(Side::Esme);
+                self.unbind(Side::Smsc);
             }
-            self.pair.now = until;
-            self.watch();
-        }
-        match self.random.below(3) {
-            0 => {
-                let _ = self.pair.input(Side::Esme, Input::Unbind);
-            }
-            1 => self.pair.abort(Side::Esme, CloseReason::Aborted),
+            3 => self.pair.abort(Side::Esme, CloseReason::Aborted),
+            4 => self.pair.input(Side::Smsc, Input::Eof).unwrap(),
             _ => self.pair.input(Side::Esme, Input::Eof).unwrap(),
         }
+        self.rage(20);
         self.pair.advance(Duration::from_secs(5));
         self.watch();
         for side in [Side::Esme, Side::Smsc] {
@@ -136,6 +136,23 @@ impl Storm {
         }
     }
 
+    fn rage(&mut self, rounds: usize) {
+        for _ in 0..rounds {
+            self.act();
+            let until = self.pair.now + self.random.millis(30);
+            while self.pair.step(until) {
+                self.watch();
+            }
+            self.pair.now = until;
+            self.watch();
+        }
+    }
+
+    fn unbind(&mut self, side: Side) {
+        // Refused when the storm has ended the session already.
+        let _ = self.pair.input(side, Input::Unbind);
+    }
+
     /// A few requests from a random side.
     fn act(&mut self) {
         let side = if self.random.percent(60) {
@@ -155,6 +172,10 @@ impl Storm {
                 .input(side, Input::Request { pdu: &pdu, token })
                 .is_ok()
             {
+                assert!(
+                    !self.books[side as usize].unbinding,
+                    "taken after an unbind"
+                );
                 self.books[side as usize].sent += 1;
             }
         }
@@ -165,6 +186,7 @@ impl Storm {
         for side in [Side::Esme, Side::Smsc] {
             for action in self.pair.end(side).take() {
                 let book = &mut self.books[side as usize];
+                assert_eq!(book.closed, 0, "nothing follows the end: {action:?}");
                 match action {
                     Action::Response { token, .. } | Action::InDoubt { token, .. } => {
                         *book.endings.entry(token).or_default() += 1;
@@ -179,10 +201,16 @@ impl Storm {
                     }
                     Action::Request { sequence, .. } => self.respond(side, sequence),
                     Action::Closed { .. } => book.closed += 1,
+                    Action::PeerUnbinding => {
+                        assert!(!book.unbinding, "said once");
+                        book.unbinding = true;
+                    }
                     Action::Notice(_) => {}
                     Action::Bound { .. }
                     | Action::BindRejected { .. }
-                    | Action::BindRequested { .. } => panic!("no bind here: {action:?}"),
+                    | Action::BindRequested { .. }
+                    | Action::Notified { .. }
+                    | Action::Congestion { .. } => panic!("not here: {action:?}"),
                 }
             }
             assert!(

@@ -16,7 +16,9 @@ impl<T: Clone> Session<T> {
             | Phase::BindAsked { until, .. } => Some(until),
             Phase::Bound { .. } => self.link_deadline(),
             Phase::Draining { until, .. } => earliest(Some(until), self.link_deadline()),
-            Phase::Unbinding { until, .. } => earliest(Some(until), self.response_deadline()),
+            Phase::Unbinding { until, .. } | Phase::PeerUnbinding { until, .. } => {
+                earliest(Some(until), self.response_deadline())
+            }
             Phase::Closed => None,
         }
     }
@@ -42,6 +44,11 @@ impl<T: Clone> Session<T> {
             Phase::Unbinding { until, .. } => {
                 if until <= now {
                     self.abort(CloseReason::UnbindTimeout, actions);
+                }
+            }
+            Phase::PeerUnbinding { until, .. } => {
+                if until <= now {
+                    self.answer_unbind(actions);
                 }
             }
             Phase::Closed => {}

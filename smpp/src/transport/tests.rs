@@ -113,6 +113,9 @@ async fn serve(connection: &mut Connection<u32>) -> CloseReason {
                 | Action::Response { .. }
                 | Action::Expired { .. }
                 | Action::Late { .. }
+                | Action::Notified { .. }
+                | Action::PeerUnbinding
+                | Action::Congestion { .. }
                 | Action::Notice(_)
                 | Action::InDoubt { .. } => {}
             }

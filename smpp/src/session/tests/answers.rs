@@ -25,15 +25,6 @@ fn unexpected(command: CommandId, sequence: u32) -> Action<u32> {
     })
 }
 
-impl Solo {
-    fn submit(&mut self, token: u32) {
-        self.input(Input::Request {
-            pdu: &submit_sm(),
-            token,
-        });
-    }
-}
-
 #[test]
 fn a_response_carries_token_status_body_and_round_trip() {
     let mut pair = Pair::bound(BindKind::Transceiver);
@@ -402,4 +393,39 @@ fn requests_the_bind_does_not_carry_are_refused() {
             Err(Refused::NotPermitted)
         ));
     }
+}
+
+#[test]
+fn congestion_state_is_told_once_per_change_and_before_its_response() {
+    let mut solo = Solo::esme();
+    for token in 70..75 {
+        solo.submit(token);
+    }
+    let tlv = |state: u8| [b"id\0\x04\x28\0\x01".as_slice(), &[state]].concat();
+    // Unchanged, then absent, then reserved: nothing is told and the last one stays.
+    for (number, body) in [
+        (2, tlv(85)),
+        (3, tlv(85)),
+        (4, b"id\0".to_vec()),
+        (5, tlv(101)),
+    ] {
+        solo.receive(&raw(0x8000_0004, 0, number, &body));
+    }
+    let actions = solo.take();
+    assert!(matches!(
+        actions[..2],
+        [
+            Action::Congestion { state: 85 },
+            Action::Response { token: 70, .. }
+        ]
+    ));
+    assert!(
+        actions[2..]
+            .iter()
+            .all(|action| matches!(action, Action::Response { .. }))
+    );
+    assert_eq!(solo.session.congestion(), Some(85));
+    // Beside an error too, and without the message_id.
+    solo.receive(&raw(0x8000_0004, 0x58, 6, b"\x04\x28\0\x01\x64"));
+    assert_eq!(solo.take()[1], Action::Congestion { state: 100 });
 }

@@ -1,14 +1,12 @@
-//! Lives here: tests of enquire_link, inactivity and unbind.
+//! Lives here: tests of enquire_link and inactivity.
 
 use std::time::Duration;
 
 use crate::codec::CommandId;
 use crate::pdu::BindKind;
-use crate::session::pair::{
-    Pair, Side, bind, deliver_sm, deliver_sm_resp, octets, raw, submit_sm_resp, written,
-};
+use crate::session::pair::{Pair, Side, bind, deliver_sm, octets, raw, written};
 use crate::session::tests::Solo;
-use crate::session::{Action, CloseReason, Input, Refused, SessionConfig, State};
+use crate::session::{Action, CloseReason, Input, SessionConfig};
 use crate::status::CommandStatus;
 
 const OK: CommandStatus = CommandStatus::ESME_ROK;
@@ -113,104 +111,15 @@ fn inactivity_closes_although_the_link_is_alive() {
     assert_eq!(pair.smsc.take(), []);
     pair.advance(Duration::from_secs(1));
     assert_eq!(pair.smsc.take(), closed(CloseReason::Inactivity));
-    assert_eq!(pair.esme.take(), closed(CloseReason::PeerUnbound));
-}
-
-#[test]
-fn unbind_waits_for_the_window_and_takes_no_more() {
-    let mut pair = Pair::bound(BindKind::Transceiver);
-    pair.submit(70).unwrap();
-    pair.input(Side::Esme, Input::Unbind).unwrap();
-    assert_eq!(pair.esme.session.state(), State::Unbinding);
-    assert!(matches!(pair.submit(71), Err(Refused::NotBound)));
-    pair.settle();
-    assert!(
-        matches!(pair.smsc.take()[..], [Action::Request { .. }]),
-        "no unbind yet"
-    );
-    let pdu = submit_sm_resp("1");
-    pair.input(
-        Side::Smsc,
-        Input::Respond {
-            sequence: 2,
-            status: OK,
-            pdu: &pdu,
-        },
-    )
-    .unwrap();
-    pair.settle();
-    assert_eq!(pair.smsc.take(), closed(CloseReason::PeerUnbound));
-    let actions = pair.esme.take();
-    assert!(matches!(actions[0], Action::Response { token: 70, .. }));
-    assert_eq!(actions[1..], closed(CloseReason::Unbound));
-}
-
-#[test]
-fn the_peers_requests_are_served_until_the_unbind_is_answered() {
-    let mut solo = Solo::esme();
-    solo.input(Input::Unbind);
-    solo.receive(&octets(&deliver_sm(), OK, 9));
-    assert!(matches!(
-        solo.take()[..],
-        [Action::Request { sequence: 9, .. }]
-    ));
-    solo.input(Input::Respond {
-        sequence: 9,
-        status: OK,
-        pdu: &deliver_sm_resp(),
-    });
-    assert_eq!(
-        written(&mut solo.session),
-        [
-            (CommandId::UNBIND, OK, 2),
-            (CommandId::DELIVER_SM_RESP, OK, 9)
-        ]
-    );
-}
-
-#[test]
-fn the_end_of_the_stream_after_unbind_is_clean() {
-    let mut solo = Solo::esme();
-    solo.input(Input::Unbind);
-    solo.input(Input::Eof);
-    assert_eq!(solo.take(), closed(CloseReason::Unbound));
-    let mut solo = Solo::esme();
-    solo.input(Input::Eof);
-    assert_eq!(solo.take(), closed(CloseReason::PeerClosed));
-}
-
-#[test]
-fn an_unbind_nobody_answers_times_out_with_the_rest_in_doubt() {
-    let timeout = SessionConfig::esme().unbind_timeout;
-    let mut pair = Pair::bound(BindKind::Transceiver);
-    pair.mute(Side::Smsc);
-    pair.submit(70).unwrap();
-    pair.input(Side::Esme, Input::Unbind).unwrap();
-    pair.advance(timeout);
-    assert_eq!(pair.esme.take(), [], "the drain is over, the unbind is out");
-    pair.advance(timeout);
     assert_eq!(
         pair.esme.take(),
         [
-            Action::InDoubt {
-                token: 70,
-                sequence: 2
-            },
+            Action::PeerUnbinding,
             Action::Closed {
-                reason: CloseReason::UnbindTimeout
+                reason: CloseReason::PeerUnbound
             }
         ]
     );
-}
-
-#[test]
-fn two_unbinds_that_cross_end_both_sessions_cleanly() {
-    let mut pair = Pair::bound(BindKind::Transceiver);
-    pair.input(Side::Esme, Input::Unbind).unwrap();
-    pair.input(Side::Smsc, Input::Unbind).unwrap();
-    pair.settle();
-    assert_eq!(pair.esme.take(), closed(CloseReason::Unbound));
-    assert_eq!(pair.smsc.take(), closed(CloseReason::Unbound));
 }
 
 #[test]

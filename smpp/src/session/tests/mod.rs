@@ -5,11 +5,12 @@ mod answers;
 mod link;
 mod opening;
 mod peers_requests;
+mod unbind;
 
 use std::time::Instant;
 
 use crate::pdu::BindKind;
-use crate::session::pair::{bind, raw, written};
+use crate::session::pair::{bind, raw, submit_sm, written};
 use crate::session::{Action, Input, Session, SessionConfig};
 
 /// One session whose peer is the test itself, octet by octet.
@@ -47,6 +48,13 @@ impl Solo {
 
     fn receive(&mut self, octets: &[u8]) {
         self.input(Input::Received(octets));
+    }
+
+    fn submit(&mut self, token: u32) {
+        self.input(Input::Request {
+            pdu: &submit_sm(),
+            token,
+        });
     }
 
     fn take(&mut self) -> Vec<Action<u32>> {

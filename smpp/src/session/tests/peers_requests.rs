@@ -2,11 +2,9 @@
 
 use crate::codec::CommandId;
 use crate::pdu::{BindKind, Pdu};
-use crate::session::pair::{
-    Pair, Side, deliver_sm, deliver_sm_resp, octets, raw, submit_sm, submit_sm_resp, written,
-};
+use crate::session::pair::{deliver_sm, deliver_sm_resp, octets, raw, submit_sm, written};
 use crate::session::tests::Solo;
-use crate::session::{Action, CloseReason, Input, Notice};
+use crate::session::{Action, CloseReason, Input, Notice, SessionConfig};
 use crate::status::CommandStatus;
 
 const OK: CommandStatus = CommandStatus::ESME_ROK;
@@ -60,7 +58,7 @@ fn an_undecodable_request_is_refused_and_the_stream_goes_on() {
 
 #[test]
 fn an_undecodable_bind_is_refused_and_may_be_repeated() {
-    let mut solo = Solo::new(crate::session::SessionConfig::smsc());
+    let mut solo = Solo::new(SessionConfig::smsc());
     solo.receive(&raw(9, 0, 1, b"name"));
     assert!(matches!(
         solo.take()[..],
@@ -97,7 +95,7 @@ fn an_unknown_command_draws_a_generic_nack() {
 
 #[test]
 fn pdus_without_a_response_draw_none() {
-    let mut solo = Solo::esme();
+    let mut solo = Solo::new(SessionConfig::smsc());
     solo.receive(&raw(0x102, 0, 6, b"\0\0\0\0\0\0"));
     solo.receive(&raw(0x0B, 0, 7, b"\0\0"));
     assert!(
@@ -189,44 +187,4 @@ fn octets_that_are_not_smpp_end_the_session() {
             ]
         );
     }
-}
-
-#[test]
-fn the_peers_unbind_lets_answers_of_the_same_batch_count() {
-    let mut pair = Pair::bound(BindKind::Transceiver);
-    for token in 70..73 {
-        pair.submit(token).unwrap();
-    }
-    written(&mut pair.esme.session);
-    let mut stream = octets(&submit_sm_resp("a"), OK, 2);
-    stream.extend(octets(&Pdu::Unbind, OK, 50));
-    stream.extend(octets(&submit_sm_resp("c"), OK, 4));
-    stream.extend(octets(&deliver_sm(), OK, 51));
-    pair.input(Side::Esme, Input::Received(&stream)).unwrap();
-    assert!(matches!(
-        pair.esme.take()[..],
-        [
-            Action::Response { token: 70, .. },
-            Action::Response { token: 72, .. },
-            Action::Notice(Notice::NotPermitted { sequence: 51, .. }),
-            Action::InDoubt {
-                token: 71,
-                sequence: 3
-            },
-            Action::Closed {
-                reason: CloseReason::PeerUnbound
-            },
-        ]
-    ));
-    assert_eq!(
-        written(&mut pair.esme.session),
-        [
-            (CommandId::UNBIND_RESP, OK, 50),
-            (
-                CommandId::DELIVER_SM_RESP,
-                CommandStatus::ESME_RINVBNDSTS,
-                51
-            )
-        ]
-    );
 }
