@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::codec::DEFAULT_MAX_PDU;
+use crate::pdu::Version;
 
 /// No timer runs longer than this; it keeps `Instant` arithmetic from overflowing.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -27,6 +28,12 @@ pub enum Role {
 pub struct SessionConfig {
     /// Which end we are.
     pub role: Role,
+    /// SMSC: the newest version we speak; told in bind_resp. An ESME offers its own in the bind
+    /// ([`crate::pdu::Bind::interface_version`]).
+    pub version: Version,
+    /// ESME: what the server speaks if its bind_resp does not say; `None` is what we offered, capped at 3.4. Others
+    /// than us take such a server for one of 3.3.
+    pub untold_version: Option<Version>,
     /// Requests of ours that may be outstanding at once, 1 to 65 536; values outside are clamped.
     pub window: usize,
     /// From the connection to the bind, and again from the bind to its answer.
@@ -52,6 +59,8 @@ impl SessionConfig {
     pub fn esme() -> Self {
         Self {
             role: Role::Esme,
+            version: Version::V3_4,
+            untold_version: None,
             window: 10,
             bind_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(30),

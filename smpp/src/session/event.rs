@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::codec::{CommandId, Header};
-use crate::pdu::{Bind, BindKind, DecodeError, EncodeError, OctetStr, Pdu, Violations};
+use crate::pdu::{Bind, BindKind, DecodeError, EncodeError, OctetStr, Pdu, Version, Violations};
 use crate::status::CommandStatus;
 
 /// What happened, or what the owner wants. `T` is the owner's correlation value.
@@ -76,7 +76,7 @@ pub enum Action<T> {
         /// The peer's own name; may be empty (3.3 servers).
         system_id: OctetStr,
         /// ESME: sc_interface_version of the answer, `None` if the peer sent none. SMSC: interface_version of the bind.
-        peer_version: Option<u8>,
+        peer_version: Option<Version>,
     },
     /// ESME: the server refused our bind; `Closed` follows.
     BindRejected {
@@ -268,7 +268,8 @@ pub enum Refused {
     /// This bind, role or state does not carry this PDU: the owner's mistake.
     #[error("the PDU is not permitted in this role, bind or state")]
     NotPermitted,
-    /// The PDU cannot be written (a field over its limit): the owner's mistake, fail the message.
+    /// The PDU cannot be written: a field over its limit, or nothing for the version agreed on
+    /// ([`EncodeError::NotInVersion`]): the owner's mistake, fail the message.
     #[error("the PDU cannot be encoded: {0}")]
     Encode(#[from] EncodeError),
 }

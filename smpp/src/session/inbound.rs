@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::codec::{CommandId, Frame, FrameError, Header};
-use crate::pdu::{BindKind, DecodeError, DeliverSmResp, OctetStr, Pdu, Violations};
+use crate::pdu::{BindKind, DecodeError, DeliverSmResp, OctetStr, Pdu, Version, Violations};
 use crate::session::{
     Action, CloseReason, Notice, Phase, Role, Session, is_bind, notifies, permits, put_header,
 };
@@ -161,7 +161,7 @@ impl<T: Clone> Session<T> {
     }
 
     fn bind_answered(&mut self, frame: &Frame, actions: &mut Vec<Action<T>>) {
-        let Phase::BindSent { kind, .. } = self.phase else {
+        let Phase::BindSent { kind, offered, .. } = self.phase else {
             return;
         };
         let status = verdict(frame.header.command, frame.header.status);
@@ -174,10 +174,12 @@ impl<T: Clone> Session<T> {
         let (system_id, peer_version) = match self.read_body(frame, actions) {
             Some(Pdu::BindResp(answer)) => {
                 let version = answer.tlvs.get_u8(tag::SC_INTERFACE_VERSION);
-                (answer.system_id, version)
+                (answer.system_id, version.map(Version))
             }
             _ => (OctetStr::default(), None),
         };
+        let untold = self.config.untold_version.unwrap_or(Version::V3_4);
+        self.version = offered.min(peer_version.unwrap_or(untold));
         self.enter_bound(kind, system_id, peer_version, actions);
     }
 
@@ -317,33 +319,6 @@ impl<T: Clone> Session<T> {
         }
     }
 
-    /// The peer unbinds: what of ours is outstanding may still be answered before we answer that.
-    fn unbind_asked(&mut self, sequence: u32, now: Instant, actions: &mut Vec<Action<T>>) {
-        match &mut self.phase {
-            Phase::Bound { kind } | Phase::Draining { kind, .. } => {
-                self.phase = Phase::PeerUnbinding {
-                    kind: *kind,
-                    sequence,
-                    until: now + self.config.unbind_timeout,
-                };
-                actions.push(Action::PeerUnbinding);
-            }
-            // Said twice: one answer, to the latest.
-            Phase::PeerUnbinding {
-                sequence: asked, ..
-            } => *asked = sequence,
-            Phase::Unbinding { crossed, .. } => {
-                *crossed = true;
-                self.answer(CommandId::UNBIND_RESP, CommandStatus::ESME_ROK, sequence);
-            }
-            Phase::Open { .. } | Phase::BindSent { .. } | Phase::BindAsked { .. } => {
-                self.answer(CommandId::UNBIND_RESP, CommandStatus::ESME_ROK, sequence);
-                self.abort(CloseReason::PeerUnbound, actions);
-            }
-            Phase::Closed => {}
-        }
-    }
-
     fn bind_asked(&mut self, frame: &Frame, now: Instant, actions: &mut Vec<Action<T>>) {
         let Header {
             command, sequence, ..
@@ -368,7 +343,7 @@ impl<T: Clone> Session<T> {
             kind: bind.kind,
             sequence,
             system_id: bind.system_id.clone(),
-            version: bind.interface_version.0,
+            version: bind.interface_version,
             until: now + self.config.bind_timeout,
         };
         actions.push(Action::BindRequested { sequence, bind });

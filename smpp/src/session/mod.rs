@@ -11,6 +11,7 @@ mod inbound;
 mod late;
 mod permission;
 mod timers;
+mod unbind;
 
 #[cfg(test)]
 mod pair;
@@ -26,7 +27,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use crate::codec::{CommandId, FrameDecoder, Header};
-use crate::pdu::{Bind, BindKind, BindResp, OctetStr, Pdu};
+use crate::pdu::{Bind, BindKind, BindResp, EncodeError, OctetStr, Pdu, Version};
 use crate::session::in_flight::InFlight;
 use crate::session::late::LateTable;
 use crate::session::permission::notifies;
@@ -39,8 +40,6 @@ pub use permission::permits;
 
 /// Greatest sequence number we use; the next is 1 (SMPP 3.4 section 5.1.4).
 const SEQUENCE_MAX: u32 = 0x7FFF_FFFF;
-/// The version we speak, sent as sc_interface_version (SMPP 3.4 section 5.3.2.25).
-const INTERFACE_VERSION: u8 = 0x34;
 
 /// One end of one SMPP connection. `T` is the owner's correlation value, kept per outstanding request.
 pub struct Session<T: Clone> {
@@ -57,7 +56,9 @@ pub struct Session<T: Clone> {
     /// When the last PDU other than enquire_link went either way.
     last_transaction: Instant,
     peer_system_id: OctetStr,
-    peer_version: Option<u8>,
+    peer_version: Option<Version>,
+    /// What both ends speak; before the bind, what we do.
+    version: Version,
     /// The latest congestion_state of the peer, 0 to 100.
     congestion: Option<u8>,
     decoder: FrameDecoder,
@@ -74,6 +75,7 @@ enum Phase {
     BindSent {
         kind: BindKind,
         sequence: u32,
+        offered: Version,
         until: Instant,
     },
     /// SMSC: the peer's bind waits for `Input::AnswerBind`.
@@ -81,7 +83,7 @@ enum Phase {
         kind: BindKind,
         sequence: u32,
         system_id: OctetStr,
-        version: u8,
+        version: Version,
         until: Instant,
     },
     Bound {
@@ -133,6 +135,7 @@ impl<T: Clone> Session<T> {
             last_transaction: now,
             peer_system_id: OctetStr::default(),
             peer_version: None,
+            version: config.version,
             congestion: None,
             decoder: FrameDecoder::new(config.max_pdu),
             input: BytesMut::new(),
@@ -237,8 +240,14 @@ impl<T: Clone> Session<T> {
     }
 
     /// The peer's version, as in `Action::Bound`; `None` before.
-    pub fn peer_version(&self) -> Option<u8> {
+    pub fn peer_version(&self) -> Option<Version> {
         self.peer_version
+    }
+
+    /// The version agreed on, the lower of both ends'; what does not fit it is refused. Before the bind it is the one
+    /// of the configuration.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// The latest congestion_state that the peer sent, as in `Action::Congestion`; `None` until it sends one.
@@ -274,6 +283,7 @@ impl<T: Clone> Session<T> {
         self.phase = Phase::BindSent {
             kind: bind.kind,
             sequence,
+            offered: bind.interface_version,
             until: now + self.config.bind_timeout,
         };
         self.last_transaction = now;
@@ -311,8 +321,9 @@ impl<T: Clone> Session<T> {
         };
         let mut tlvs = Tlvs::default();
         // A 3.3 peer does not know TLVs (SMPP 3.4 section 3.4.1).
-        if version >= INTERFACE_VERSION && status.is_ok() {
-            tlvs.push(Tlv::u8(tag::SC_INTERFACE_VERSION, INTERFACE_VERSION));
+        if version.has_tlvs() && status.is_ok() {
+            let ours = self.config.version.0;
+            tlvs.push(Tlv::u8(tag::SC_INTERFACE_VERSION, ours));
         }
         let answer = Pdu::BindResp(BindResp {
             kind,
@@ -322,6 +333,7 @@ impl<T: Clone> Session<T> {
         answer.encode(status, sequence, &mut self.output)?;
         self.last_transaction = now;
         if status.is_ok() {
+            self.version = self.config.version.min(version);
             self.enter_bound(kind, peer, Some(version), actions);
         } else {
             self.abort(CloseReason::BindRefused(status), actions);
@@ -333,7 +345,7 @@ impl<T: Clone> Session<T> {
         &mut self,
         kind: BindKind,
         system_id: OctetStr,
-        peer_version: Option<u8>,
+        peer_version: Option<Version>,
         actions: &mut Vec<Action<T>>,
     ) {
         self.phase = Phase::Bound { kind };
@@ -358,7 +370,7 @@ impl<T: Clone> Session<T> {
             return Err(Refused::WindowFull);
         }
         let sequence = self.free_sequence();
-        pdu.encode(CommandStatus::ESME_ROK, sequence, &mut self.output)?;
+        self.encode(pdu, CommandStatus::ESME_ROK, sequence)?;
         self.use_sequence(sequence);
         self.in_flight.insert(sequence, command, token, now);
         self.last_transaction = now;
@@ -380,9 +392,20 @@ impl<T: Clone> Session<T> {
         if !command.is_response() || is_bind(request) || is_link(request) {
             return Err(Refused::NotPermitted);
         }
-        pdu.encode(status, sequence, &mut self.output)?;
+        self.encode(pdu, status, sequence)?;
         self.last_transaction = now;
         Ok(())
+    }
+
+    /// Writes what the peer's version can read, or nothing.
+    fn encode(
+        &mut self,
+        pdu: &Pdu,
+        status: CommandStatus,
+        sequence: u32,
+    ) -> Result<(), EncodeError> {
+        pdu.fits(self.version)?;
+        pdu.encode(status, sequence, &mut self.output)
     }
 
     fn decline_owners(
@@ -418,92 +441,10 @@ impl<T: Clone> Session<T> {
             return Err(Refused::NotPermitted);
         }
         let sequence = self.free_sequence();
-        pdu.encode(CommandStatus::ESME_ROK, sequence, &mut self.output)?;
+        self.encode(pdu, CommandStatus::ESME_ROK, sequence)?;
         self.use_sequence(sequence);
         self.last_transaction = now;
         Ok(())
-    }
-
-    fn unbind(&mut self, now: Instant) -> Result<(), Refused> {
-        match self.phase {
-            Phase::Bound { kind } => {
-                self.phase = Phase::Draining {
-                    kind,
-                    until: now + self.config.unbind_timeout,
-                };
-                Ok(())
-            }
-            Phase::Draining { .. } | Phase::Unbinding { .. } | Phase::PeerUnbinding { .. } => {
-                Ok(())
-            }
-            Phase::Open { .. }
-            | Phase::BindSent { .. }
-            | Phase::BindAsked { .. }
-            | Phase::Closed => Err(Refused::NotBound),
-        }
-    }
-
-    fn eof(&mut self, actions: &mut Vec<Action<T>>) {
-        // Many servers close without unbind_resp, or their FIN overtakes it: after our unbind that is an answer.
-        // And a peer that has unbound itself need not wait for ours.
-        let reason = match self.phase {
-            Phase::Unbinding { .. } => CloseReason::Unbound,
-            Phase::PeerUnbinding { .. } => CloseReason::PeerUnbound,
-            Phase::Open { .. }
-            | Phase::BindSent { .. }
-            | Phase::BindAsked { .. }
-            | Phase::Bound { .. }
-            | Phase::Draining { .. }
-            | Phase::Closed => CloseReason::PeerClosed,
-        };
-        self.abort(reason, actions);
-    }
-
-    /// Sends our unbind, or answers the peer's, as soon as nothing is outstanding. It runs after a whole batch of
-    /// octets, so that answers behind the peer's unbind count.
-    fn finish_drain(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
-        match self.phase {
-            Phase::Draining { kind, .. } if self.in_flight.len() == 0 => {
-                self.send_unbind(kind, now)
-            }
-            Phase::PeerUnbinding { .. } if self.in_flight.len() == 0 => {
-                self.answer_unbind(actions);
-            }
-            Phase::Unbinding { crossed: true, .. } => self.abort(CloseReason::Unbound, actions),
-            Phase::Open { .. }
-            | Phase::BindSent { .. }
-            | Phase::BindAsked { .. }
-            | Phase::Bound { .. }
-            | Phase::Draining { .. }
-            | Phase::Unbinding { .. }
-            | Phase::PeerUnbinding { .. }
-            | Phase::Closed => {}
-        }
-    }
-
-    /// Answers the peer's unbind and ends; what is still outstanding is in doubt.
-    fn answer_unbind(&mut self, actions: &mut Vec<Action<T>>) {
-        if let Phase::PeerUnbinding { sequence, .. } = self.phase {
-            self.answer(CommandId::UNBIND_RESP, CommandStatus::ESME_ROK, sequence);
-            self.abort(CloseReason::PeerUnbound, actions);
-        }
-    }
-
-    fn send_unbind(&mut self, kind: BindKind, now: Instant) {
-        let sequence = self.free_sequence();
-        self.use_sequence(sequence);
-        put_header(
-            &mut self.output,
-            CommandId::UNBIND,
-            CommandStatus::ESME_ROK,
-            sequence,
-        );
-        self.phase = Phase::Unbinding {
-            kind,
-            sequence,
-            until: now + self.config.unbind_timeout,
-            crossed: false,
-        };
     }
 
     /// The next number that nobody waits for: not in the window, not remembered as late, not the session's own.

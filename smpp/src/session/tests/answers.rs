@@ -54,7 +54,7 @@ fn a_response_carries_token_status_body_and_round_trip() {
 }
 
 #[test]
-fn late_response_still_yields_its_token() {
+fn trap_41_late_response_still_yields_its_token() {
     let mut solo = Solo::esme();
     solo.submit(70);
     solo.now += SessionConfig::esme().response_timeout;
@@ -96,7 +96,7 @@ fn a_response_that_outruns_the_tick_is_in_time() {
 }
 
 #[test]
-fn a_generic_nack_answers_its_request() {
+fn trap_36_a_generic_nack_answers_its_request() {
     let mut solo = Solo::esme();
     solo.submit(70);
     solo.submit(71);
@@ -124,7 +124,7 @@ fn a_generic_nack_answers_its_request() {
 }
 
 #[test]
-fn a_generic_nack_without_a_number_answers_nothing() {
+fn trap_36_a_generic_nack_without_a_number_answers_nothing() {
     let mut solo = Solo::esme();
     solo.submit(70);
     solo.receive(&raw(0x8000_0000, 3, 0, b""));
@@ -262,7 +262,7 @@ fn a_disconnect_hands_out_exactly_the_window_as_in_doubt() {
 }
 
 #[test]
-fn the_wrap_of_own_numbers_skips_those_in_flight_and_those_remembered() {
+fn trap_34_the_wrap_of_own_numbers_skips_those_in_flight_and_those_remembered() {
     let mut solo = Solo::esme();
     solo.session.set_next_sequence(1);
     solo.submit(1);
@@ -285,7 +285,7 @@ fn the_wrap_of_own_numbers_skips_those_in_flight_and_those_remembered() {
 }
 
 #[test]
-fn the_two_directions_have_independent_numbers() {
+fn trap_35_the_two_directions_have_independent_numbers() {
     let mut pair = Pair::bound(BindKind::Transceiver);
     // The server has used no number yet, the client one: make them collide.
     pair.smsc.session.set_next_sequence(2);

@@ -16,7 +16,7 @@ fn closed(reason: CloseReason) -> [Action<u32>; 1] {
 }
 
 #[test]
-fn enquire_link_is_answered_in_every_state() {
+fn trap_39_enquire_link_is_answered_in_every_state() {
     let enquiry = raw(0x15, 0, 77, b"");
     let answered = [(CommandId::ENQUIRE_LINK_RESP, OK, 77)];
     for config in [SessionConfig::esme(), SessionConfig::smsc()] {
@@ -43,7 +43,7 @@ fn enquire_link_is_answered_in_every_state() {
 }
 
 #[test]
-fn enquire_link_is_sent_only_after_silence_and_takes_no_slot() {
+fn trap_40_enquire_link_is_sent_only_after_silence_and_takes_no_slot() {
     let interval = SessionConfig::esme().enquire_link_interval;
     let mut solo = Solo::esme();
     solo.now += interval - Duration::from_millis(1);
@@ -82,7 +82,7 @@ fn an_idle_pair_keeps_its_link_for_hours() {
 }
 
 #[test]
-fn an_unanswered_enquire_link_closes() {
+fn trap_40_an_unanswered_enquire_link_closes() {
     let config = SessionConfig::esme();
     let mut pair = Pair::bound(BindKind::Transceiver);
     pair.mute(Side::Smsc);

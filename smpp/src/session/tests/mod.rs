@@ -5,7 +5,9 @@ mod answers;
 mod link;
 mod opening;
 mod peers_requests;
+mod rarer;
 mod unbind;
+mod version;
 
 use std::time::Instant;
 

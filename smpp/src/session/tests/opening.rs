@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::codec::CommandId;
-use crate::pdu::{BindKind, OctetStr};
+use crate::pdu::{BindKind, OctetStr, Version};
 use crate::session::pair::{Pair, Side, bind, deliver_sm, octets, raw, submit_sm, written};
 use crate::session::tests::Solo;
 use crate::session::{Action, CloseReason, Input, Notice, Refused, SessionConfig, State};
@@ -39,18 +39,18 @@ fn both_ends_learn_name_and_version_of_the_other() {
             [Action::Bound {
                 kind,
                 system_id,
-                peer_version: Some(0x34),
+                peer_version: Some(Version::V3_4),
             }]
         };
         assert_eq!(pair.smsc.take(), bound("esme"));
         assert_eq!(pair.esme.take(), bound("smsc"));
-        assert_eq!(pair.esme.session.peer_version(), Some(0x34));
+        assert_eq!(pair.esme.session.peer_version(), Some(Version::V3_4));
         assert_eq!(pair.esme.session.state(), State::Bound(kind));
     }
 }
 
 #[test]
-fn a_3_3_server_without_tlvs_has_no_version() {
+fn trap_45_a_server_without_tlvs_tells_no_version() {
     let mut solo = Solo::new(SessionConfig::esme());
     solo.input(Input::Bind(&bind(BindKind::Transmitter)));
     solo.receive(&raw(0x8000_0002, 0, 1, b"old\0"));
@@ -137,7 +137,7 @@ fn a_bind_nobody_answers_times_out() {
 }
 
 #[test]
-fn pdus_coalesced_behind_bind_resp_are_handled() {
+fn trap_29_pdus_coalesced_behind_bind_resp_are_handled() {
     let mut solo = Solo::new(SessionConfig::esme());
     solo.input(Input::Bind(&bind(BindKind::Transceiver)));
     written(&mut solo.session);
@@ -202,7 +202,7 @@ fn requests_before_the_bind_are_refused_and_the_bind_still_comes() {
 }
 
 #[test]
-fn a_second_bind_is_refused_as_already_bound() {
+fn trap_38_a_second_bind_is_refused_as_already_bound() {
     let mut pair = Pair::bound(BindKind::Transceiver);
     let again = octets(
         &crate::pdu::Pdu::Bind(bind(BindKind::Receiver)),

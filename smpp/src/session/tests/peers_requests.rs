@@ -10,7 +10,7 @@ use crate::status::CommandStatus;
 const OK: CommandStatus = CommandStatus::ESME_ROK;
 
 #[test]
-fn the_peers_number_is_echoed_whatever_it_is() {
+fn trap_34_the_peers_number_is_echoed_whatever_it_is() {
     let mut solo = Solo::esme();
     for number in [0, 1, 0x7FFF_FFFF, 0x8000_0001, 0x806A_179B, u32::MAX] {
         solo.receive(&octets(&deliver_sm(), OK, number));

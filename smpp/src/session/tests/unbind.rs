@@ -39,7 +39,7 @@ fn asked_to_unbind(outstanding: u32) -> Solo {
 }
 
 #[test]
-fn unbind_waits_for_the_window_and_takes_no_more() {
+fn trap_37_unbind_waits_for_the_window_and_takes_no_more() {
     let mut pair = Pair::bound(BindKind::Transceiver);
     pair.submit(70).unwrap();
     pair.input(Side::Esme, Input::Unbind).unwrap();
