@@ -49,7 +49,7 @@ impl<T: Clone> Session<T> {
     pub(super) fn finish_drain(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
         match self.phase {
             Phase::Draining { kind, .. } if self.in_flight.len() == 0 => {
-                self.send_unbind(kind, now)
+                self.send_unbind(kind, now);
             }
             Phase::PeerUnbinding { .. } if self.in_flight.len() == 0 => {
                 self.answer_unbind(actions);

@@ -1,6 +1,7 @@
 //! Lives here: one SMPP connection, that is a socket and its session in the caller's task.
 //! Never here: protocol decisions (session), reconnecting (the owner), spawned tasks.
 
+mod handle;
 mod stream;
 mod tls;
 
@@ -21,6 +22,10 @@ use tokio::time::Sleep;
 
 use crate::session::{Action, CloseReason, Input, Refused, Session, SessionConfig, State};
 
+pub use handle::{
+    Answer, Driver, Event, Handle, Incoming, Limits, NoAnswer, Orphan, Outcome, PeerRequest,
+    Pending, Reply, Responder, Ticket,
+};
 pub use stream::{Handshake, Stream};
 pub use tls::{Roots, TlsClient, TlsError, TlsServer};
 

@@ -34,7 +34,7 @@ fn esme(offered: Version, told: Option<u8>, config: SessionConfig) -> Solo {
     solo
 }
 
-fn not_in_version(refused: Result<(), Refused>) -> bool {
+fn not_in_version(refused: &Result<(), Refused>) -> bool {
     matches!(
         refused,
         Err(Refused::Encode(EncodeError::NotInVersion { .. }))
@@ -124,7 +124,7 @@ fn what_the_version_lacks_is_refused_and_nothing_is_written() {
             token: 70,
         };
         let refused = solo.session.handle(input, solo.now, &mut solo.actions);
-        assert!(not_in_version(refused));
+        assert!(not_in_version(&refused));
     }
     assert_eq!(
         (solo.session.output().len(), solo.session.in_flight()),
@@ -163,7 +163,7 @@ fn an_answer_the_version_lacks_is_refused_and_another_may_follow() {
     let refused = solo
         .session
         .handle(respond(&long), solo.now, &mut solo.actions);
-    assert!(not_in_version(refused));
+    assert!(not_in_version(&refused));
     assert_eq!(written(&mut solo.session), []);
     solo.input(respond(&submit_sm_resp("12345678")));
     assert_eq!(
