@@ -304,14 +304,12 @@ async fn esme(args: EsmeArgs) -> anyhow::Result<bool> {
         None
     };
     let config = EsmeConfig {
-        connect: Connect {
-            host: args.host,
-            port: carrier
+        connect: Connect::new(
+            args.host,
+            carrier
                 .as_ref()
                 .map_or(args.port, |smsc| smsc.addr().port()),
-            tls: None,
-            connect_timeout: Duration::from_secs(10),
-        },
+        ),
         bind: Bind {
             kind: BindKind::Transceiver,
             system_id: args.system_id.into(),

@@ -11,7 +11,7 @@ use tokio_rustls::TlsStream;
 use crate::pdu::Bind;
 use crate::session::{Action, CloseReason, Input, Refused, SessionConfig};
 use crate::status::CommandStatus;
-use crate::transport::{Connection, Stream, TlsClient, TlsError, tune};
+use crate::transport::{Connection, Stream, TcpOptions, TlsClient, TlsError};
 
 /// Where to connect.
 #[derive(Clone)]
@@ -24,6 +24,21 @@ pub struct Connect {
     pub tls: Option<TlsClient>,
     /// For name resolution, TCP and TLS together.
     pub connect_timeout: Duration,
+    /// Keep-alive and the like.
+    pub tcp: TcpOptions,
+}
+
+impl Connect {
+    /// Plain TCP with the default options and 10 s to connect.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self {
+            host: host.into(),
+            port,
+            tls: None,
+            connect_timeout: Duration::from_secs(10),
+            tcp: TcpOptions::default(),
+        }
+    }
 }
 
 /// Why there is no connection. All but `Name` may be retried later.
@@ -120,7 +135,7 @@ async fn open(to: &Connect) -> Result<Stream, ConnectError> {
     let tcp = TcpStream::connect((to.host.as_str(), to.port))
         .await
         .map_err(ConnectError::Io)?;
-    tune(&tcp);
+    to.tcp.apply(&tcp);
     let Some(tls) = &to.tls else {
         return Ok(Stream::Tcp(tcp));
     };

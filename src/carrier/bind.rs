@@ -278,10 +278,9 @@ pub(super) fn segments_of(batch: &[Ready]) -> usize {
 
 fn connect_of(config: &BindConfig) -> client::Connect {
     client::Connect {
-        host: config.host.clone(),
-        port: config.port,
         tls: config.tls.clone(),
         connect_timeout: config.connect_timeout,
+        ..client::Connect::new(config.host.clone(), config.port)
     }
 }
 

@@ -25,10 +25,8 @@ type Event = Action<u32>;
 
 fn connect(smsc: &Smsc) -> Connect {
     Connect {
-        host: "127.0.0.1".into(),
-        port: smsc.addr().port(),
-        tls: None,
         connect_timeout: LIMIT,
+        ..Connect::new("127.0.0.1", smsc.addr().port())
     }
 }
 

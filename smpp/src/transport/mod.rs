@@ -26,10 +26,8 @@ pub use handle::{
     Answer, Driver, Event, Handle, Incoming, Limits, NoAnswer, Orphan, Outcome, PeerRequest,
     Pending, Reply, Responder, Ticket,
 };
-pub use stream::{Handshake, Stream};
+pub use stream::{Handshake, Stream, TcpOptions};
 pub use tls::{Roots, TlsClient, TlsError, TlsServer};
-
-pub(crate) use stream::tune;
 
 /// Octets read at once, and so the most that one [`Connection::drive`] hands to the session at a time.
 const READ_MAX: usize = 64 * 1024;

@@ -13,11 +13,47 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{Accept, TlsStream};
 
-/// First probe on an idle connection, the pace of the next ones and how many: about 90 s to a verdict. The
-/// session's enquire_link is usually faster; this catches what has no session timer.
-const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(10), 3);
-/// How long written octets may stay unacknowledged: writes into a dead path succeed for many minutes otherwise.
-const USER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Options of a TCP socket. TCP_NODELAY is always set: octets are coalesced before they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpOptions {
+    /// Idle time before the first keep-alive probe. The session's enquire_link is usually faster; this catches what
+    /// has no session timer.
+    pub keepalive_time: Duration,
+    /// Pace of the next probes.
+    pub keepalive_interval: Duration,
+    /// Unanswered probes that end the connection.
+    pub keepalive_retries: u32,
+    /// How long written octets may stay unacknowledged (TCP_USER_TIMEOUT, on Linux): writes into a dead path succeed
+    /// for many minutes otherwise.
+    pub user_timeout: Duration,
+}
+
+impl Default for TcpOptions {
+    /// Three probes from 60 s on, 10 s apart: 90 s to a verdict; 60 s for octets written.
+    fn default() -> Self {
+        Self {
+            keepalive_time: Duration::from_secs(60),
+            keepalive_interval: Duration::from_secs(10),
+            keepalive_retries: 3,
+            user_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl TcpOptions {
+    /// Failures are ignored: a socket that refuses an option works without it, or is dead and its first read says so.
+    pub(crate) fn apply(&self, tcp: &TcpStream) {
+        let _ = tcp.set_nodelay(true);
+        let socket = SockRef::from(tcp);
+        let keepalive = TcpKeepalive::new()
+            .with_time(self.keepalive_time)
+            .with_interval(self.keepalive_interval)
+            .with_retries(self.keepalive_retries);
+        let _ = socket.set_tcp_keepalive(&keepalive);
+        #[cfg(target_os = "linux")]
+        let _ = socket.set_tcp_user_timeout(Some(self.user_timeout));
+    }
+}
 
 /// A connected socket.
 pub enum Stream {
@@ -130,20 +166,4 @@ impl AsyncWrite for Stream {
             Self::Handshake(_) => Poll::Ready(Ok(())),
         }
     }
-}
-
-/// Sets TCP_NODELAY (we coalesce ourselves), keepalive and TCP_USER_TIMEOUT.
-///
-/// Failures are ignored: a socket that refuses an option works without it, or is dead and its first read says so.
-pub(crate) fn tune(tcp: &TcpStream) {
-    let _ = tcp.set_nodelay(true);
-    let socket = SockRef::from(tcp);
-    let (time, interval, retries) = KEEPALIVE;
-    let keepalive = TcpKeepalive::new()
-        .with_time(time)
-        .with_interval(interval)
-        .with_retries(retries);
-    let _ = socket.set_tcp_keepalive(&keepalive);
-    #[cfg(target_os = "linux")]
-    let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
 }

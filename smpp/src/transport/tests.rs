@@ -38,10 +38,8 @@ fn credentials() -> Bind {
 
 fn to(port: u16, tls: Option<TlsClient>) -> Connect {
     Connect {
-        host: "localhost".into(),
-        port,
         tls,
-        connect_timeout: Duration::from_secs(5),
+        ..Connect::new("localhost", port)
     }
 }
 
@@ -219,13 +217,44 @@ async fn a_server_that_is_not_the_pinned_one_is_not_trusted() {
     let key = ours.signing_key.serialize_pem();
     let server = TlsServer::new(ours.cert.pem().as_bytes(), key.as_bytes(), None).unwrap();
     let pem = other.cert.pem();
-    for roots in [Roots::Pem(pem.as_bytes()), Roots::WebPki] {
+    for roots in [
+        Roots::Pem(pem.as_bytes()),
+        Roots::Pinned(pem.as_bytes()),
+        Roots::WebPki,
+    ] {
         let (listener, port) = listen(Some(server.clone())).await;
         let serving = tokio::spawn(serve_one(listener));
         let to = to(port, Some(TlsClient::new(roots, None, None).unwrap()));
         let failed = within(connect::<u32>(&to, SessionConfig::esme())).await;
         assert!(matches!(failed, Err(ConnectError::Tls(_))));
         assert!(matches!(within(serving).await.unwrap(), CloseReason::Io(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_pinned_certificate_is_trusted_under_any_name_and_by_any_issuer() {
+    let authority = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let issuer = rcgen::Issuer::new(params, authority);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let named = rcgen::CertificateParams::new(vec!["smsc.carrier.example".into()]).unwrap();
+    let pem = named.signed_by(&key, &issuer).unwrap().pem();
+    let server = TlsServer::new(pem.as_bytes(), key.serialize_pem().as_bytes(), None).unwrap();
+    for (roots, trusted) in [
+        (Roots::Pinned(pem.as_bytes()), true),
+        (Roots::Pem(pem.as_bytes()), false),
+    ] {
+        let (listener, port) = listen(Some(server.clone())).await;
+        let serving = tokio::spawn(serve_one(listener));
+        let to = to(port, Some(TlsClient::new(roots, None, None).unwrap()));
+        let bound = within(bind(&to, &credentials(), SessionConfig::esme())).await;
+        assert_eq!(bound.is_ok(), trusted);
+        if let Ok(mut esme) = bound {
+            let reason = within(submit_all(&mut esme, 10)).await;
+            assert_eq!(reason, CloseReason::Unbound);
+        }
+        within(serving).await.unwrap();
     }
 }
 

@@ -4,11 +4,15 @@
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig,
+    SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// Why TLS settings cannot be used; always a mistake of the configuration.
@@ -36,8 +40,12 @@ pub enum TlsError {
 pub enum Roots<'a> {
     /// The public certificate authorities (Mozilla's list, compiled in).
     WebPki,
-    /// Only these certificates, in PEM: a carrier's private authority or its pinned self-signed certificate.
+    /// Only what leads to one of these certificates, in PEM: a carrier's private authority, or the machine's own list
+    /// (`/etc/ssl/certs/ca-certificates.crt`), read by the caller.
     Pem(&'a [u8]),
+    /// Only a server that shows one of these very certificates, in PEM. Its name, dates and issuer do not count: the
+    /// pin says it all, and a new certificate of the carrier needs a new pin.
+    Pinned(&'a [u8]),
 }
 
 /// TLS settings of a client; cheap to clone.
@@ -58,17 +66,23 @@ impl TlsClient {
         identity: Option<(&[u8], &[u8])>,
         server_name: Option<&str>,
     ) -> Result<Self, TlsError> {
-        let store = match roots {
-            Roots::WebPki => RootCertStore {
-                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-            },
-            Roots::Pem(pem) => root_store(pem)?,
-        };
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider()).build()?;
         let builder = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_webpki_verifier(verifier);
+            .with_safe_default_protocol_versions()?;
+        let verify = |store: RootCertStore| {
+            WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider()).build()
+        };
+        let builder = match roots {
+            Roots::WebPki => builder.with_webpki_verifier(verify(RootCertStore {
+                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+            })?),
+            Roots::Pem(pem) => builder.with_webpki_verifier(verify(root_store(pem)?)?),
+            Roots::Pinned(pem) => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Pinned {
+                    certificates: certificates(pem)?,
+                    provider: provider(),
+                })),
+        };
         let config = match identity {
             Some((chain, key)) => {
                 builder.with_client_auth_cert(certificates(chain)?, private_key(key)?)?
@@ -127,6 +141,56 @@ impl TlsServer {
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.config))
+    }
+}
+
+/// Trusts exactly these certificates; that the server holds their key is verified as always.
+#[derive(Debug)]
+struct Pinned {
+    certificates: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.certificates.iter().any(|pinned| pinned == end_entity) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 

@@ -72,12 +72,8 @@ async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
 /// Two bound connections.
 async fn connections(esme: SessionConfig) -> (Connection<Ticket>, Connection<Ticket>) {
     let listener = Listener::bind("localhost:0", None).await.unwrap();
-    let to = Connect {
-        host: "localhost".into(),
-        port: listener.local_addr().unwrap().port(),
-        tls: None,
-        connect_timeout: Duration::from_secs(5),
-    };
+    let port = listener.local_addr().unwrap().port();
+    let to = Connect::new("localhost", port);
     let serving = async {
         let (mut smsc, _) = listener.accept(SessionConfig::smsc()).await.unwrap();
         let mut actions = Vec::new();
