@@ -50,8 +50,8 @@ pub async fn run(to: Connect) -> Result<(String, ReceiptState), Box<dyn Error + 
             }) => {
                 let receipt = receipt::parse(&deliver)?;
                 responder.answer(Reply::ok(Pdu::DeliverSmResp(DeliverSmResp::default())));
-                if receipt.id == id {
-                    break receipt.state;
+                if receipt.id() == id {
+                    break receipt.state();
                 }
             }
             // A request that is dropped is declined, so that the server sends it again.

@@ -3,15 +3,22 @@
 //!
 //! `cargo run -p mnara-smpp --example smsc -- 127.0.0.1:2775`; Ctrl-C unbinds everybody.
 
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
-use mnara_smpp::pdu::{DeliverSm, OctetStr, Pdu, SubmitSmResp, esm_class, registered_delivery};
+use bytes::BytesMut;
+use mnara_smpp::pdu::{
+    DeliverSm, OctetStr, Pdu, SubmitSm, SubmitSmResp, esm_class, registered_delivery,
+};
+use mnara_smpp::receipt::{NewReceipt, ReceiptState};
 use mnara_smpp::server::{
     Accepted, BindRequest, Listener, Peer, Reject, Server, ServerConfig, Service,
 };
 use mnara_smpp::status::CommandStatus;
+use mnara_smpp::time::AbsoluteTime;
 use mnara_smpp::tlv::Tlvs;
 use mnara_smpp::transport::{PeerRequest, Reply};
 
@@ -52,20 +59,39 @@ impl Service for Desk {
         if submit.registered_delivery & registered_delivery::RECEIPT_MASK == 0 || !peer.receives() {
             return;
         }
-        let text = format!(
-            "id:{id} sub:001 dlvrd:001 submit date:2611211325 done date:2611211326 stat:DELIVRD err:000 text:"
-        );
-        let receipt = DeliverSm {
-            source: submit.dest,
-            dest: submit.source,
-            esm_class: esm_class::RECEIPT,
-            short_message: text.into(),
-            ..DeliverSm::default()
+        let Ok(receipt) = receipt(&id, submit) else {
+            return;
         };
         if let Err(error) = peer.handle.request(Pdu::DeliverSm(receipt)).await {
             eprintln!("receipt of {id}: {error}");
         }
     }
+}
+
+/// Says that the message was delivered this minute.
+fn receipt(id: &str, submit: SubmitSm) -> Result<DeliverSm, Box<dyn Error>> {
+    let now = AbsoluteTime::from_system_time(SystemTime::now(), 0)?.local();
+    let receipt = NewReceipt {
+        id,
+        sub: 1,
+        dlvrd: 1,
+        submit_date: now,
+        done_date: now,
+        state: ReceiptState::Delivered,
+        err: 0,
+        text: "",
+        network_error: None,
+    };
+    let mut text = BytesMut::new();
+    receipt.write_text(&mut text)?;
+    Ok(DeliverSm {
+        source: submit.dest,
+        dest: submit.source,
+        esm_class: esm_class::RECEIPT,
+        short_message: text.freeze(),
+        tlvs: receipt.tlvs()?,
+        ..DeliverSm::default()
+    })
 }
 
 #[tokio::main]
