@@ -104,7 +104,18 @@ pub async fn bind<T: Clone>(
     bind: &Bind,
     config: SessionConfig,
 ) -> Result<Connection<T>, BindError> {
-    let mut connection = connect(to, config).await?;
+    bind_over(connect(to, config).await?, bind).await
+}
+
+/// The same over a connection that is there already: one that a carrier has made to ask for a bind
+/// ([`crate::session::Action::Notified`] with an outbind), or a stream of the caller's own.
+///
+/// # Errors
+/// See [`BindError`]. Cancel-safe: a dropped future closes the socket.
+pub async fn bind_over<T: Clone>(
+    mut connection: Connection<T>,
+    bind: &Bind,
+) -> Result<Connection<T>, BindError> {
     let mut actions = Vec::new();
     connection.send(Input::Bind(bind), &mut actions)?;
     let mut rest = Vec::new();

@@ -46,7 +46,7 @@ pub struct ServerConfig {
     pub session: SessionConfig,
     /// Queues of each bind that is accepted without its own.
     pub limits: Limits,
-    /// Connections at once, bound or not. Further ones are closed as they come.
+    /// Connections at once, bound or not; each takes about 70 KiB. Further ones are closed as they come.
     pub connections_max: usize,
     /// Connections at once from one address. Further ones are closed as they come.
     pub connections_per_address_max: usize,
@@ -57,13 +57,13 @@ pub struct ServerConfig {
 }
 
 impl Default for ServerConfig {
-    /// Named `mnara`; 10 000 connections, 100 from one address, 10 binds of one system, 30 s to stop.
+    /// Named `mnara`; 1 000 connections, 100 from one address, 10 binds of one system, 30 s to stop.
     fn default() -> Self {
         Self {
             system_id: OctetStr::from("mnara"),
             session: SessionConfig::smsc(),
             limits: Limits::default(),
-            connections_max: 10_000,
+            connections_max: 1_000,
             connections_per_address_max: 100,
             binds_per_system_max: 10,
             stop_timeout: Duration::from_secs(30),
@@ -167,7 +167,7 @@ impl Listener {
 
     /// Waits for the next connection. A TLS handshake is not awaited here: it runs inside the connection's `drive`,
     /// under the session's `bind_timeout`. With [`SessionConfig::esme`] it awaits carriers who connect to ask for a
-    /// bind (outbind, SMPP 3.4 section 2.2.1). Cancel-safe.
+    /// bind (outbind, SMPP 3.4 section 2.2.1); [`crate::client::bind_over`] then binds. Cancel-safe.
     ///
     /// # Errors
     /// Out of file descriptors, or the connection was aborted before it was taken: wait a moment and call again.

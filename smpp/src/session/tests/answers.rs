@@ -124,6 +124,28 @@ fn trap_36_a_generic_nack_answers_its_request() {
 }
 
 #[test]
+fn trap_42_throttled_and_full_free_their_slots_and_are_told_in_order() {
+    let mut solo = Solo::esme();
+    for token in 70..73 {
+        solo.submit(token);
+    }
+    for (status, number) in [(0x58, 2), (0x14, 3), (0x58, 4)] {
+        solo.receive(&raw(0x8000_0004, status, number, b""));
+    }
+    let told: Vec<(u32, u32)> = solo
+        .take()
+        .iter()
+        .filter_map(|action| match action {
+            Action::Response { token, status, .. } => Some((*token, status.0)),
+            _ => None,
+        })
+        .collect();
+    // The owner sends them again before any other, at the pace that it then keeps.
+    assert_eq!(told, [(70, 0x58), (71, 0x14), (72, 0x58)]);
+    assert_eq!(solo.session.in_flight(), 0);
+}
+
+#[test]
 fn trap_36_a_generic_nack_without_a_number_answers_nothing() {
     let mut solo = Solo::esme();
     solo.submit(70);

@@ -1,22 +1,25 @@
-//! Lives here: tests of connection, client and server over loopback sockets, plain and TLS.
-//! Never here: protocol rules (session).
+//! Lives here: tests of connection, client and listener over loopback sockets.
+//! Never here: protocol rules (session), shared connections (`handle`), whole servers (`server`).
+
+mod tls;
 
 use std::collections::VecDeque;
 use std::future::Future;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::client::{BindError, Connect, ConnectError, bind, connect};
-use crate::pdu::{Bind, BindKind, BindResp, DeliverSm, OctetStr, Pdu, SubmitSm, SubmitSmResp};
+use crate::client::{BindError, Connect, ConnectError, bind, bind_over, connect};
+use crate::pdu::{
+    Bind, BindKind, BindResp, DeliverSm, OctetStr, Outbind, Pdu, SubmitSm, SubmitSmResp,
+};
 use crate::server::Listener;
 use crate::session::{Action, CloseReason, Input, SessionConfig};
 use crate::status::CommandStatus;
-use crate::transport::{Connection, Roots, TlsClient, TlsServer};
+use crate::transport::{Connection, TlsClient, TlsServer};
 
 const OK: CommandStatus = CommandStatus::ESME_ROK;
 
@@ -170,124 +173,6 @@ async fn a_thousand_submits_are_answered_and_the_unbind_is_clean() {
         CloseReason::Unbound
     );
     assert_eq!(within(server).await.unwrap(), CloseReason::PeerUnbound);
-}
-
-#[tokio::test]
-async fn tls_with_certificates_on_both_sides_carries_a_session() {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-    let (chain, key) = (cert.pem(), signing_key.serialize_pem());
-    let (chain, key) = (chain.as_bytes(), key.as_bytes());
-
-    let server = TlsServer::new(chain, key, Some(chain)).unwrap();
-    let (listener, port) = listen(Some(server.clone())).await;
-    let serving = tokio::spawn(serve_one(listener));
-    let client = TlsClient::new(Roots::Pem(chain), Some((chain, key)), None).unwrap();
-    let config = SessionConfig {
-        window: 500,
-        ..SessionConfig::esme()
-    };
-    let mut esme = within(bind(&to(port, Some(client)), &credentials(), config))
-        .await
-        .unwrap();
-    assert_eq!(
-        within(submit_all(&mut esme, 3_000)).await,
-        CloseReason::Unbound
-    );
-    assert_eq!(within(serving).await.unwrap(), CloseReason::PeerUnbound);
-
-    // Without its certificate the client gets no bind.
-    let (listener, port) = listen(Some(server)).await;
-    let serving = tokio::spawn(serve_one(listener));
-    let client = TlsClient::new(Roots::Pem(chain), None, None).unwrap();
-    let refused = within(bind::<u32>(
-        &to(port, Some(client)),
-        &credentials(),
-        SessionConfig::esme(),
-    ))
-    .await;
-    assert!(refused.is_err());
-    assert!(matches!(within(serving).await.unwrap(), CloseReason::Io(_)));
-}
-
-#[tokio::test]
-async fn a_server_that_is_not_the_pinned_one_is_not_trusted() {
-    let make = || generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-    let (ours, other) = (make(), make());
-    let key = ours.signing_key.serialize_pem();
-    let server = TlsServer::new(ours.cert.pem().as_bytes(), key.as_bytes(), None).unwrap();
-    let pem = other.cert.pem();
-    for roots in [
-        Roots::Pem(pem.as_bytes()),
-        Roots::Pinned(pem.as_bytes()),
-        Roots::WebPki,
-    ] {
-        let (listener, port) = listen(Some(server.clone())).await;
-        let serving = tokio::spawn(serve_one(listener));
-        let to = to(port, Some(TlsClient::new(roots, None, None).unwrap()));
-        let failed = within(connect::<u32>(&to, SessionConfig::esme())).await;
-        assert!(matches!(failed, Err(ConnectError::Tls(_))));
-        assert!(matches!(within(serving).await.unwrap(), CloseReason::Io(_)));
-    }
-}
-
-#[tokio::test]
-async fn a_pinned_certificate_is_trusted_under_any_name_and_by_any_issuer() {
-    let authority = rcgen::KeyPair::generate().unwrap();
-    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let issuer = rcgen::Issuer::new(params, authority);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let named = rcgen::CertificateParams::new(vec!["smsc.carrier.example".into()]).unwrap();
-    let pem = named.signed_by(&key, &issuer).unwrap().pem();
-    let server = TlsServer::new(pem.as_bytes(), key.serialize_pem().as_bytes(), None).unwrap();
-    for (roots, trusted) in [
-        (Roots::Pinned(pem.as_bytes()), true),
-        (Roots::Pem(pem.as_bytes()), false),
-    ] {
-        let (listener, port) = listen(Some(server.clone())).await;
-        let serving = tokio::spawn(serve_one(listener));
-        let to = to(port, Some(TlsClient::new(roots, None, None).unwrap()));
-        let bound = within(bind(&to, &credentials(), SessionConfig::esme())).await;
-        assert_eq!(bound.is_ok(), trusted);
-        if let Ok(mut esme) = bound {
-            let reason = within(submit_all(&mut esme, 10)).await;
-            assert_eq!(reason, CloseReason::Unbound);
-        }
-        within(serving).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_silent_tls_client_holds_up_nobody_and_times_out() {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-    let chain = cert.pem();
-    let key = signing_key.serialize_pem();
-    let server = TlsServer::new(chain.as_bytes(), key.as_bytes(), None).unwrap();
-    let (listener, port) = listen(Some(server)).await;
-    let silent = TcpStream::connect(("localhost", port)).await.unwrap();
-    let config = SessionConfig {
-        bind_timeout: Duration::from_millis(100),
-        ..SessionConfig::smsc()
-    };
-    let (mut first, _) = within(listener.accept::<u32>(config)).await.unwrap();
-    let client = TlsClient::new(Roots::Pem(chain.as_bytes()), None, None).unwrap();
-    let serving = tokio::spawn(serve_one(listener));
-    let mut esme = within(bind(
-        &to(port, Some(client)),
-        &credentials(),
-        SessionConfig::esme(),
-    ))
-    .await
-    .unwrap();
-    assert_eq!(
-        within(submit_all(&mut esme, 10)).await,
-        CloseReason::Unbound
-    );
-    within(serving).await.unwrap();
-    assert_eq!(within(serve(&mut first)).await, CloseReason::BindTimeout);
-    drop(silent);
 }
 
 #[tokio::test]
@@ -603,4 +488,41 @@ async fn a_refused_bind_tells_its_status_and_a_closed_port_its_error() {
         failed,
         Err(BindError::Connect(ConnectError::Io(_)))
     ));
+}
+
+#[tokio::test]
+async fn a_carrier_that_knocks_by_outbind_is_bound_to() {
+    let listener = Listener::bind("localhost:0", None).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let carrier = tokio::spawn(async move {
+        let config = SessionConfig::smsc();
+        let mut smsc = connect::<u32>(&to(port, None), config).await.unwrap();
+        let pdu = &Pdu::Outbind(Outbind {
+            system_id: OctetStr::from("smsc"),
+            password: OctetStr::from("knock"),
+        });
+        smsc.send(Input::Notify { pdu }, &mut Vec::new()).unwrap();
+        serve(&mut smsc).await
+    });
+    let (mut esme, _) = within(listener.accept(SessionConfig::esme()))
+        .await
+        .unwrap();
+    let mut actions = Vec::new();
+    within(esme.drive(&mut actions)).await;
+    let [
+        Action::Notified {
+            pdu: Pdu::Outbind(outbind),
+            ..
+        },
+    ] = &actions[..]
+    else {
+        panic!("{actions:?}")
+    };
+    assert_eq!(outbind.system_id, OctetStr::from("smsc"));
+    let mut esme = within(bind_over(esme, &credentials())).await.unwrap();
+    assert_eq!(
+        within(submit_all(&mut esme, 10)).await,
+        CloseReason::Unbound
+    );
+    assert_eq!(within(carrier).await.unwrap(), CloseReason::PeerUnbound);
 }
