@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use smallvec::smallvec;
 
+use crate::codec::CommandId;
 use crate::pdu::{BindKind, Pdu};
 use crate::session::pair::{
     Delays, Pair, Side, deliver_sm, deliver_sm_resp, submit_sm, submit_sm_resp,
@@ -233,6 +234,19 @@ impl Storm {
         };
         let (pdu, status, sequence) = match self.random.below(20) {
             0 => return,
+            5 => {
+                let command = match side {
+                    Side::Esme => CommandId::DELIVER_SM,
+                    Side::Smsc => CommandId::SUBMIT_SM,
+                };
+                let decline = Input::Decline {
+                    sequence,
+                    command,
+                    status: CommandStatus::ESME_RTHROTTLED,
+                };
+                let _ = self.pair.input(side, decline);
+                return;
+            }
             1 => (Pdu::GenericNack, CommandStatus::ESME_RINVCMDID, sequence),
             2 => (wrong, CommandStatus::ESME_ROK, sequence),
             3 => (right, CommandStatus::ESME_ROK, sequence.wrapping_add(1)),
@@ -279,8 +293,20 @@ fn random_octets_never_panic() {
             };
             let length = random.below(80);
             // Plausible headers reach further than noise does.
-            let command = [0x8000_0004, 4, 5, 9, 0x8000_0009, 6, 0x15, 0x103]
-                [usize::try_from(random.below(8)).unwrap()];
+            let command = [
+                0x8000_0004,
+                4,
+                5,
+                9,
+                0x8000_0009,
+                6,
+                0x15,
+                0x103,
+                0x0B,
+                0x102,
+                0x8000_0103,
+                0x8000_0006,
+            ][usize::try_from(random.below(12)).unwrap()];
             let mut octets = Vec::new();
             for field in [
                 16 + u32::try_from(length).unwrap(),

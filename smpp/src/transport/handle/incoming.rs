@@ -10,6 +10,8 @@ use crate::session::Role;
 use crate::status::CommandStatus;
 
 /// What the peer sends by itself, in the order of its coming, and orphans.
+///
+/// Dropped, it has every further request of the peer declined, and orphans only counted.
 pub struct Incoming {
     events: mpsc::Receiver<Event>,
     stand: watch::Receiver<Stand>,
