@@ -50,13 +50,13 @@ impl Pair {
         };
         let bind = Bind::default();
         pair.esme(Input::Bind(&bind));
-        pair.to_smsc();
+        pair.reach_smsc();
         pair.smsc(Input::AnswerBind {
             sequence: 1,
             status: CommandStatus::ESME_ROK,
             system_id: &OctetStr::from("smsc"),
         });
-        pair.to_esme();
+        pair.reach_esme();
         pair.actions.clear();
         assert!(pair.esme.state().is_bound());
         pair
@@ -72,7 +72,7 @@ impl Pair {
             });
         }
         self.submit = submit;
-        self.to_smsc();
+        self.reach_smsc();
         for action in self.actions.drain(..) {
             if let Action::Request { sequence, pdu, .. } = action {
                 black_box(pdu);
@@ -89,7 +89,7 @@ impl Pair {
             });
         }
         (self.asked, self.answer) = (asked, answer);
-        self.to_esme();
+        self.reach_esme();
         assert_eq!(self.actions.len(), window);
         black_box(&self.actions);
         self.actions.clear();
@@ -105,12 +105,12 @@ impl Pair {
         taken.expect("a bound session takes it");
     }
 
-    fn to_smsc(&mut self) {
+    fn reach_smsc(&mut self) {
         let octets = self.esme.output().split();
         self.smsc(Input::Received(&octets));
     }
 
-    fn to_esme(&mut self) {
+    fn reach_esme(&mut self) {
         let octets = self.smsc.output().split();
         self.esme(Input::Received(&octets));
     }

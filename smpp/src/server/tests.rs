@@ -27,7 +27,7 @@ enum Seen {
 
 /// Accepts by the name alone; answers submits, or passes them on where it is told to.
 struct Desk {
-    seen: mpsc::UnboundedSender<Seen>,
+    seen: mpsc::Sender<Seen>,
     passes_on: bool,
 }
 
@@ -52,7 +52,7 @@ impl Service for Desk {
 
     async fn request(&self, _peer: &Arc<Peer>, request: PeerRequest) {
         if self.passes_on {
-            let _ = self.seen.send(Seen::Asked(Box::new(request)));
+            let _ = self.seen.try_send(Seen::Asked(Box::new(request)));
             return;
         }
         let reply = match request.pdu {
@@ -63,22 +63,22 @@ impl Service for Desk {
     }
 
     fn bound(&self, peer: &Arc<Peer>) {
-        let _ = self.seen.send(Seen::Bound(Arc::clone(peer)));
+        let _ = self.seen.try_send(Seen::Bound(Arc::clone(peer)));
     }
 
     fn ended(&self, _peer: &Arc<Peer>, reason: CloseReason) {
-        let _ = self.seen.send(Seen::Ended(reason));
+        let _ = self.seen.try_send(Seen::Ended(reason));
     }
 
     fn turned_away(&self, _address: SocketAddr, status: Option<CommandStatus>) {
-        let _ = self.seen.send(Seen::TurnedAway(status));
+        let _ = self.seen.try_send(Seen::TurnedAway(status));
     }
 }
 
 /// A running server.
 struct House {
     to: Connect,
-    seen: Mutex<mpsc::UnboundedReceiver<Seen>>,
+    seen: Mutex<mpsc::Receiver<Seen>>,
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
@@ -87,7 +87,7 @@ impl House {
     async fn open(config: ServerConfig, passes_on: bool) -> Self {
         let listener = Listener::bind("localhost:0", None).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (seen, watching) = mpsc::unbounded_channel();
+        let (seen, watching) = mpsc::channel(1_000);
         let server = Server::new(listener, config, Desk { seen, passes_on });
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async {
