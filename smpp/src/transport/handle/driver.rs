@@ -109,9 +109,6 @@ impl Driver {
                 () = shared.unbind.notified(), if !self.unbinding => {}
             }
             self.act();
-            if let Some(reason) = self.closed {
-                return reason;
-            }
             // A peer that never falls silent must not keep our own commands waiting.
             while batch.len() < BATCH_MAX
                 && let Ok(command) = self.commands.try_recv()
@@ -120,6 +117,10 @@ impl Driver {
             }
             for command in batch.drain(..) {
                 self.command(command);
+            }
+            // A closed session has refused them, and what comes behind is refused as the driver is dropped.
+            if let Some(reason) = self.closed {
+                return reason;
             }
             let over = !handles_left || shared.unbind_asked.load(Ordering::Acquire);
             if over && !self.unbinding {
