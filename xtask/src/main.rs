@@ -13,6 +13,9 @@ mod checks;
 mod steps;
 mod tools;
 
+/// The package that measures our codec beside the rival crates.
+const RIVALS: &str = "smpp/rivals/Cargo.toml";
+
 /// The one way to check the project.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about)]
@@ -88,6 +91,13 @@ fn bench(steps: &mut Steps) -> Result<()> {
     steps.run("C compiler", checks::c_compiler)?;
     steps.run("criterion benches", || {
         cargo(["bench", "--package", "mnara", "--benches"]).run()
+    })?;
+    // A workspace of its own, so that no rival is ever in the daemon's build or lock file.
+    steps.run("rival crates, times", || {
+        cargo(["bench", "--manifest-path", RIVALS, "--bench", "codec"]).run()
+    })?;
+    steps.run("rival crates, allocations", || {
+        cargo(["run", "--release", "--manifest-path", RIVALS]).run()
     })?;
     // Once for both profiles, and with the features of the whole workspace.
     steps.run("release build", || {
