@@ -1,4 +1,4 @@
-//! Lives here: the programs that the scenarios run beside the daemon, found or installed.
+//! Lives here: the programs that tests run, found or installed.
 //! Never here: checks of the project itself.
 
 use std::process::{Command, Stdio};
@@ -6,11 +6,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Result, bail};
 
 /// Each program and the Debian package that brings it: the documentation's own samples are run
-/// with curl and Python, and a full disk is made with prlimit.
-const TOOLS: [(&str, &str); 3] = [
+/// with curl and Python, a full disk is made with prlimit, and tshark reads what the SMPP crate
+/// writes.
+const TOOLS: [(&str, &str); 4] = [
     ("curl", "curl"),
     ("python3", "python3"),
     ("prlimit", "util-linux"),
+    ("tshark", "tshark"),
 ];
 
 /// Installs what is missing where that is possible (root on Debian and its kin).
@@ -23,7 +25,7 @@ pub(crate) fn present() -> Result<()> {
         .filter(|(program, _)| !runs(program, "--version"))
         .collect();
     if missing.is_empty() {
-        println!("    curl, python3 and prlimit are there");
+        println!("    curl, python3, prlimit and tshark are there");
         return Ok(());
     }
     let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
@@ -40,7 +42,7 @@ pub(crate) fn present() -> Result<()> {
         return Ok(());
     }
     bail!(
-        "the scenarios need {}: install the packages {} and run this again",
+        "the tests need {}: install the packages {} and run this again",
         missing
             .iter()
             .map(|(program, _)| *program)
