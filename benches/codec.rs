@@ -42,7 +42,7 @@ fn wire(pdu: &Pdu) -> BytesMut {
     out
 }
 
-fn frame(octets: &mut BytesMut) -> Frame {
+fn frame(octets: &mut BytesMut) -> Frame<'_> {
     let next = FrameDecoder::default().next(octets);
     next.expect("we wrote it").expect("it is whole")
 }
@@ -64,7 +64,7 @@ fn codec(criterion: &mut Criterion) {
         let octets = wire(&submit());
         bench.iter_batched_ref(
             || octets.clone(),
-            |octets| Pdu::decode(&frame(octets)),
+            |octets| Pdu::decode(frame(octets)),
             BatchSize::SmallInput,
         );
     });
@@ -72,7 +72,7 @@ fn codec(criterion: &mut Criterion) {
         let octets = wire(&deliver());
         bench.iter_batched_ref(
             || octets.clone(),
-            |octets| match Pdu::decode(&frame(octets)) {
+            |octets| match Pdu::decode(frame(octets)) {
                 Ok(decoded) => match decoded.pdu {
                     Pdu::DeliverSm(deliver) => {
                         receipt::parse(&deliver).map(|receipt| black_box(&receipt).state())

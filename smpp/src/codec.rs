@@ -4,7 +4,6 @@
 use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
-use nom::number::complete::be_u32;
 use thiserror::Error;
 
 use crate::status::CommandStatus;
@@ -36,15 +35,13 @@ impl Header {
     /// Reads a header from exactly the first 16 octets; `None` when there are fewer.
     #[must_use]
     pub fn parse(octets: &[u8]) -> Option<Self> {
-        let (rest, length) = be_u32::<_, ()>(octets).ok()?;
-        let (rest, command) = be_u32::<_, ()>(rest).ok()?;
-        let (rest, status) = be_u32::<_, ()>(rest).ok()?;
-        let (_, sequence) = be_u32::<_, ()>(rest).ok()?;
+        let (words, _) = octets.first_chunk::<HEADER_LEN>()?.as_chunks::<4>();
+        let word = |at: usize| u32::from_be_bytes(words[at]);
         Some(Self {
-            length,
-            command: CommandId(command),
-            status: CommandStatus(status),
-            sequence,
+            length: word(0),
+            command: CommandId(word(1)),
+            status: CommandStatus(word(2)),
+            sequence: word(3),
         })
     }
 
@@ -159,13 +156,62 @@ impl fmt::Display for CommandId {
     }
 }
 
-/// One PDU as it lay in the stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// The header; `header.length` equals 16 plus the body's length.
+/// One whole PDU at the front of a stream's buffer. When it goes, decoded or not, the buffer starts with the next.
+///
+/// It borrows the buffer, so that a PDU with nothing in it worth sharing (most responses) costs no reference count.
+#[derive(Debug)]
+pub struct Frame<'b> {
+    /// The header; its length is 16 plus the body's.
     pub header: Header,
-    /// What follows the header: a slice of the read buffer, not a copy.
-    pub body: Bytes,
+    /// Starts with the body.
+    buf: &'b mut BytesMut,
+    /// Octets of the body that are still in `buf`.
+    len: usize,
+}
+
+impl<'b> Frame<'b> {
+    /// A frame of a header and a body that came another way; takes all of `body`.
+    pub fn new(header: Header, body: &'b mut BytesMut) -> Self {
+        let len = body.len();
+        Self {
+            header,
+            buf: body,
+            len,
+        }
+    }
+
+    /// What follows the header.
+    #[inline]
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.buf[..self.len]
+    }
+
+    /// The body as a slice of the buffer that may outlive it; not a copy.
+    #[inline]
+    #[must_use]
+    pub fn into_body(mut self) -> Bytes {
+        self.take_body()
+    }
+
+    /// [`Frame::into_body`], leaving an empty body.
+    #[inline]
+    pub(crate) fn take_body(&mut self) -> Bytes {
+        let len = std::mem::take(&mut self.len);
+        // A split costs an atomic increment, nothing none.
+        if len == 0 {
+            Bytes::new()
+        } else {
+            self.buf.split_to(len).freeze()
+        }
+    }
+}
+
+impl Drop for Frame<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.buf.advance(self.len);
+    }
 }
 
 /// Why no frame could be cut.
@@ -247,7 +293,7 @@ impl FrameDecoder {
     /// [`FrameError::Garbage`] when the length is impossible (seen from the first four octets): nothing is
     /// taken off `buf` and every later call fails the same way.
     #[inline]
-    pub fn next(&mut self, buf: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+    pub fn next<'b>(&mut self, buf: &'b mut BytesMut) -> Result<Option<Frame<'b>>, FrameError> {
         if self.skipping.is_some() {
             return self.skip(buf);
         }
@@ -269,17 +315,12 @@ impl FrameDecoder {
             return Ok(None);
         }
         buf.advance(HEADER_LEN);
-        // A split costs an atomic increment: a bare header (enquire_link, most error responses) needs none.
-        let body = if length == HEADER_LEN {
-            Bytes::new()
-        } else {
-            buf.split_to(length - HEADER_LEN).freeze()
-        };
-        Ok(Some(Frame { header, body }))
+        let len = length - HEADER_LEN;
+        Ok(Some(Frame { header, buf, len }))
     }
 
     #[cold]
-    fn skip(&mut self, buf: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+    fn skip<'b>(&mut self, buf: &mut BytesMut) -> Result<Option<Frame<'b>>, FrameError> {
         let Some(skip) = &mut self.skipping else {
             return Ok(None);
         };
@@ -298,7 +339,7 @@ impl FrameDecoder {
 /// Fewer than 16 octets: an impossible length is reported at once, because a peer that does not speak SMPP
 /// (`\r\n` from a port scanner) may never send the rest.
 #[cold]
-fn partial_header(buf: &[u8]) -> Result<Option<Frame>, FrameError> {
+fn partial_header<'b>(buf: &[u8]) -> Result<Option<Frame<'b>>, FrameError> {
     let Some(octets) = buf.first_chunk::<4>() else {
         return Ok(None);
     };
@@ -320,7 +361,7 @@ mod tests {
     use bytes::{BufMut, Bytes, BytesMut};
     use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{CommandId, Frame, FrameDecoder, FrameError, HARD_MAX_PDU, HEADER_LEN, Header};
+    use super::{CommandId, FrameDecoder, FrameError, HARD_MAX_PDU, HEADER_LEN, Header};
     use crate::status::CommandStatus;
 
     fn pdu(command: CommandId, sequence: u32, body: &[u8]) -> Vec<u8> {
@@ -349,12 +390,14 @@ mod tests {
         let mut frames = Vec::new();
         for octet in &wire {
             buf.put_u8(*octet);
-            frames.extend(decoder.next(&mut buf).expect("sound"));
+            if let Some(frame) = decoder.next(&mut buf).expect("sound") {
+                frames.push((frame.header, frame.into_body()));
+            }
         }
         assert_eq!(frames.len(), 2);
-        assert_eq!(frames[0].body, Bytes::from_static(b"smsc\0"));
+        assert_eq!(frames[0].1, Bytes::from_static(b"smsc\0"));
         assert_eq!(
-            (frames[1].header.command, frames[1].header.sequence),
+            (frames[1].0.command, frames[1].0.sequence),
             (CommandId::ENQUIRE_LINK, 0x806A_179B)
         );
         assert!(buf.is_empty());
@@ -371,12 +414,11 @@ mod tests {
         let mut buf = BytesMut::from(&wire[..]);
         let mut decoder = FrameDecoder::default();
         let first = decoder.next(&mut buf).expect("sound").expect("whole");
+        let first = first.into_body();
         let second = decoder.next(&mut buf).expect("sound").expect("whole");
-        assert_eq!(
-            (&first.body[..], &second.body[..]),
-            (&b"one"[..], &b"two"[..])
-        );
-        assert_eq!(decoder.next(&mut buf), Ok(None));
+        assert_eq!((&first[..], second.body()), (&b"one"[..], &b"two"[..]));
+        drop(second);
+        assert!(matches!(decoder.next(&mut buf), Ok(None)));
         assert_eq!(&buf[..], [0, 0]);
     }
 
@@ -385,7 +427,7 @@ mod tests {
         let mut decoder = FrameDecoder::new(64);
         let big = pdu(CommandId::SUBMIT_SM, 9, &[0xAA; 1_000]);
         let mut buf = BytesMut::from(&big[..40]);
-        assert_eq!(decoder.next(&mut buf), Ok(None));
+        assert!(matches!(decoder.next(&mut buf), Ok(None)));
         assert!(buf.is_empty(), "nothing of it is kept");
         buf.extend_from_slice(&big[40..]);
         buf.extend_from_slice(&pdu(CommandId::UNBIND, 10, b""));
@@ -401,7 +443,7 @@ mod tests {
         for length in [0, 15, HARD_MAX_PDU as u32 + 1, 0x0D0A_0D0A, u32::MAX] {
             let mut decoder = FrameDecoder::default();
             let mut buf = BytesMut::from(&length.to_be_bytes()[..3]);
-            assert_eq!(decoder.next(&mut buf), Ok(None));
+            assert!(matches!(decoder.next(&mut buf), Ok(None)));
             buf.put_u8(length.to_be_bytes()[3]);
             let error = decoder.next(&mut buf).expect_err("impossible");
             assert!(error.is_fatal());
@@ -428,7 +470,11 @@ mod tests {
     }
 
     /// Feeds octets in chunks and returns all that came out, until the stream is declared garbage.
-    fn feed(wire: &[u8], chunks: &[usize], max_pdu: usize) -> Vec<Result<Frame, FrameError>> {
+    fn feed(
+        wire: &[u8],
+        chunks: &[usize],
+        max_pdu: usize,
+    ) -> Vec<Result<(Header, Bytes), FrameError>> {
         let mut decoder = FrameDecoder::new(max_pdu);
         let mut buf = BytesMut::new();
         let mut out = Vec::new();
@@ -441,7 +487,7 @@ mod tests {
             loop {
                 match decoder.next(&mut buf) {
                     Ok(None) => break,
-                    Ok(Some(frame)) => out.push(Ok(frame)),
+                    Ok(Some(frame)) => out.push(Ok((frame.header, frame.into_body()))),
                     Err(error) => {
                         out.push(Err(error));
                         if error.is_fatal() {
@@ -471,7 +517,7 @@ mod tests {
             prop_assert_eq!(seen.len(), bodies.len());
             for (result, body) in seen.iter().zip(&bodies) {
                 match result {
-                    Ok(frame) => prop_assert_eq!(&frame.body[..], &body[..]),
+                    Ok((_, seen)) => prop_assert_eq!(&seen[..], &body[..]),
                     Err(error) => prop_assert_eq!(error.header().length as usize, HEADER_LEN + body.len()),
                 }
             }

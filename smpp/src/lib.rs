@@ -25,7 +25,7 @@
 //! Pdu::SubmitSm(submit.clone()).encode(CommandStatus::ESME_ROK, 1, &mut wire)?;
 //!
 //! let frame = FrameDecoder::default().next(&mut wire)?.expect("a whole PDU was written");
-//! assert_eq!(Pdu::decode(&frame)?.pdu, Pdu::SubmitSm(submit));
+//! assert_eq!(Pdu::decode(frame)?.pdu, Pdu::SubmitSm(submit));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]

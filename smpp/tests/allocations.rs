@@ -60,7 +60,7 @@ fn read_buffer(count: usize) -> BytesMut {
 
 fn decode_next(decoder: &mut FrameDecoder, buf: &mut BytesMut) {
     let frame = decoder.next(buf).expect("sound").expect("whole");
-    let decoded = Pdu::decode(&frame).expect("readable");
+    let decoded = Pdu::decode(frame).expect("readable");
     assert!(decoded.violations.is_empty());
     black_box(&decoded);
 }

@@ -30,7 +30,7 @@ async fn a_bad_file_ends_with_64_and_its_place_and_opens_nothing() {
         ),
         (
             "password = \"secret\"",
-            "password = \"far too long\"",
+            "password = \"far too long 0123456789012345678901234567890123456789012345678901\"",
             ":15:12",
         ),
         ("[store]", "[store", ":5:7"),

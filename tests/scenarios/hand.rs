@@ -167,7 +167,7 @@ impl HandBind {
     async fn read(&mut self) -> Option<(Header, Pdu)> {
         loop {
             if let Some(frame) = self.decoder.next(&mut self.input).unwrap() {
-                return Some((frame.header, Pdu::decode(&frame).unwrap().pdu));
+                return Some((frame.header, Pdu::decode(frame).unwrap().pdu));
             }
             match self.stream.read_buf(&mut self.input).await {
                 Ok(0) | Err(_) => return None,

@@ -158,6 +158,9 @@ impl Owner {
             | Action::BindRejected { .. }
             | Action::BindRequested { .. }
             | Action::Request { .. }
+            | Action::Notified { .. }
+            | Action::PeerUnbinding
+            | Action::Congestion { .. }
             | Action::Notice(_) => {}
         }
     }
@@ -191,6 +194,9 @@ impl Owner {
             | Action::Response { .. }
             | Action::Expired { .. }
             | Action::Late { .. }
+            | Action::Notified { .. }
+            | Action::PeerUnbinding
+            | Action::Congestion { .. }
             | Action::Notice(_)
             | Action::InDoubt { .. }
             | Action::Closed { .. } => {}

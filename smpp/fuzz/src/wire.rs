@@ -1,7 +1,7 @@
 //! Lives here: the targets that read what a peer sends: a stream, one PDU, TLVs.
 //! Never here: sessions, the meaning of messages.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use mnara_smpp::codec::{
     CommandId, Frame, FrameDecoder, FrameError, HARD_MAX_PDU, HEADER_LEN, Header,
 };
@@ -53,11 +53,17 @@ pub fn frame(data: &[u8]) {
 /// Takes all there is; `false` when the stream is over.
 fn take_frames(decoder: &mut FrameDecoder, buf: &mut BytesMut, events: &mut Vec<Event>) -> bool {
     loop {
-        match decoder.next(buf) {
+        let error = match decoder.next(buf) {
             Ok(None) => return true,
-            Ok(Some(frame)) => events.push(Event::Frame(frame.header, frame.body.to_vec())),
-            Err(FrameError::Oversized { header }) => events.push(Event::Oversized(header)),
-            Err(error @ FrameError::Garbage { header }) => {
+            Ok(Some(frame)) => {
+                events.push(Event::Frame(frame.header, frame.body().to_vec()));
+                continue;
+            }
+            Err(error) => error,
+        };
+        match error {
+            FrameError::Oversized { header } => events.push(Event::Oversized(header)),
+            FrameError::Garbage { header } => {
                 events.push(Event::Garbage(header.length));
                 let before = buf.len();
                 assert!(decoder.next(buf).is_err_and(|again| again.is_fatal()));
@@ -106,11 +112,8 @@ pub fn pdu(data: &[u8]) {
         length: data.len() as u32,
         ..header
     };
-    let frame = Frame {
-        header,
-        body: Bytes::copy_from_slice(&data[HEADER_LEN..]),
-    };
-    match Pdu::decode(&frame) {
+    let mut body = BytesMut::from(&data[HEADER_LEN..]);
+    match Pdu::decode(Frame::new(header, &mut body)) {
         Ok(decoded) => canonical(&header, &decoded),
         Err(error) => {
             assert_eq!(error.header, header);
@@ -142,15 +145,15 @@ fn canonical(header: &Header, first: &Decoded) {
         .next(&mut stream)
         .expect("what we write has a sound length")
         .expect("what we write is whole");
-    assert!(
-        stream.is_empty(),
-        "command_length is the number of octets written"
-    );
     assert_eq!(
         (frame.header.status, frame.header.sequence),
         (header.status, header.sequence)
     );
-    let second = Pdu::decode(&frame).expect("what we write can be read");
+    let second = Pdu::decode(frame).expect("what we write can be read");
+    assert!(
+        stream.is_empty(),
+        "command_length is the number of octets written"
+    );
     // Credentials over the limit are written where they are known to be wanted, and remarked on when read.
     let long = matches!(&first.pdu, Pdu::Bind(bind) if bind.long_credentials);
     assert!(
@@ -189,7 +192,10 @@ fn answer_string(pdu: &Pdu) -> Option<&OctetStr> {
 fn loses_its_body(pdu: &Pdu, status: CommandStatus) -> bool {
     match pdu {
         Pdu::DeliverSmResp(_) => true,
-        Pdu::BindResp(_) | Pdu::SubmitSmResp(_) | Pdu::SubmitMultiResp(_) => !status.is_ok(),
+        Pdu::BindResp(_)
+        | Pdu::SubmitSmResp(_)
+        | Pdu::SubmitMultiResp(_)
+        | Pdu::QueryBroadcastSmResp(_) => !status.is_ok(),
         _ => false,
     }
 }
@@ -200,17 +206,14 @@ fn loses_its_body(pdu: &Pdu, status: CommandStatus) -> bool {
 /// # Panics
 /// When they do not.
 pub fn tlv(data: &[u8]) {
-    let body = [b"1\0", data].concat();
-    let frame = Frame {
-        header: Header {
-            length: (HEADER_LEN + body.len()) as u32,
-            command: CommandId::SUBMIT_SM_RESP,
-            status: CommandStatus::ESME_ROK,
-            sequence: 1,
-        },
-        body: body.into(),
+    let mut body = BytesMut::from(&[b"1\0", data].concat()[..]);
+    let header = Header {
+        length: (HEADER_LEN + body.len()) as u32,
+        command: CommandId::SUBMIT_SM_RESP,
+        status: CommandStatus::ESME_ROK,
+        sequence: 1,
     };
-    let decoded = Pdu::decode(&frame).expect("responses always decode");
+    let decoded = Pdu::decode(Frame::new(header, &mut body)).expect("responses always decode");
     let Pdu::SubmitSmResp(resp) = &decoded.pdu else {
         panic!("not a submit_sm_resp: {decoded:?}");
     };

@@ -134,7 +134,7 @@ impl Codec for Mnara {
     #[inline]
     fn decode((decoder, buf): &mut Self::Input) -> Decoded {
         let frame = decoder.next(buf).expect("sound").expect("whole");
-        Pdu::decode(&frame).expect("readable")
+        Pdu::decode(frame).expect("readable")
     }
 
     fn outgoing(decoded: &Decoded) -> Pdu {

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::wire::shown::Hidden;
 use super::{Field, Version};
-use crate::codec::{Frame, Header};
+use crate::codec::Header;
 use crate::status::CommandStatus;
 
 /// What a peer got wrong and decoding overlooked. Worth counting per carrier; never a reason to refuse.
@@ -84,11 +84,11 @@ pub struct DecodeError {
 
 impl DecodeError {
     #[cold]
-    pub(super) fn new(frame: &Frame, reason: DecodeReason) -> Self {
+    pub(super) fn new(header: Header, body: Bytes, reason: DecodeReason) -> Self {
         Self {
-            header: frame.header,
+            header,
             reason,
-            body: frame.body.clone(),
+            body,
         }
     }
 

@@ -4,7 +4,33 @@
 
 /// Declares a PDU's body: each field with the way it stands on the wire. The ways are methods of `Reader`, `Size`
 /// and `Writer` and functions of `shown`, all under the same name (`octet`, `string`, `time`, `address`, …).
+///
+/// With `hot` in front, a well-formed body is read by `Plain`, and only another one by `Reader`.
 macro_rules! layout {
+    (
+        hot
+        $(#[$doc:meta])*
+        $name:ident {
+            $($(#[$field_doc:meta])* $field:ident: $type:ty = $kind:ident($($arg:expr),*);)*
+        }
+    ) => {
+        $crate::pdu::layout::layout! {
+            $(#[$doc])*
+            $name {
+                $($(#[$field_doc])* $field: $type = $kind($($arg),*);)*
+            }
+        }
+
+        impl $name {
+            #[inline(always)]
+            pub(super) fn read_plain(plain: &mut $crate::pdu::wire::Plain<'_>) -> Option<$crate::pdu::Decoded> {
+                Some($crate::pdu::Decoded {
+                    pdu: $crate::pdu::Pdu::$name(Self { $($field: plain.$kind($(&$arg),*)?,)* }),
+                    violations: $crate::pdu::Violations::new(),
+                })
+            }
+        }
+    };
     (
         $(#[$doc:meta])*
         $name:ident {
@@ -103,26 +129,34 @@ macro_rules! pdus {
             /// [`DecodeError`] when a mandatory field in the middle of a request is missing, with the header and
             /// the raw body to answer with and to keep. Responses always decode.
             #[inline]
-            pub fn decode(frame: &Frame) -> Result<Decoded, DecodeError> {
-                let mut reader = Reader::new(frame);
-                // Each arm builds the result itself: a PDU of 300 octets passed on through a common tail would be
-                // copied once more, which costs a tenth of the decoding.
-                match frame.header.command {
-                    $(CommandId::$hot_id => match $hot::read(&mut reader) {
-                        Ok(body) => Ok(Decoded { pdu: Self::$hot(body), violations: reader.violations }),
-                        Err(reason) => Err(DecodeError::new(frame, reason)),
-                    },)*
-                    _ => match Self::read_rare(frame, &mut reader) {
-                        Ok(pdu) => Ok(Decoded { pdu, violations: reader.violations }),
-                        Err(reason) => Err(DecodeError::new(frame, reason)),
-                    },
+            pub fn decode(frame: Frame<'_>) -> Result<Decoded, DecodeError> {
+                let header = frame.header;
+                let frame = match header.command {
+                    $(CommandId::$hot_id if header.status.is_ok() || header.command.is_response() => {
+                        let mut plain = Plain::new(frame);
+                        if let Some(decoded) = $hot::read_plain(&mut plain) {
+                            return Ok(decoded);
+                        }
+                        plain.into_frame()
+                    })*
+                    _ => frame,
+                };
+                Self::decode_lenient(header, frame.into_body())
+            }
+
+            /// What is not sent for each message, or not well-formed.
+            #[inline(never)]
+            fn decode_lenient(header: Header, body: Bytes) -> Result<Decoded, DecodeError> {
+                let mut reader = Reader::new(&header, &body);
+                match Self::read(&header, &body, &mut reader) {
+                    Ok(pdu) => Ok(Decoded { pdu, violations: reader.violations }),
+                    Err(reason) => Err(DecodeError::new(header, body, reason)),
                 }
             }
 
-            /// The commands that are not sent for each message.
-            #[inline(never)]
-            fn read_rare(frame: &Frame, reader: &mut Reader<'_>) -> Result<Self, DecodeReason> {
-                Ok(match frame.header.command {
+            fn read(header: &Header, body: &Bytes, reader: &mut Reader<'_>) -> Result<Self, DecodeReason> {
+                Ok(match header.command {
+                    $(CommandId::$hot_id => Self::$hot($hot::read(reader)?),)*
                     $(CommandId::$rare_id => Self::$rare($rare::read(reader)?),)*
                     $(CommandId::$bare_id => {
                         reader.end();
@@ -131,7 +165,7 @@ macro_rules! pdus {
                     command => match BindKind::of(command) {
                         Some(kind) if command.is_response() => Self::BindResp(BindResp::read(kind, reader)?),
                         Some(kind) => Self::Bind(Bind::read(kind, reader)?),
-                        None => Self::Unknown { command, body: frame.body.clone() },
+                        None => Self::Unknown { command, body: body.clone() },
                     },
                 })
             }

@@ -63,6 +63,7 @@ pub mod registered_delivery {
 macro_rules! short_message {
     ($(#[$doc:meta])* $name:ident) => {
         layout! {
+            hot
             $(#[$doc])*
             $name {
                 /// At most 5 octets, mostly empty.

@@ -38,7 +38,7 @@ pub use version::Version;
 use crate::codec::{CommandId, Frame, HARD_MAX_PDU, HEADER_LEN, Header};
 use crate::status::CommandStatus;
 pub(crate) use wire::shown::Hidden;
-use wire::{Reader, Writer};
+use wire::{Plain, Reader, Writer};
 
 layout::pdus! {
     hot {
@@ -93,6 +93,8 @@ impl Pdu {
             Self::BindResp(resp) => resp.tlvs.is_empty(),
             Self::SubmitSmResp(resp) => resp.tlvs.is_empty(),
             Self::SubmitMultiResp(resp) => resp.tlvs.is_empty(),
+            // 5.0: its TLVs are mandatory only where there is something to tell.
+            Self::QueryBroadcastSmResp(resp) => resp.tlvs.is_empty(),
             _ => false,
         }
     }

@@ -67,6 +67,18 @@ impl OctetStr {
         }
     }
 
+    /// The first `len` octets of `rest`, which must be NUL-free, if they can be stored in place.
+    #[inline(always)]
+    pub(crate) fn inline_of(rest: &[u8], len: usize) -> Option<Self> {
+        match rest.first_chunk::<INLINE_MAX>() {
+            Some(octets) if len <= INLINE_MAX => Some(Self(Repr::Inline {
+                len: len as u8,
+                octets: *octets,
+            })),
+            _ => Self::inline(&rest[..len]),
+        }
+    }
+
     #[inline]
     fn inline(text: &[u8]) -> Option<Self> {
         let mut octets = [0; INLINE_MAX];

@@ -6,6 +6,7 @@ use super::{Field, OctetStr};
 use crate::tlv::Tlvs;
 
 layout! {
+    hot
     /// `submit_sm_resp` (SMPP 4.4.2). With an error status it is sent without body, unless it carries TLVs.
     SubmitSmResp {
         /// The carrier's id exactly as written, at most 64 octets; empty with an error status.
@@ -16,6 +17,7 @@ layout! {
 }
 
 layout! {
+    hot
     /// `deliver_sm_resp` (SMPP 4.6.2). Its body is sent with every status: 4.6.2 has no exception for errors, unlike
     /// 4.4.2.
     DeliverSmResp {

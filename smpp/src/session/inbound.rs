@@ -17,16 +17,18 @@ impl<T: Clone> Session<T> {
         if matches!(self.phase, Phase::Closed) {
             return;
         }
-        self.input.extend_from_slice(octets);
+        // Taken out, because a frame borrows it while the session acts on the frame.
+        let mut input = std::mem::take(&mut self.input);
+        input.extend_from_slice(octets);
         while !matches!(self.phase, Phase::Closed) {
-            match self.decoder.next(&mut self.input) {
+            match self.decoder.next(&mut input) {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
                     self.last_received = now;
                     if frame.header.command.is_response() {
-                        self.read_response(&frame, now, actions);
+                        self.read_response(frame, now, actions);
                     } else {
-                        self.read_request(&frame, now, actions);
+                        self.read_request(frame, now, actions);
                     }
                 }
                 Err(FrameError::Oversized { header }) => {
@@ -39,6 +41,10 @@ impl<T: Clone> Session<T> {
                     self.abort(CloseReason::Garbage, actions);
                 }
             }
+        }
+        // `abort` has given up what was left.
+        if !matches!(self.phase, Phase::Closed) {
+            self.input = input;
         }
     }
 
@@ -59,7 +65,7 @@ impl<T: Clone> Session<T> {
         }
     }
 
-    fn read_response(&mut self, frame: &Frame, now: Instant, actions: &mut Vec<Action<T>>) {
+    fn read_response(&mut self, frame: Frame<'_>, now: Instant, actions: &mut Vec<Action<T>>) {
         let Header {
             command,
             sequence,
@@ -110,7 +116,7 @@ impl<T: Clone> Session<T> {
     fn settle(
         &mut self,
         header: Header,
-        frame: Option<&Frame>,
+        frame: Option<Frame<'_>>,
         now: Instant,
         actions: &mut Vec<Action<T>>,
     ) {
@@ -160,7 +166,7 @@ impl<T: Clone> Session<T> {
         }
     }
 
-    fn bind_answered(&mut self, frame: &Frame, actions: &mut Vec<Action<T>>) {
+    fn bind_answered(&mut self, frame: Frame<'_>, actions: &mut Vec<Action<T>>) {
         let Phase::BindSent { kind, offered, .. } = self.phase else {
             return;
         };
@@ -183,7 +189,7 @@ impl<T: Clone> Session<T> {
         self.enter_bound(kind, system_id, peer_version, actions);
     }
 
-    fn read_request(&mut self, frame: &Frame, now: Instant, actions: &mut Vec<Action<T>>) {
+    fn read_request(&mut self, frame: Frame<'_>, now: Instant, actions: &mut Vec<Action<T>>) {
         let Header {
             command, sequence, ..
         } = frame.header;
@@ -209,7 +215,7 @@ impl<T: Clone> Session<T> {
     }
 
     /// The specification defines no response to these, so none is sent, whatever they are.
-    fn notified(&mut self, frame: &Frame, actions: &mut Vec<Action<T>>) {
+    fn notified(&mut self, frame: Frame<'_>, actions: &mut Vec<Action<T>>) {
         let Header {
             command, sequence, ..
         } = frame.header;
@@ -239,7 +245,7 @@ impl<T: Clone> Session<T> {
         }
     }
 
-    fn read_owners_request(&mut self, frame: &Frame, actions: &mut Vec<Action<T>>) {
+    fn read_owners_request(&mut self, frame: Frame<'_>, actions: &mut Vec<Action<T>>) {
         let Header {
             command, sequence, ..
         } = frame.header;
@@ -270,7 +276,7 @@ impl<T: Clone> Session<T> {
         }
     }
 
-    fn read_body(&mut self, frame: &Frame, actions: &mut Vec<Action<T>>) -> Option<Pdu> {
+    fn read_body(&mut self, frame: Frame<'_>, actions: &mut Vec<Action<T>>) -> Option<Pdu> {
         let Header {
             command, sequence, ..
         } = frame.header;
@@ -319,7 +325,7 @@ impl<T: Clone> Session<T> {
         }
     }
 
-    fn bind_asked(&mut self, frame: &Frame, now: Instant, actions: &mut Vec<Action<T>>) {
+    fn bind_asked(&mut self, frame: Frame<'_>, now: Instant, actions: &mut Vec<Action<T>>) {
         let Header {
             command, sequence, ..
         } = frame.header;

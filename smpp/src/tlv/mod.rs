@@ -40,10 +40,9 @@ impl Tlv {
     /// A TLV of one octet. Allocates nothing.
     #[must_use]
     pub fn u8(tag: u16, value: u8) -> Self {
-        let at = usize::from(value);
         Self {
             tag,
-            value: Bytes::from_static(&OCTETS[at..=at]),
+            value: one_octet(value),
         }
     }
 
@@ -241,10 +240,11 @@ pub(crate) fn read_all(body: &Bytes, mut rest: &[u8]) -> (Tlvs, Tail) {
         }
         match read_one(rest) {
             Ok((behind, (tag, value))) => {
-                tlvs.push(Tlv {
-                    tag,
-                    value: body.slice_ref(value),
-                });
+                let value = match value {
+                    [octet] => one_octet(*octet),
+                    octets => body.slice_ref(octets),
+                };
+                tlvs.push(Tlv { tag, value });
                 rest = behind;
             }
             Err(tail) => return (tlvs, tail),
@@ -253,25 +253,25 @@ pub(crate) fn read_all(body: &Bytes, mut rest: &[u8]) -> (Tlvs, Tail) {
 }
 
 /// Whether `rest` is nothing but whole TLVs (or empty) whose tags are standard or in the vendor range: the test
-/// by which a misplaced boundary is found. Touches no reference count.
-pub(crate) fn is_plausible(mut rest: &[u8]) -> bool {
-    while !rest.is_empty() {
-        match read_one(rest) {
-            Ok((behind, (tag, _))) if tag::name(tag).is_some() || tag::is_vendor(tag) => {
-                rest = behind;
-            }
-            Ok(_) | Err(_) => return false,
-        }
-    }
-    true
+/// by which a misplaced boundary is found.
+pub(crate) fn is_plausible(rest: &[u8]) -> bool {
+    all(rest, |tag, _| {
+        tag::name(tag).is_some() || tag::is_vendor(tag)
+    })
 }
 
 /// Whether `rest` is nothing but whole TLVs with any tags.
-pub(crate) fn is_whole(mut rest: &[u8]) -> bool {
+pub(crate) fn is_whole(rest: &[u8]) -> bool {
+    all(rest, |_, _| true)
+}
+
+/// Whether `rest` is nothing but whole TLVs that pass, by tag and length of the value. Touches no reference count.
+#[inline]
+pub(crate) fn all(mut rest: &[u8], mut passes: impl FnMut(u16, usize) -> bool) -> bool {
     while !rest.is_empty() {
         match read_one(rest) {
-            Ok((behind, _)) => rest = behind,
-            Err(_) => return false,
+            Ok((behind, (tag, value))) if passes(tag, value.len()) => rest = behind,
+            Ok(_) | Err(_) => return false,
         }
     }
     true
@@ -290,6 +290,13 @@ fn read_one(input: &[u8]) -> Result<Cut<'_>, Tail> {
         available: rest.len(),
     })?;
     Ok((behind, (tag, value)))
+}
+
+/// Half of all TLVs have one octet, and a reference count would cost more than it.
+#[inline]
+fn one_octet(value: u8) -> Bytes {
+    let at = usize::from(value);
+    Bytes::from_static(&OCTETS[at..=at])
 }
 
 /// All octet values in order, so that a one-octet TLV can point at its value.

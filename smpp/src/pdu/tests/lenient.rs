@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{OK, THROTTLED, decode, deliver, encode, frame, message_body, submit_resp};
+use super::{OK, THROTTLED, decode, deliver, encode, message_body, read, submit_resp};
 use crate::codec::{CommandId, HEADER_LEN};
 use crate::pdu::{BindKind, DataSmResp, DecodeReason, Field, Pdu, Violation};
 use crate::status::CommandStatus;
@@ -236,11 +236,11 @@ fn a_vendors_command_is_handed_on_with_its_body() {
 fn a_request_that_ends_early_is_an_error_that_names_the_field() {
     let whole = message_body(0, 0, b"");
     for len in 0..whole.len() {
-        let error = Pdu::decode(&frame(CommandId::SUBMIT_SM, OK, &whole[..len])).expect_err("cut");
+        let error = read(CommandId::SUBMIT_SM, OK, &whole[..len]).expect_err("cut");
         assert_eq!(error.header.sequence, 7);
         assert_eq!(error.status(), CommandStatus::ESME_RINVCMDLEN);
     }
-    let error = Pdu::decode(&frame(CommandId::SUBMIT_SM, OK, b"\0\x01")).expect_err("cut");
+    let error = read(CommandId::SUBMIT_SM, OK, b"\0\x01").expect_err("cut");
     assert_eq!(
         error.reason,
         DecodeReason::Truncated {
@@ -352,7 +352,7 @@ fn a_cut_response_always_decodes_and_says_what_is_missing() {
 #[test]
 fn a_destination_that_is_neither_address_nor_list_is_an_error() {
     let body = b"\0\x05\0MNARA\0\x02\x01\x01\x01255700000001\0\x03list\0\0\0\0\0\0\0\0\0\0\0";
-    let error = Pdu::decode(&frame(CommandId::SUBMIT_MULTI, OK, body)).expect_err("flag 3");
+    let error = read(CommandId::SUBMIT_MULTI, OK, body).expect_err("flag 3");
     assert_eq!(error.reason, DecodeReason::DestFlag { value: 3 });
     assert_eq!(error.status(), CommandStatus::ESME_RINVDESTFLAG);
 }

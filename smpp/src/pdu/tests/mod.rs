@@ -8,28 +8,38 @@ mod strict;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Decoded, DeliverSm, Pdu, SubmitSmResp, Violation};
+use super::{DecodeError, Decoded, DeliverSm, Pdu, SubmitSmResp, Violation};
 use crate::codec::{CommandId, Frame, HEADER_LEN, Header};
 use crate::status::CommandStatus;
 
 const OK: CommandStatus = CommandStatus::ESME_ROK;
 const THROTTLED: CommandStatus = CommandStatus::ESME_RTHROTTLED;
 
-fn frame(command: CommandId, status: CommandStatus, body: &[u8]) -> Frame {
-    let length = (HEADER_LEN + body.len()) as u32;
-    Frame {
-        header: Header {
-            length,
-            command,
-            status,
-            sequence: 7,
-        },
-        body: Bytes::copy_from_slice(body),
+fn header(command: CommandId, status: CommandStatus, body: &[u8]) -> Header {
+    Header {
+        length: (HEADER_LEN + body.len()) as u32,
+        command,
+        status,
+        sequence: 7,
     }
 }
 
+fn read(command: CommandId, status: CommandStatus, body: &[u8]) -> Result<Decoded, DecodeError> {
+    let header = header(command, status, body);
+    Pdu::decode(Frame::new(header, &mut BytesMut::from(body)))
+}
+
+/// Without the quick way for well-formed PDUs.
+fn read_leniently(
+    command: CommandId,
+    status: CommandStatus,
+    body: &[u8],
+) -> Result<Decoded, DecodeError> {
+    Pdu::decode_lenient(header(command, status, body), Bytes::copy_from_slice(body))
+}
+
 fn decode(command: CommandId, status: CommandStatus, body: &[u8]) -> Decoded {
-    Pdu::decode(&frame(command, status, body)).expect("readable")
+    read(command, status, body).expect("readable")
 }
 
 fn encode(pdu: &Pdu, status: CommandStatus) -> Vec<u8> {

@@ -14,7 +14,7 @@ const UCS2: u8 = 0x08;
 
 impl Reader<'_> {
     /// `sm_length` and the message; what stands behind it is whole TLVs, or was never going to be.
-    #[inline(always)]
+    #[inline]
     pub(in crate::pdu) fn message(&mut self) -> Result<Bytes, DecodeReason> {
         let declared = self.octet(&Field::SmLength)?;
         let message = if self.rest.len() == usize::from(declared) {

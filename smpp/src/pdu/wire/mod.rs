@@ -3,11 +3,13 @@
 //! Never here: which fields a PDU has.
 
 mod message;
+mod plain;
 mod read;
 pub(super) mod shown;
 mod size;
 mod write;
 
+pub(super) use plain::Plain;
 pub(super) use read::Reader;
 pub(super) use size::Size;
 pub(super) use write::Writer;

@@ -6,7 +6,7 @@ use nom::bytes::complete::{take, take_till};
 use nom::number::complete::{be_u8, be_u32};
 
 use super::{AddressFields, DEST, saturated};
-use crate::codec::{Frame, Header};
+use crate::codec::Header;
 use crate::pdu::fault::{DecodeReason, Violation, Violations};
 use crate::pdu::{Address, Destination, Field, OctetStr, Unsuccess};
 use crate::status::CommandStatus;
@@ -26,23 +26,22 @@ pub(in crate::pdu) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     #[inline]
-    pub(in crate::pdu) fn new(frame: &'a Frame) -> Self {
-        let header = &frame.header;
+    pub(in crate::pdu) fn new(header: &'a Header, body: &'a Bytes) -> Self {
         let mut violations = Violations::new();
         if !header.status.is_ok() && !header.command.is_response() {
             violations.push(Violation::StatusInRequest(header.status));
         }
         Self {
             header,
-            body: &frame.body,
-            rest: &frame.body,
+            body,
+            rest: body,
             data_coding: 0,
             has_message: false,
             violations,
         }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(in crate::pdu) fn octet(&mut self, field: &Field) -> Result<u8, DecodeReason> {
         let field = *field;
         let (rest, value) =
@@ -51,14 +50,14 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(in crate::pdu) fn data_coding(&mut self) -> Result<u8, DecodeReason> {
         self.data_coding = self.octet(&Field::DataCoding)?;
         Ok(self.data_coding)
     }
 
     /// A string that must begin within the body; its NUL may be missing at the very end.
-    #[inline(always)]
+    #[inline]
     pub(in crate::pdu) fn string(&mut self, field: &Field) -> Result<OctetStr, DecodeReason> {
         // Most strings of a submit_sm are empty.
         if let [0, rest @ ..] = self.rest {
@@ -71,7 +70,7 @@ impl<'a> Reader<'a> {
         Ok(self.string_here(*field))
     }
 
-    #[inline(always)]
+    #[inline]
     pub(in crate::pdu) fn time(&mut self, field: &Field) -> Result<OctetStr, DecodeReason> {
         self.string(field)
     }
@@ -91,7 +90,7 @@ impl<'a> Reader<'a> {
         self.string(field)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(in crate::pdu) fn address(
         &mut self,
         fields: &AddressFields,
@@ -189,7 +188,7 @@ impl<'a> Reader<'a> {
 
     /// The TLVs up to the end; what is not a whole TLV becomes a violation, and so does a standard TLV of a length
     /// that its definition does not allow.
-    #[inline(always)]
+    #[inline]
     pub(in crate::pdu) fn tlvs(&mut self) -> Result<Tlvs, DecodeReason> {
         if self.rest.is_empty() {
             return Ok(Tlvs::new());
@@ -225,7 +224,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The TLVs of a PDU that has a `short_message`, which excludes `message_payload`.
-    #[inline(always)]
+    #[inline]
     pub(in crate::pdu) fn tlvs_beside(&mut self) -> Result<Tlvs, DecodeReason> {
         let tlvs = self.tlvs()?;
         if self.has_message && !tlvs.is_empty() && tlvs.get(tag::MESSAGE_PAYLOAD).is_some() {
@@ -273,7 +272,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn string_here(&mut self, field: Field) -> OctetStr {
         let here = self.rest;
         let (behind, text) = c_octets(here);
@@ -313,7 +312,7 @@ fn reads_regularly(rest: &[u8]) -> bool {
 /// Cuts off the octets before the first NUL, or all when there is none: what nom's `take_till` gives. Eight octets
 /// are tested at once, because the addresses of a message make this the hottest loop of decoding.
 #[inline]
-fn c_octets(input: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn c_octets(input: &[u8]) -> (&[u8], &[u8]) {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let (words, tail) = input.as_chunks::<8>();

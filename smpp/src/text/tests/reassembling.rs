@@ -66,7 +66,7 @@ fn over_the_wire(submit: SubmitSm) -> SubmitSm {
         .encode(CommandStatus::ESME_ROK, 1, &mut wire)
         .expect("a segment fits its submit_sm");
     let frame = FrameDecoder::default().next(&mut wire).expect("framed");
-    let decoded = Pdu::decode(&frame.expect("whole")).expect("it decodes");
+    let decoded = Pdu::decode(frame.expect("whole")).expect("it decodes");
     assert!(decoded.violations.is_empty(), "{:?}", decoded.violations);
     match decoded.pdu {
         Pdu::SubmitSm(submit) => submit,
