@@ -223,15 +223,26 @@ pub struct ReceiptArrived {
     pub ack: ReceiptAck,
 }
 
-/// The way back to the bind that waits to answer a deliver_sm.
+/// The PDU that brought a receipt and is to be answered in kind: some carriers send receipts as data_sm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptPdu {
+    /// deliver_sm.
+    DeliverSm,
+    /// data_sm.
+    DataSm,
+}
+
+/// The way back to the bind that waits to answer a receipt.
 #[derive(Debug)]
 pub struct ReceiptAck {
     /// The bind's own queue of answers.
     pub to: tokio::sync::mpsc::Sender<Answered>,
     /// Which session of the bind: a number that has meanwhile rebound drops stale answers.
     pub session: u64,
-    /// The deliver_sm's sequence number.
+    /// Its sequence number.
     pub sequence: u32,
+    /// What brought it.
+    pub pdu: ReceiptPdu,
 }
 
 /// What a bind is told about a deliver_sm or an intent it handed over.
@@ -243,6 +254,8 @@ pub enum Answered {
         session: u64,
         /// As in [`ReceiptAck`].
         sequence: u32,
+        /// As in [`ReceiptAck`].
+        pdu: ReceiptPdu,
         /// Whether the receipt is durable.
         kept: bool,
     },

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use mnara_smpp::pdu::{DeliverSm, DeliverSmResp, Pdu};
+use mnara_smpp::pdu::{DataSmResp, DeliverSmResp, Pdu};
+use mnara_smpp::receipt::Incoming;
 use mnara_smpp::session::{Action, CloseReason, Input, Notice, Refused};
 use mnara_smpp::status::CommandStatus;
 use mnara_smpp::transport::Connection;
@@ -19,7 +20,7 @@ use super::translate::{self, Delivered};
 use crate::domain::ids::IntentId;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::{self, Verdict};
-use crate::flow::{Answer, Answered, Outcome, Ready, ReceiptAck, ReceiptArrived};
+use crate::flow::{Answer, Answered, Outcome, Ready, ReceiptAck, ReceiptArrived, ReceiptPdu};
 
 /// What the session keeps for each outstanding submit_sm.
 #[derive(Clone)]
@@ -284,6 +285,7 @@ impl<'a> Live<'a> {
                 Answered::Receipt {
                     session,
                     sequence,
+                    pdu,
                     kept,
                 } => {
                     self.desk.receipts = self.desk.receipts.saturating_sub(1);
@@ -296,25 +298,24 @@ impl<'a> Live<'a> {
                     } else {
                         CommandStatus::ESME_RX_T_APPN
                     };
-                    self.respond(sequence, status);
+                    self.respond(sequence, pdu, status);
                 }
             }
             next = self.desk.answers.try_recv().ok();
         }
     }
 
-    fn respond(&mut self, sequence: u32, status: CommandStatus) {
-        let pdu = Pdu::DeliverSmResp(DeliverSmResp::default());
-        self.answer_with(sequence, status, &pdu);
-    }
-
-    fn answer_with(&mut self, sequence: u32, status: CommandStatus, pdu: &Pdu) {
+    fn respond(&mut self, sequence: u32, pdu: ReceiptPdu, status: CommandStatus) {
+        let pdu = match pdu {
+            ReceiptPdu::DeliverSm => Pdu::DeliverSmResp(DeliverSmResp::default()),
+            ReceiptPdu::DataSm => Pdu::DataSmResp(DataSmResp::default()),
+        };
         // Refused only when the session has ended: the carrier will send it again.
         let _ = self.connection.send(
             Input::Respond {
                 sequence,
                 status,
-                pdu,
+                pdu: &pdu,
             },
             &mut self.actions,
         );
@@ -433,7 +434,10 @@ impl<'a> Live<'a> {
 
     fn request(&mut self, sequence: u32, pdu: Pdu) {
         match pdu {
-            Pdu::DeliverSm(deliver) => self.deliver(sequence, &deliver),
+            Pdu::DeliverSm(deliver) => {
+                self.deliver(sequence, ReceiptPdu::DeliverSm, (&deliver).into());
+            }
+            Pdu::DataSm(data) => self.deliver(sequence, ReceiptPdu::DataSm, (&data).into()),
             other => {
                 self.desk.tell.meter.pdu_error("unexpected_request");
                 let input = Input::Decline {
@@ -447,15 +451,16 @@ impl<'a> Live<'a> {
         }
     }
 
-    fn deliver(&mut self, sequence: u32, deliver: &DeliverSm) {
+    fn deliver(&mut self, sequence: u32, pdu: ReceiptPdu, incoming: Incoming<'_>) {
         let account = &self.desk.seat.account.config;
-        match translate::delivered(account, deliver, (self.desk.links.now)()) {
+        match translate::delivered(account, incoming, (self.desk.links.now)()) {
             Delivered::Receipt(receipt) => {
                 let (to, session) = (self.desk.answers_to.clone(), self.desk.session);
                 let ack = ReceiptAck {
                     to,
                     session,
                     sequence,
+                    pdu,
                 };
                 let room = self.desk.receipts < self.desk.config.receipts_max;
                 if room
@@ -469,16 +474,16 @@ impl<'a> Live<'a> {
                     self.desk.receipts += 1;
                 } else {
                     self.desk.tell.meter.receipt_refused();
-                    self.respond(sequence, CommandStatus::ESME_RX_T_APPN);
+                    self.respond(sequence, pdu, CommandStatus::ESME_RX_T_APPN);
                 }
             }
             Delivered::Useless => {
                 self.desk.tell.meter.pdu_error("receipt_without_id");
-                self.respond(sequence, CommandStatus::ESME_ROK);
+                self.respond(sequence, pdu, CommandStatus::ESME_ROK);
             }
             Delivered::MobileOriginated => {
                 self.desk.tell.meter.mo_refused();
-                self.respond(sequence, CommandStatus::ESME_RX_R_APPN);
+                self.respond(sequence, pdu, CommandStatus::ESME_RX_R_APPN);
             }
         }
     }

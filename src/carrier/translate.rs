@@ -1,11 +1,11 @@
-//! Lives here: PDU <-> flow: a segment becomes a submit_sm, a deliver_sm becomes a receipt.
+//! Lives here: PDU <-> flow: a segment becomes a submit_sm, a deliver_sm or data_sm becomes a receipt.
 //! Never here: sessions, queues, what a receipt does.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use mnara_smpp::pdu::{Address, DeliverSm, OctetStr, SubmitSm, esm_class};
-use mnara_smpp::receipt::{self, ReceiptError, ReceiptState};
+use mnara_smpp::pdu::{Address, OctetStr, SubmitSm, esm_class};
+use mnara_smpp::receipt::{self, Incoming, ReceiptError, ReceiptState};
 use mnara_smpp::text;
 use mnara_smpp::time::{RelativeTime, SmppTime};
 use smallvec::SmallVec;
@@ -100,9 +100,13 @@ pub(super) enum Delivered {
     MobileOriginated,
 }
 
-/// Reads a deliver_sm of this account.
-pub(super) fn delivered(account: &AccountConfig, deliver: &DeliverSm, now: Timestamp) -> Delivered {
-    let parsed = match receipt::parse(deliver) {
+/// Reads what a carrier of this account has sent.
+pub(super) fn delivered(
+    account: &AccountConfig,
+    incoming: Incoming<'_>,
+    now: Timestamp,
+) -> Delivered {
+    let parsed = match receipt::parse(incoming) {
         Ok(parsed) => parsed,
         Err(ReceiptError::NotAReceipt(_)) => return Delivered::MobileOriginated,
         Err(ReceiptError::NoId) => return Delivered::Useless,
@@ -152,6 +156,7 @@ fn cut(text: &str) -> Box<str> {
 mod tests {
     use super::*;
     use crate::carrier::bind::tests::message;
+    use mnara_smpp::pdu::DeliverSm;
     use mnara_smpp::receipt::IdDialect;
 
     fn account() -> AccountConfig {
@@ -206,7 +211,8 @@ mod tests {
         let account = account();
         let now = Timestamp(5);
         let text = "id:77 sub:001 dlvrd:001 submit date:2601010000 done date:2601010001 stat:UNDELIV err:21b text:";
-        let Delivered::Receipt(receipt) = delivered(&account, &deliver(0x04, text), now) else {
+        let Delivered::Receipt(receipt) = delivered(&account, (&deliver(0x04, text)).into(), now)
+        else {
             panic!("a receipt");
         };
         assert_eq!(
@@ -215,16 +221,18 @@ mod tests {
         );
         assert_eq!(receipt.state, Some(SegmentState::Undelivered));
         let enroute = "id:77 stat:ENROUTE err:000";
-        let Delivered::Receipt(receipt) = delivered(&account, &deliver(0x04, enroute), now) else {
+        let Delivered::Receipt(receipt) =
+            delivered(&account, (&deliver(0x04, enroute)).into(), now)
+        else {
             panic!("a receipt");
         };
         assert_eq!(receipt.state, None);
         assert!(matches!(
-            delivered(&account, &deliver(0x04, "stat:DELIVRD"), now),
+            delivered(&account, (&deliver(0x04, "stat:DELIVRD")).into(), now),
             Delivered::Useless
         ));
         assert!(matches!(
-            delivered(&account, &deliver(0, "STOP"), now),
+            delivered(&account, (&deliver(0, "STOP")).into(), now),
             Delivered::MobileOriginated
         ));
     }

@@ -56,10 +56,10 @@ pub async fn run(
 
 /// A bind keeps room for all its answers; one that has ended needs none.
 fn answer(ack: &ReceiptAck, kept: bool) {
-    let (session, sequence) = (ack.session, ack.sequence);
     let _ = ack.to.try_send(Answered::Receipt {
-        session,
-        sequence,
+        session: ack.session,
+        sequence: ack.sequence,
+        pdu: ack.pdu,
         kept,
     });
 }

@@ -2,7 +2,9 @@
 //! Never here: their parsing.
 
 use mnara_loadtest::smsc::{IdStyle, ReceiptForm, Receipts, Script, SmscConfig, Span, Stats};
+use mnara_smpp::pdu::{DataSm, Pdu, esm_class};
 use mnara_smpp::status::CommandStatus;
+use mnara_smpp::tlv::{Tlv, tag};
 
 use crate::hand::Hand;
 use crate::world::{Carrier, LIMIT, Plan, World, sms};
@@ -148,4 +150,34 @@ async fn an_unknown_id_is_acknowledged_and_changes_nobodys_message() {
         world.client.message(id).await["status_detail"],
         "undelivered"
     );
+}
+
+#[tokio::test]
+async fn a_receipt_in_a_data_sm_counts_and_is_answered_in_kind() {
+    let hand = Hand::listen().await;
+    let (world, mut bind) = tokio::join!(
+        World::start(Plan::of([Carrier::at("vodacom_tz", hand.addr())])),
+        hand.bound()
+    );
+    let id = world
+        .client
+        .send(&sms("vodacom_tz", 1, "transactional", "data"))
+        .await;
+    let (sequence, _) = bind.submit().await;
+    bind.accept(sequence, "D1").await;
+    world.until(id, "submitted").await;
+    let text = &b"id:D1 stat:DELIVRD err:000 text:"[..];
+    let receipt = Pdu::DataSm(DataSm {
+        esm_class: esm_class::RECEIPT,
+        tlvs: [Tlv::new(tag::MESSAGE_PAYLOAD, text)].into_iter().collect(),
+        ..DataSm::default()
+    });
+    bind.answer(77, CommandStatus::ESME_ROK, &receipt).await;
+    let (header, answer) = bind.pdu().await;
+    assert_eq!(
+        (header.sequence, header.status),
+        (77, CommandStatus::ESME_ROK)
+    );
+    assert!(matches!(answer, Pdu::DataSmResp(_)), "{answer:?}");
+    assert_eq!(world.client.message(id).await["status_detail"], "delivered");
 }
