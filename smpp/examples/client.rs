@@ -5,20 +5,15 @@
 
 use std::error::Error;
 
-use bytes::Bytes;
 use mnara_smpp::client::{self, Connect};
-use mnara_smpp::pdu::{Address, Bind, DeliverSmResp, Pdu, SubmitSm, npi, registered_delivery, ton};
+use mnara_smpp::pdu::{Address, Bind, Pdu, SubmitSm, npi, registered_delivery, ton};
 use mnara_smpp::receipt::{self, ReceiptState};
 use mnara_smpp::session::SessionConfig;
-use mnara_smpp::transport::{Event, Limits, PeerRequest, Reply};
+use mnara_smpp::transport::{Event, Limits};
 
 /// Sends one message; returns its id and what became of it.
 pub async fn run(to: Connect) -> Result<(String, ReceiptState), Box<dyn Error + Send + Sync>> {
-    let demo = Bind {
-        system_id: "demo".into(),
-        password: "secret".into(),
-        ..Bind::default()
-    };
+    let demo = Bind::transceiver("demo", "secret");
     let connection = client::bind(&to, &demo, SessionConfig::esme()).await?;
     let (handle, driver, mut incoming) = connection.split(&Limits::default());
     let driver = tokio::spawn(driver.run());
@@ -26,41 +21,25 @@ pub async fn run(to: Connect) -> Result<(String, ReceiptState), Box<dyn Error + 
         source: Address::new(ton::ALPHANUMERIC, npi::UNKNOWN, "MNARA"),
         dest: Address::new(ton::INTERNATIONAL, npi::E164, "255753276939"),
         registered_delivery: registered_delivery::FINAL,
-        short_message: Bytes::from_static(b"Habari ya asubuhi!"),
+        short_message: "Habari ya asubuhi!".into(),
         ..SubmitSm::default()
     };
     // Waits for a slot of the window and for the answer; `try_offer` would do neither.
-    let answer = handle.request(Pdu::SubmitSm(submit)).await?;
-    let id = match answer.pdu {
-        Some(Pdu::SubmitSmResp(resp)) if answer.status.is_ok() => {
-            resp.message_id.to_str_lossy().into_owned()
-        }
-        _ => return Err(answer.status.name().into()),
-    };
-    let state = loop {
-        match incoming
-            .next()
-            .await
-            .ok_or("the connection ended before the receipt")?
+    let id = handle.submit(submit).await?;
+    let mut state = None;
+    while state.is_none()
+        && let Some(event) = incoming.next().await
+    {
+        if let Event::Request(request) = event
+            && let Pdu::DeliverSm(deliver) = &request.pdu
         {
-            Event::Request(PeerRequest {
-                pdu: Pdu::DeliverSm(deliver),
-                responder,
-                ..
-            }) => {
-                let receipt = receipt::parse(&deliver)?;
-                responder.answer(Reply::ok(Pdu::DeliverSmResp(DeliverSmResp::default())));
-                if receipt.id() == id {
-                    break receipt.state();
-                }
-            }
-            // A request that is dropped is declined, so that the server sends it again.
-            Event::Request(_) | Event::Notified(_) | Event::Orphan(_) => {}
+            state = Some(receipt::parse(deliver)?.state());
+            request.accept("");
         }
-    };
+    }
     handle.unbind().await;
     driver.await?;
-    Ok((id, state))
+    Ok((id.to_str_lossy().into(), state.ok_or("no receipt came")?))
 }
 
 #[tokio::main]

@@ -3,24 +3,19 @@
 //!
 //! `cargo run -p mnara-smpp --example smsc -- 127.0.0.1:2775`; Ctrl-C unbinds everybody.
 
-use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use bytes::BytesMut;
-use mnara_smpp::pdu::{
-    DeliverSm, OctetStr, Pdu, SubmitSm, SubmitSmResp, esm_class, registered_delivery,
-};
+use mnara_smpp::pdu::Pdu;
 use mnara_smpp::receipt::{NewReceipt, ReceiptState};
 use mnara_smpp::server::{
     Accepted, BindRequest, Listener, Peer, Reject, Server, ServerConfig, Service,
 };
 use mnara_smpp::status::CommandStatus;
 use mnara_smpp::time::AbsoluteTime;
-use mnara_smpp::tlv::Tlvs;
-use mnara_smpp::transport::{PeerRequest, Reply};
+use mnara_smpp::transport::PeerRequest;
 
 /// Accepts everything.
 #[derive(Default)]
@@ -42,56 +37,24 @@ impl Service for Desk {
     }
 
     async fn request(&self, peer: &Arc<Peer>, request: PeerRequest) {
-        let Pdu::SubmitSm(submit) = request.pdu else {
-            return request
-                .responder
-                .answer(Reply::refuse(CommandStatus::ESME_RINVCMDID));
+        let Pdu::SubmitSm(submit) = request.pdu.clone() else {
+            return request.refuse(CommandStatus::ESME_RINVCMDID);
         };
         let id = format!("{:08X}", self.next.fetch_add(1, Ordering::Relaxed));
-        let message_id = OctetStr::from(id.as_str());
         // A real service makes the message durable first.
-        request
-            .responder
-            .answer(Reply::ok(Pdu::SubmitSmResp(SubmitSmResp {
-                message_id,
-                tlvs: Tlvs::new(),
-            })));
-        if submit.registered_delivery & registered_delivery::RECEIPT_MASK == 0 || !peer.receives() {
+        request.accept(id.as_str());
+        if submit.registered_delivery == 0 || !peer.receives() {
             return;
         }
-        let Ok(receipt) = receipt(&id, submit) else {
-            return;
-        };
-        if let Err(error) = peer.handle.request(Pdu::DeliverSm(receipt)).await {
+        let now = AbsoluteTime::from_system_time(SystemTime::now(), 0).expect("before 2100");
+        let receipt = NewReceipt::new(&id, ReceiptState::Delivered, now.local());
+        let deliver = receipt
+            .to_sender_of(&submit)
+            .expect("the id is hexadecimal");
+        if let Err(error) = peer.handle.request(Pdu::DeliverSm(deliver)).await {
             eprintln!("receipt of {id}: {error}");
         }
     }
-}
-
-/// Says that the message was delivered this minute.
-fn receipt(id: &str, submit: SubmitSm) -> Result<DeliverSm, Box<dyn Error>> {
-    let now = AbsoluteTime::from_system_time(SystemTime::now(), 0)?.local();
-    let receipt = NewReceipt {
-        id,
-        sub: 1,
-        dlvrd: 1,
-        submit_date: now,
-        done_date: now,
-        state: ReceiptState::Delivered,
-        err: 0,
-        text: "",
-        network_error: None,
-    };
-    let mut text = BytesMut::new();
-    receipt.write_text(&mut text)?;
-    Ok(DeliverSm {
-        source: submit.dest,
-        dest: submit.source,
-        esm_class: esm_class::RECEIPT,
-        short_message: text.freeze(),
-        tlvs: receipt.tlvs()?,
-        ..DeliverSm::default()
-    })
 }
 
 #[tokio::main]

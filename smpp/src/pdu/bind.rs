@@ -99,6 +99,16 @@ impl fmt::Debug for Bind {
 }
 
 impl Bind {
+    /// A transceiver of version 3.4 with this `system_id` and password.
+    #[must_use]
+    pub fn transceiver(system_id: &str, password: &str) -> Self {
+        Self {
+            system_id: system_id.into(),
+            password: password.into(),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn read(kind: BindKind, reader: &mut Reader<'_>) -> Result<Self, DecodeReason> {
         let mut bind = Self {
             kind,

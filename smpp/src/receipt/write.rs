@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::network_error::NetworkError;
 use super::state::ReceiptState;
+use crate::pdu::{DeliverSm, SubmitSm, esm_class};
 use crate::time::DateTime;
 use crate::tlv::{Tlv, Tlvs, tag};
 
@@ -58,7 +59,40 @@ pub enum WriteError {
     NetworkError(u32),
 }
 
-impl NewReceipt<'_> {
+impl<'a> NewReceipt<'a> {
+    /// A receipt for one message that came to this state at the minute it was submitted.
+    #[must_use]
+    pub fn new(id: &'a str, state: ReceiptState, at: DateTime) -> Self {
+        Self {
+            id,
+            sub: 1,
+            dlvrd: u16::from(state == ReceiptState::Delivered),
+            submit_date: at,
+            done_date: at,
+            state,
+            err: 0,
+            text: "",
+            network_error: None,
+        }
+    }
+
+    /// The deliver_sm that brings the receipt to the sender of this message, with text and TLVs.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn to_sender_of(&self, submit: &SubmitSm) -> Result<DeliverSm, WriteError> {
+        let mut text = BytesMut::new();
+        self.write_text(&mut text)?;
+        Ok(DeliverSm {
+            source: submit.dest.clone(),
+            dest: submit.source.clone(),
+            esm_class: esm_class::RECEIPT,
+            short_message: text.freeze(),
+            tlvs: self.tlvs()?,
+            ..DeliverSm::default()
+        })
+    }
+
     /// The most octets that [`NewReceipt::write_text`] appends; they fit a `short_message`.
     pub const TEXT_MAX: usize = 176;
 

@@ -24,7 +24,7 @@ use crate::session::{Action, CloseReason, Input, Refused, Session, SessionConfig
 
 pub use handle::{
     Answer, Driver, Event, Handle, Incoming, Limits, NoAnswer, Orphan, Outcome, PeerRequest,
-    Pending, Reply, Responder, Ticket,
+    Pending, Reply, Responder, SubmitError, Ticket,
 };
 pub use stream::{Handshake, Stream, TcpOptions};
 pub use tls::{Roots, TlsClient, TlsError, TlsServer};

@@ -5,7 +5,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::{Command, Outcome, Stand};
 use crate::codec::CommandId;
-use crate::pdu::{Pdu, Violations};
+use crate::pdu::{OctetStr, Pdu, Violations};
 use crate::session::Role;
 use crate::status::CommandStatus;
 
@@ -98,6 +98,21 @@ impl Reply {
     /// No.
     pub const fn refuse(status: CommandStatus) -> Self {
         Self { status, pdu: None }
+    }
+}
+
+impl PeerRequest {
+    /// Says yes, with this id where the operation gives one (see [`Pdu::accepted`]); a request that needs another
+    /// answer (`query_sm`) is declined.
+    pub fn accept(self, message_id: impl Into<OctetStr>) {
+        if let Some(response) = self.pdu.accepted(message_id.into()) {
+            self.responder.answer(Reply::ok(response));
+        }
+    }
+
+    /// Says no.
+    pub fn refuse(self, status: CommandStatus) {
+        self.responder.answer(Reply::refuse(status));
     }
 }
 

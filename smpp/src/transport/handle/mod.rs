@@ -3,6 +3,7 @@
 
 mod driver;
 mod incoming;
+mod submit;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::transport::Connection;
 
 pub use driver::Driver;
 pub use incoming::{Event, Incoming, Orphan, PeerRequest, Reply, Responder};
+pub use submit::SubmitError;
 
 /// Limits of [`Limits`] itself, so that no channel is without end.
 const LIMIT_MAX: usize = 1 << 16;
