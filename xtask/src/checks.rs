@@ -137,26 +137,43 @@ fn debug_binary() -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// Runs a load profile of the release binaries, which must have been built before.
+/// Runs the load generator's release binary, which must have been built before.
 ///
 /// # Errors
-/// When the profile is not ok.
-pub(crate) fn profile(name: &str) -> Result<()> {
-    let debug = env::current_exe().context("cannot tell where this binary is")?;
-    let release = debug
-        .ancestors()
-        .nth(2)
-        .map(|target| target.join("release"))
-        .context("this binary is in no target folder")?;
-    let status = Command::new(release.join("mnara-loadtest"))
-        .args(["run", name, "--json", "--daemon"])
-        .arg(release.join("mnara"))
+/// When what it measured is not ok.
+pub(crate) fn loadtest(arguments: &[&str]) -> Result<()> {
+    let status = Command::new(release_binary("mnara-loadtest")?)
+        .args(arguments)
         .status()
         .context("cannot start mnara-loadtest")?;
     if !status.success() {
-        bail!("the load profile {name} is not ok ({status})");
+        bail!(
+            "mnara-loadtest {} is not ok ({status})",
+            arguments.join(" ")
+        );
     }
     Ok(())
+}
+
+/// A load profile of the release daemon.
+///
+/// # Errors
+/// As [`loadtest`].
+pub(crate) fn profile(name: &str) -> Result<()> {
+    let daemon = release_binary("mnara")?;
+    let daemon = daemon
+        .to_str()
+        .context("the target folder's path is not UTF-8")?;
+    loadtest(&["run", name, "--json", "--daemon", daemon])
+}
+
+fn release_binary(name: &str) -> Result<PathBuf> {
+    let debug = env::current_exe().context("cannot tell where this binary is")?;
+    debug
+        .ancestors()
+        .nth(2)
+        .map(|target| target.join("release").join(name))
+        .context("this binary is in no target folder")
 }
 
 /// The unit with the program of its `ExecStart=` replaced and its arguments kept.

@@ -99,10 +99,26 @@ fn bench(steps: &mut Steps) -> Result<()> {
     steps.run("rival crates, allocations", || {
         cargo(["run", "--release", "--manifest-path", RIVALS]).run()
     })?;
-    // Once for both profiles, and with the features of the whole workspace.
+    // Once for all that follows, and with the features of the whole workspace.
     steps.run("release build", || {
         cargo(["build", "--release", "--workspace", "--bins"]).run()
     })?;
+    for (window, messages) in [("100", "3000000"), ("1", "200000")] {
+        steps.run(
+            &format!("submit pairs over loopback, window {window}"),
+            || {
+                checks::loadtest(&[
+                    "esme",
+                    "--loopback",
+                    "--json",
+                    "--window",
+                    window,
+                    "--messages",
+                    messages,
+                ])
+            },
+        )?;
+    }
     for profile in ["singles", "singles-full"] {
         steps.run(&format!("load profile {profile}"), || {
             checks::profile(profile)

@@ -7,8 +7,9 @@ mod value;
 pub use value::{Shape, Value};
 
 use std::fmt;
+use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use nom::bytes::complete::take;
 use nom::number::complete::be_u16;
 use smallvec::SmallVec;
@@ -231,25 +232,42 @@ pub(crate) enum Tail {
 }
 
 /// Reads TLVs until the end or until one does not fit; those before it are kept.
+///
+/// Values of one octet need no reference count, and the last longer one takes over that of `octets`.
 #[inline]
-pub(crate) fn read_all(body: &Bytes, mut rest: &[u8]) -> (Tlvs, Tail) {
+pub(crate) fn read_all(mut octets: Bytes) -> (Tlvs, Tail) {
     let mut tlvs = Tlvs::new();
-    loop {
-        if rest.is_empty() {
-            return (tlvs, Tail::Clean);
+    // The latest longer value: which TLV it belongs to, and where it lies.
+    let mut latest: Option<(usize, Range<usize>)> = None;
+    let mut at = 0;
+    let tail = loop {
+        if at == octets.len() {
+            break Tail::Clean;
         }
-        match read_one(rest) {
-            Ok((behind, (tag, value))) => {
-                let value = match value {
-                    [octet] => one_octet(*octet),
-                    octets => body.slice_ref(octets),
-                };
-                tlvs.push(Tlv { tag, value });
-                rest = behind;
+        let (behind, (tag, value)) = match read_one(&octets[at..]) {
+            Ok(read) => read,
+            Err(tail) => break tail,
+        };
+        at = octets.len() - behind.len();
+        let value = match value {
+            [] => Bytes::new(),
+            [octet] => one_octet(*octet),
+            longer => {
+                let place = (tlvs.len(), at - longer.len()..at);
+                if let Some((index, range)) = latest.replace(place) {
+                    tlvs.0[index].value = octets.slice(range);
+                }
+                Bytes::new()
             }
-            Err(tail) => return (tlvs, tail),
-        }
+        };
+        tlvs.push(Tlv { tag, value });
+    };
+    if let Some((index, range)) = latest {
+        octets.truncate(range.end);
+        octets.advance(range.start);
+        tlvs.0[index].value = octets;
     }
+    (tlvs, tail)
 }
 
 /// Whether `rest` is nothing but whole TLVs (or empty) whose tags are standard or in the vendor range: the test
@@ -319,7 +337,7 @@ mod tests {
     fn order_repeats_and_unknown_tags_are_kept() {
         let wire =
             Bytes::from_static(b"\x14\x01\0\x02hi\x03\x81\0\x01a\x03\x81\0\x01b\x99\x99\0\0");
-        let (tlvs, tail) = read_all(&wire, &wire);
+        let (tlvs, tail) = read_all(wire.clone());
         assert_eq!(tail, Tail::Clean);
         let tags: Vec<u16> = tlvs.iter().map(|tlv| tlv.tag).collect();
         assert_eq!(tags, [0x1401, tag::CALLBACK_NUM, tag::CALLBACK_NUM, 0x9999]);
@@ -362,7 +380,7 @@ mod tests {
     #[test]
     fn a_cut_tlv_is_described_and_the_ones_before_it_stay() {
         let wire = Bytes::from_static(b"\x04\x27\0\x01\x02\0\x1e\0\x09abc");
-        let (tlvs, tail) = read_all(&wire, &wire);
+        let (tlvs, tail) = read_all(wire);
         assert_eq!(tlvs.len(), 1);
         assert_eq!(
             tail,
@@ -373,6 +391,6 @@ mod tests {
             }
         );
         let wire = Bytes::from_static(b"\x04\x27\0");
-        assert_eq!(read_all(&wire, &wire).1, Tail::Octets(3));
+        assert_eq!(read_all(wire).1, Tail::Octets(3));
     }
 }

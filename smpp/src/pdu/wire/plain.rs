@@ -102,7 +102,7 @@ impl<'b> Plain<'b> {
         self.answer_string(field)
     }
 
-    /// The message takes over the body's reference count.
+    /// The message takes over the body's reference count, unless TLVs follow.
     #[inline(always)]
     pub(in crate::pdu) fn message(&mut self) -> Option<Bytes> {
         let (len, rest) = self.rest()?.split_first()?;
@@ -115,10 +115,12 @@ impl<'b> Plain<'b> {
         let start = self.at + 1;
         let mut body = self.frame.take_body();
         if has_tail {
-            self.tail = body.split_off(start + len);
-        } else {
-            body.truncate(start + len);
+            let message = body.slice(start..start + len);
+            body.advance(start + len);
+            self.tail = body;
+            return Some(message);
         }
+        body.truncate(start + len);
         body.advance(start);
         Some(body)
     }
@@ -128,7 +130,7 @@ impl<'b> Plain<'b> {
         Some(if self.tail.is_empty() {
             Tlvs::new()
         } else {
-            tlv::read_all(&self.tail, &self.tail).0
+            tlv::read_all(std::mem::take(&mut self.tail)).0
         })
     }
 
@@ -141,8 +143,9 @@ impl<'b> Plain<'b> {
         if !are_sound(rest, false) {
             return None;
         }
-        let body = self.frame.take_body();
-        Some(tlv::read_all(&body, &body[self.at..]).0)
+        let mut body = self.frame.take_body();
+        body.advance(self.at);
+        Some(tlv::read_all(body).0)
     }
 }
 
