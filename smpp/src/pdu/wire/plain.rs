@@ -111,18 +111,16 @@ impl<'b> Plain<'b> {
         if !tail.is_empty() && !are_sound(tail, len > 0) {
             return None;
         }
-        let has_tail = !tail.is_empty();
-        let start = self.at + 1;
-        let mut body = self.frame.take_body();
-        if has_tail {
-            let message = body.slice(start..start + len);
-            body.advance(start + len);
-            self.tail = body;
-            return Some(message);
+        let (has_tail, start) = (!tail.is_empty(), self.at + 1);
+        if len == 0 && !has_tail {
+            return Some(Bytes::new());
         }
-        body.truncate(start + len);
-        body.advance(start);
-        Some(body)
+        let mut message = self.frame.take_body();
+        if has_tail {
+            self.tail = message.split_off(start + len);
+        }
+        message.advance(start);
+        Some(message)
     }
 
     #[inline(always)]
