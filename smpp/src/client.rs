@@ -110,6 +110,31 @@ pub async fn bind<T: Clone>(
 /// The same over a connection that is there already: one that a carrier has made to ask for a bind
 /// ([`crate::session::Action::Notified`] with an outbind), or a stream of the caller's own.
 ///
+/// ```no_run
+/// use mnara_smpp::client::{BindError, bind_over};
+/// use mnara_smpp::pdu::{Bind, Pdu};
+/// use mnara_smpp::server::Listener;
+/// use mnara_smpp::session::{Action, SessionConfig};
+/// use mnara_smpp::transport::{Connection, Ticket};
+///
+/// /// The first carrier that asks for a bind, bound; `None` when it goes away without asking.
+/// async fn outbound(listener: &Listener, bind: &Bind) -> std::io::Result<Option<Result<Connection<Ticket>, BindError>>> {
+///     let (mut connection, _address) = listener.accept(SessionConfig::esme()).await?;
+///     let mut actions = Vec::new();
+///     loop {
+///         connection.drive(&mut actions).await;
+///         for action in actions.drain(..) {
+///             match action {
+///                 // A real client compares system_id and password here.
+///                 Action::Notified { pdu: Pdu::Outbind(_), .. } => return Ok(Some(bind_over(connection, bind).await)),
+///                 Action::Closed { .. } => return Ok(None),
+///                 _ => {}
+///             }
+///         }
+///     }
+/// }
+/// ```
+///
 /// # Errors
 /// See [`BindError`]. Cancel-safe: a dropped future closes the socket.
 pub async fn bind_over<T: Clone>(

@@ -240,6 +240,10 @@ impl Receipt<'_> {
     /// The beginning of the message as the carrier quotes it: all that stands behind `text:`, untouched, control
     /// characters and what looks like further fields included. Octets of the carrier's alphabet are not
     /// translated (GSM's `@` is U+0000 here). Empty when absent.
+    ///
+    /// A field counts where it first stands before `text:`; one that is missing there is looked for behind it, since
+    /// some carriers quote first. In a receipt without `id:` or `stat:` of its own, what the message says may then be
+    /// taken for it.
     #[must_use]
     pub fn quote(&self) -> &str {
         self.value(self.fields.quote)

@@ -25,7 +25,8 @@ pub trait Service: Send + Sync + 'static {
 
     /// A request of a bound peer; runs in a task of its own, several of one peer at once, at most
     /// [`Limits::requests_max`]. Answer by `request.responder`, once what was asked for is durable; what is sent by
-    /// `peer.handle` after that follows the answer on the wire. Not called for requests that the session refuses.
+    /// `peer.handle` after that follows the answer on the wire. Not called for requests that the session refuses, operations it does not know
+    /// (a vendor's) among them.
     fn request(&self, peer: &Arc<Peer>, request: PeerRequest) -> impl Future<Output = ()> + Send;
 
     /// A peer is bound; keep its handle to push deliver_sm. Must not block.
@@ -38,7 +39,8 @@ pub trait Service: Send + Sync + 'static {
         let _ = (peer, orphan);
     }
 
-    /// A bound peer has gone; the last that is heard of it. Must not block.
+    /// A bound peer has gone; the last that is heard of it. Must not block. Not called for those who are still there when
+    /// `stop_timeout` is over or the server is dropped.
     fn ended(&self, peer: &Arc<Peer>, reason: CloseReason) {
         let _ = (peer, reason);
     }

@@ -49,8 +49,8 @@ pub struct PeerRequest {
     pub responder: Responder,
 }
 
-/// Answers one request of the peer. Dropped without an answer it declines, since what is never answered is sent again
-/// for days.
+/// Answers one request of the peer. Dropped without an answer (also by a panic) it declines, since what is never
+/// answered is sent again for days: with `ESME_RX_T_APPN` by an ESME and `ESME_RTHROTTLED` by an SMSC.
 pub struct Responder(Option<(Due, mpsc::Sender<Command>)>);
 
 /// An answer of ours.

@@ -38,6 +38,8 @@ pub struct Limits {
     pub window: usize,
     /// Requests of the peer without an answer of ours, 1 to 65 536. Further ones are declined at once, with
     /// ESME_RX_T_APPN by an ESME and ESME_RTHROTTLED by an SMSC, so that answers to us are never stuck behind them.
+    /// Only their number is limited: each holds its PDU, and one of
+    /// [`max_pdu`](crate::session::SessionConfig::max_pdu) octets that is all empty TLVs takes ten times as many.
     pub requests_max: usize,
     /// Outcomes without a caller that wait to be read, 0 to 65 536. Further ones are only counted
     /// ([`Handle::orphans_lost`]).
@@ -205,6 +207,10 @@ impl Connection<Ticket> {
 impl Handle {
     /// Sends a request and waits for its outcome; first of all for a free slot. Same as [`Handle::offer`] and then
     /// the [`Pending`].
+    ///
+    /// Dropped (by a timeout, say) while it waits for a slot, nothing was sent. Dropped later it is as a dropped
+    /// [`Pending`]: the message may be sent, and its outcome comes out of [`Incoming`] as an [`Orphan`], whose number
+    /// only [`Handle::offer`] tells. Who sets deadlines of his own uses that one.
     ///
     /// # Errors
     /// See [`NoAnswer`].
