@@ -15,6 +15,7 @@ use mnara_smpp::server::{
 };
 use mnara_smpp::status::CommandStatus;
 use mnara_smpp::time::AbsoluteTime;
+use mnara_smpp::tlv::Tlvs;
 use mnara_smpp::transport::PeerRequest;
 
 /// Accepts everything.
@@ -48,9 +49,12 @@ impl Service for Desk {
         }
         let now = AbsoluteTime::from_system_time(SystemTime::now(), 0).expect("before 2100");
         let receipt = NewReceipt::new(&id, ReceiptState::Delivered, now.local());
-        let deliver = receipt
+        let mut deliver = receipt
             .to_sender_of(&submit)
             .expect("the id is hexadecimal");
+        if !peer.version.has_tlvs() {
+            deliver.tlvs = Tlvs::new();
+        }
         if let Err(error) = peer.handle.request(Pdu::DeliverSm(deliver)).await {
             eprintln!("receipt of {id}: {error}");
         }

@@ -74,7 +74,7 @@ pub enum BindError {
     #[error("the bind was not answered")]
     Timeout,
     /// The connection ended before the answer.
-    #[error("closed before the bind was answered: {0:?}")]
+    #[error("closed before the bind was answered: {0}")]
     Closed(CloseReason),
 }
 

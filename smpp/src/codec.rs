@@ -133,6 +133,12 @@ impl CommandId {
         Self(self.0 & !Self::RESPONSE_BIT)
     }
 
+    /// Whether a response of this id answers that request; generic_nack answers any (SMPP 4.3).
+    #[must_use]
+    pub const fn answers(self, request: Self) -> bool {
+        self.0 == request.response().0 || self.0 == Self::GENERIC_NACK.0
+    }
+
     /// The id of the response to this request (bit 31 set); a response stays itself.
     #[must_use]
     pub const fn response(self) -> Self {
@@ -281,6 +287,11 @@ impl FrameDecoder {
             max_pdu: max_pdu.clamp(HEADER_LEN, HARD_MAX_PDU),
             skipping: None,
         }
+    }
+
+    /// Passes PDUs of up to `max_pdu` octets from now on, as [`FrameDecoder::new`].
+    pub fn set_max_pdu(&mut self, max_pdu: usize) {
+        self.max_pdu = max_pdu.clamp(HEADER_LEN, HARD_MAX_PDU);
     }
 
     /// Takes the next frame off the front of `buf`; `Ok(None)` means that more octets are needed.

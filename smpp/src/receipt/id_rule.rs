@@ -66,12 +66,12 @@ impl IdRule {
     pub const MAX_LEN: usize = 128;
 
     /// The rule with this name: `raw`, `fold-case`, `strip-zeros`, `decimal`, `hex` (also `hex-to-decimal`),
-    /// `fold-hex`, `decimal-to-hex`; `_` may stand for `-`.
+    /// `fold-hex`, `decimal-to-hex`; `_` may stand for `-`, in any case.
     ///
     /// # Errors
     /// [`UnknownIdRule`]: the configuration is at fault.
     pub fn parse(name: &str) -> Result<Self, UnknownIdRule> {
-        Ok(match name.replace('_', "-").as_str() {
+        Ok(match name.to_ascii_lowercase().replace('_', "-").as_str() {
             "raw" => Self::Raw,
             "fold-case" => Self::FoldCase,
             "strip-zeros" => Self::StripZeros,

@@ -1,4 +1,4 @@
-//! Lives here: what a session needs to know before it starts (role, window, timers).
+//! Lives here: what a session needs to know before it starts (role, window, timers, sizes).
 //! Never here: addresses, TLS, credentials (transport, client, server, and the bind itself).
 
 use std::time::Duration;
@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::codec::DEFAULT_MAX_PDU;
 use crate::pdu::Version;
 
+/// Longest PDU read before the bind stands, in octets: binds are short, and strangers get little memory.
+pub(super) const UNBOUND_MAX_PDU: usize = 4 * 1024;
 /// No timer runs longer than this; it keeps `Instant` arithmetic from overflowing.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A shorter interval would be a storm of enquire_link, not a watch.
@@ -50,8 +52,12 @@ pub struct SessionConfig {
     /// Expired requests remembered so that a late answer still yields its token; the oldest is forgotten first.
     /// Clamped to 1 048 576.
     pub late_max: usize,
-    /// Longest PDU accepted, in octets; longer ones are skipped and refused.
+    /// Longest PDU accepted, in octets; longer ones are skipped and refused. At least 4 096, which is also what is
+    /// accepted before the bind.
     pub max_pdu: usize,
+    /// Hand requests with unknown `command_id` to the owner as [`crate::pdu::Pdu::Unknown`] (vendors have operations
+    /// of their own); without it they draw generic_nack ESME_RINVCMDID.
+    pub vendor_operations: bool,
 }
 
 impl SessionConfig {
@@ -69,6 +75,7 @@ impl SessionConfig {
             unbind_timeout: Duration::from_secs(5),
             late_max: 10_000,
             max_pdu: DEFAULT_MAX_PDU,
+            vendor_operations: false,
         }
     }
 
@@ -85,6 +92,7 @@ impl SessionConfig {
     pub(super) fn clamped(mut self) -> Self {
         self.window = self.window.clamp(1, WINDOW_MAX);
         self.late_max = self.late_max.min(LATE_LIMIT);
+        self.max_pdu = self.max_pdu.max(UNBOUND_MAX_PDU);
         for duration in [
             &mut self.bind_timeout,
             &mut self.response_timeout,

@@ -1,6 +1,7 @@
 //! Lives here: what goes into a session and what comes out of it.
 //! Never here: behaviour.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ pub enum Input<'a, T> {
         /// Comes back with the answer, the expiry or the doubt.
         token: T,
     },
-    /// An answer to a request of the peer. The session keeps no account of which are owed: answer each once.
+    /// An answer to a request of the peer. Answer each once, and soon: an unbind of
+    /// either side waits for the answers that are owed, at most `unbind_timeout`.
     Respond {
         /// The peer's number, echoed untouched.
         sequence: u32,
@@ -225,6 +227,25 @@ pub enum Notice {
         /// Its command.
         command: CommandId,
     },
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unbound => "unbound",
+            Self::PeerUnbound => "the peer unbound",
+            Self::PeerClosed => "the peer closed the connection",
+            Self::BindRefused(status) => return write!(f, "the bind was refused: {status}"),
+            Self::BindTimeout => "no bind, or no answer to it, in time",
+            Self::EnquireLinkTimeout => "enquire_link was not answered",
+            Self::Inactivity => "nothing was asked for too long",
+            Self::UnbindTimeout => "the unbind was not answered",
+            Self::Garbage => "the octets are not SMPP",
+            Self::PeerNotReading => "the peer takes no octets",
+            Self::Io(kind) => return write!(f, "the socket failed: {kind}"),
+            Self::Aborted => "ended by its owner",
+        })
+    }
 }
 
 /// Why a session ended. All but `Unbound` and `PeerUnbound` may leave requests in doubt on the other side too.

@@ -75,9 +75,10 @@ impl<T: Clone> Session<T> {
         if command != CommandId::ENQUIRE_LINK_RESP {
             self.last_transaction = now;
         }
-        if self.enquiry.is_some_and(|own| {
-            own.sequence == sequence && answers(command, CommandId::ENQUIRE_LINK)
-        }) {
+        if self
+            .enquiry
+            .is_some_and(|own| own.sequence == sequence && command.answers(CommandId::ENQUIRE_LINK))
+        {
             self.enquiry = None;
             return;
         }
@@ -86,12 +87,12 @@ impl<T: Clone> Session<T> {
                 kind,
                 sequence: own,
                 ..
-            } if own == sequence && answers(command, kind.command()) => {
+            } if own == sequence && command.answers(kind.command()) => {
                 self.bind_answered(frame, actions);
                 return;
             }
             Phase::Unbinding { sequence: own, .. }
-                if own == sequence && answers(command, CommandId::UNBIND) =>
+                if own == sequence && command.answers(CommandId::UNBIND) =>
             {
                 self.abort(CloseReason::Unbound, actions);
                 return;
@@ -129,7 +130,7 @@ impl<T: Clone> Session<T> {
         if self
             .in_flight
             .find(sequence)
-            .is_some_and(|entry| answers(command, entry.command))
+            .is_some_and(|entry| command.answers(entry.command))
         {
             if let Some(entry) = self.in_flight.remove(sequence) {
                 let pdu = frame.and_then(|frame| self.read_body(frame, actions));
@@ -145,7 +146,7 @@ impl<T: Clone> Session<T> {
         } else if self
             .late
             .command(sequence)
-            .is_some_and(|request| answers(command, request))
+            .is_some_and(|request| command.answers(request))
         {
             if let Some(entry) = self.late.remove(sequence) {
                 let pdu = frame.and_then(|frame| self.read_body(frame, actions));
@@ -252,6 +253,7 @@ impl<T: Clone> Session<T> {
         let decoded = Pdu::decode(frame);
         if let Ok(decoded) = &decoded
             && matches!(decoded.pdu, Pdu::Unknown { .. })
+            && !self.config.vendor_operations
         {
             let status = CommandStatus::ESME_RINVCMDID;
             self.answer(CommandId::GENERIC_NACK, status, sequence);
@@ -267,11 +269,14 @@ impl<T: Clone> Session<T> {
             return;
         }
         match decoded {
-            Ok(decoded) => actions.push(Action::Request {
-                sequence,
-                pdu: decoded.pdu,
-                violations: decoded.violations,
-            }),
+            Ok(decoded) => {
+                self.owed += 1;
+                actions.push(Action::Request {
+                    sequence,
+                    pdu: decoded.pdu,
+                    violations: decoded.violations,
+                });
+            }
             Err(error) => self.undecodable(command, sequence, error, actions),
         }
     }
@@ -392,11 +397,6 @@ impl<T: Clone> Session<T> {
             error,
         }));
     }
-}
-
-/// Whether a response of this command is an answer to that request; generic_nack answers any (3.4 section 4.3).
-fn answers(response: CommandId, request: CommandId) -> bool {
-    response == CommandId::GENERIC_NACK || response == request.response()
 }
 
 /// A generic_nack is a refusal whatever its status says.

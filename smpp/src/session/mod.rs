@@ -28,6 +28,7 @@ use bytes::BytesMut;
 
 use crate::codec::{CommandId, FrameDecoder, Header};
 use crate::pdu::{Bind, BindKind, BindResp, EncodeError, OctetStr, Pdu, Version};
+use crate::session::config::UNBOUND_MAX_PDU;
 use crate::session::in_flight::InFlight;
 use crate::session::late::LateTable;
 use crate::session::permission::notifies;
@@ -50,6 +51,8 @@ pub struct Session<T: Clone> {
     next_sequence: u32,
     in_flight: InFlight<T>,
     late: LateTable<T>,
+    /// Requests of the peer that the owner has been given and has not answered.
+    owed: usize,
     enquiry: Option<Enquiry>,
     /// When the last whole PDU arrived.
     last_received: Instant,
@@ -93,6 +96,9 @@ enum Phase {
     Draining {
         kind: BindKind,
         until: Instant,
+        /// Answers that we owed when we decided to go; those for later requests are not waited for, since the peer might
+        /// never pause.
+        owed: usize,
     },
     /// Our unbind is sent.
     Unbinding {
@@ -130,6 +136,7 @@ impl<T: Clone> Session<T> {
             next_sequence: 1,
             in_flight: InFlight::new(config.window),
             late: LateTable::new(config.late_max),
+            owed: 0,
             enquiry: None,
             last_received: now,
             last_transaction: now,
@@ -137,7 +144,7 @@ impl<T: Clone> Session<T> {
             peer_version: None,
             version: config.version,
             congestion: None,
-            decoder: FrameDecoder::new(config.max_pdu),
+            decoder: FrameDecoder::new(config.max_pdu.min(UNBOUND_MAX_PDU)),
             input: BytesMut::new(),
             output: BytesMut::new(),
             config,
@@ -202,6 +209,7 @@ impl<T: Clone> Session<T> {
             return;
         }
         self.phase = Phase::Closed;
+        self.owed = 0;
         self.enquiry = None;
         self.input.clear();
         while let Some(entry) = self.in_flight.remove_oldest() {
@@ -349,6 +357,7 @@ impl<T: Clone> Session<T> {
         actions: &mut Vec<Action<T>>,
     ) {
         self.phase = Phase::Bound { kind };
+        self.decoder.set_max_pdu(self.config.max_pdu);
         self.peer_system_id = system_id.clone();
         self.peer_version = peer_version;
         actions.push(Action::Bound {
@@ -388,13 +397,22 @@ impl<T: Clone> Session<T> {
             return Err(Refused::NotBound);
         }
         let command = pdu.command();
-        let request = request_of(command);
+        let request = command.request();
         if !command.is_response() || is_bind(request) || is_link(request) {
             return Err(Refused::NotPermitted);
         }
         self.encode(pdu, status, sequence)?;
-        self.last_transaction = now;
+        self.answered(now);
         Ok(())
+    }
+
+    /// An answer of the owner's is written.
+    fn answered(&mut self, now: Instant) {
+        self.owed = self.owed.saturating_sub(1);
+        if let Phase::Draining { owed, .. } = &mut self.phase {
+            *owed = owed.saturating_sub(1);
+        }
+        self.last_transaction = now;
     }
 
     /// Writes what the peer's version can read, or nothing.
@@ -422,7 +440,7 @@ impl<T: Clone> Session<T> {
             return Err(Refused::NotPermitted);
         }
         self.decline(command, status, sequence);
-        self.last_transaction = now;
+        self.answered(now);
         Ok(())
     }
 
@@ -504,7 +522,7 @@ impl<T: Clone> Session<T> {
         );
         debug_assert!(!matches!(self.phase, Phase::Closed) || self.next_deadline().is_none());
         debug_assert!(
-            !matches!(self.phase, Phase::PeerUnbinding { .. }) || self.in_flight.len() > 0,
+            !matches!(self.phase, Phase::PeerUnbinding { .. }) || !self.is_idle(),
             "the peer's unbind waits only for answers"
         );
     }
@@ -521,11 +539,6 @@ const fn after(sequence: u32) -> u32 {
     } else {
         sequence + 1
     }
-}
-
-/// The request that `response` answers: bit 31 removed.
-const fn request_of(response: CommandId) -> CommandId {
-    CommandId(response.0 & SEQUENCE_MAX)
 }
 
 const fn is_bind(request: CommandId) -> bool {

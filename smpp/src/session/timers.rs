@@ -34,7 +34,7 @@ impl<T: Clone> Session<T> {
                 }
             }
             Phase::Bound { .. } => self.tick_link(now, actions),
-            Phase::Draining { kind, until } => {
+            Phase::Draining { kind, until, .. } => {
                 if until <= now {
                     self.send_unbind(kind, now);
                 } else {

@@ -15,6 +15,7 @@ impl<T: Clone> Session<T> {
                 self.phase = Phase::Draining {
                     kind,
                     until: now + self.config.unbind_timeout,
+                    owed: self.owed,
                 };
                 Ok(())
             }
@@ -44,14 +45,15 @@ impl<T: Clone> Session<T> {
         self.abort(reason, actions);
     }
 
-    /// Sends our unbind, or answers the peer's, as soon as nothing is outstanding. It runs after a whole batch of
-    /// octets, so that answers behind the peer's unbind count.
+    /// Sends our unbind, or answers the peer's, as soon as nobody waits for an answer: we for none of ours, and the
+    /// peer for none that the owner has in hand (what it is not told it will send again). It runs after a whole batch
+    /// of octets, so that answers behind the peer's unbind count.
     pub(super) fn finish_drain(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
         match self.phase {
-            Phase::Draining { kind, .. } if self.in_flight.len() == 0 => {
+            Phase::Draining { kind, owed: 0, .. } if self.in_flight.len() == 0 => {
                 self.send_unbind(kind, now);
             }
-            Phase::PeerUnbinding { .. } if self.in_flight.len() == 0 => {
+            Phase::PeerUnbinding { .. } if self.is_idle() => {
                 self.answer_unbind(actions);
             }
             Phase::Unbinding { crossed: true, .. } => self.abort(CloseReason::Unbound, actions),
@@ -64,6 +66,10 @@ impl<T: Clone> Session<T> {
             | Phase::PeerUnbinding { .. }
             | Phase::Closed => {}
         }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.len() == 0 && self.owed == 0
     }
 
     /// Answers the peer's unbind and ends; what is still outstanding is in doubt.

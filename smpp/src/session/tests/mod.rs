@@ -34,7 +34,12 @@ impl Solo {
 
     /// A bound ESME; its next own number is 2.
     fn esme() -> Self {
-        let mut solo = Self::new(SessionConfig::esme());
+        Self::bound(SessionConfig::esme())
+    }
+
+    /// The same with another configuration.
+    fn bound(config: SessionConfig) -> Self {
+        let mut solo = Self::new(config);
         solo.input(Input::Bind(&bind(BindKind::Transceiver)));
         assert_eq!(written(&mut solo.session).len(), 1);
         solo.receive(&raw(0x8000_0009, 0, 1, b"smsc\0"));

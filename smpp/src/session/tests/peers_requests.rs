@@ -188,3 +188,20 @@ fn octets_that_are_not_smpp_end_the_session() {
         );
     }
 }
+
+#[test]
+fn an_owner_who_knows_a_vendors_operation_is_given_its_requests() {
+    let mut solo = Solo::bound(SessionConfig {
+        vendor_operations: true,
+        ..SessionConfig::esme()
+    });
+    solo.receive(&raw(0x0001_0200, 0, 6, b"whatever"));
+    assert!(matches!(
+        solo.take()[..],
+        [Action::Request {
+            sequence: 6,
+            pdu: Pdu::Unknown { .. },
+            ..
+        }]
+    ));
+}

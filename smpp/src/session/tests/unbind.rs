@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use smallvec::smallvec;
+
 use crate::codec::CommandId;
 use crate::pdu::{BindKind, Pdu};
 use crate::session::pair::{
@@ -207,6 +209,11 @@ fn an_expiry_that_empties_the_window_answers_the_peers_unbind() {
         ..SessionConfig::esme()
     };
     let mut pair = Pair::bound_with(BindKind::Transceiver, config, SessionConfig::smsc());
+    // Lost on its way, so that the server owes nothing and unbinds at once.
+    pair.set_fate(|_, header| match header.command {
+        CommandId::SUBMIT_SM => smallvec![],
+        _ => smallvec![Duration::ZERO],
+    });
     pair.submit(70).unwrap();
     pair.settle();
     pair.input(Side::Smsc, Input::Unbind).unwrap();
@@ -226,12 +233,9 @@ fn an_expiry_that_empties_the_window_answers_the_peers_unbind() {
     );
     assert!(matches!(
         pair.smsc.take()[..],
-        [
-            Action::Request { .. },
-            Action::Closed {
-                reason: CloseReason::Unbound
-            }
-        ]
+        [Action::Closed {
+            reason: CloseReason::Unbound
+        }]
     ));
 }
 
@@ -338,5 +342,86 @@ fn answers_behind_the_peers_unbind_count_and_its_requests_do_not() {
             ),
             (CommandId::UNBIND_RESP, OK, 50),
         ]
+    );
+}
+
+/// A bound ESME that has a deliver_sm in hand, number 9, which the peer has followed with its unbind.
+fn owing() -> Solo {
+    let mut solo = Solo::esme();
+    solo.receive(&[octets(&deliver_sm(), OK, 9), raw(6, 0, 50, b"")].concat());
+    assert!(matches!(
+        solo.take()[..],
+        [Action::Request { sequence: 9, .. }, Action::PeerUnbinding]
+    ));
+    assert_eq!(written(&mut solo.session), []);
+    solo
+}
+
+#[test]
+fn the_peers_unbind_is_answered_behind_the_answers_that_we_owe() {
+    let mut solo = owing();
+    let pdu = deliver_sm_resp();
+    solo.input(Input::Respond {
+        sequence: 9,
+        status: OK,
+        pdu: &pdu,
+    });
+    assert_eq!(solo.take(), closed(CloseReason::PeerUnbound));
+    assert_eq!(
+        written(&mut solo.session),
+        [
+            (CommandId::DELIVER_SM_RESP, OK, 9),
+            (CommandId::UNBIND_RESP, OK, 50)
+        ]
+    );
+}
+
+#[test]
+fn an_owner_who_never_answers_holds_an_unbind_up_no_longer_than_unbind_timeout() {
+    let mut solo = owing();
+    solo.now += SessionConfig::esme().unbind_timeout;
+    solo.input(Input::Tick);
+    assert_eq!(solo.take(), closed(CloseReason::PeerUnbound));
+
+    let mut solo = Solo::esme();
+    solo.receive(&octets(&deliver_sm(), OK, 9));
+    solo.take();
+    solo.input(Input::Unbind);
+    assert_eq!(written(&mut solo.session), [], "the answer first");
+    solo.now += SessionConfig::esme().unbind_timeout;
+    solo.input(Input::Tick);
+    assert!(matches!(
+        written(&mut solo.session)[..],
+        [(CommandId::UNBIND, OK, _)]
+    ));
+}
+
+#[test]
+fn a_peer_that_never_pauses_cannot_hold_our_unbind_up() {
+    let mut solo = Solo::esme();
+    solo.receive(&octets(&deliver_sm(), OK, 9));
+    solo.input(Input::Unbind);
+    solo.receive(&octets(&deliver_sm(), OK, 10));
+    let pdu = deliver_sm_resp();
+    solo.input(Input::Respond {
+        sequence: 9,
+        status: OK,
+        pdu: &pdu,
+    });
+    assert_eq!(
+        written(&mut solo.session),
+        [
+            (CommandId::DELIVER_SM_RESP, OK, 9),
+            (CommandId::UNBIND, OK, 2)
+        ]
+    );
+    solo.input(Input::Respond {
+        sequence: 10,
+        status: OK,
+        pdu: &pdu,
+    });
+    assert_eq!(
+        written(&mut solo.session),
+        [(CommandId::DELIVER_SM_RESP, OK, 10)]
     );
 }

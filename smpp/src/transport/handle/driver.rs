@@ -159,11 +159,13 @@ impl Driver {
             status,
         };
         let input = match &reply.pdu {
-            Some(pdu) => Input::Respond {
+            Some(pdu) if pdu.command().answers(command) => Input::Respond {
                 sequence,
                 status: reply.status,
                 pdu,
             },
+            // Another operation's response would leave the peer without its own.
+            Some(_) => decline(CommandStatus::ESME_RSYSERR),
             None => decline(reply.status),
         };
         let answered = self.connection.send(input, &mut self.actions);

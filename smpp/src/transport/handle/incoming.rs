@@ -139,7 +139,12 @@ impl Responder {
 impl Drop for Responder {
     fn drop(&mut self) {
         if let Some((due, _)) = &self.0 {
-            let status = not_now(due.role);
+            // Whoever panicked over it will do so again.
+            let status = if std::thread::panicking() {
+                CommandStatus::ESME_RSYSERR
+            } else {
+                not_now(due.role)
+            };
             self.send(Reply::refuse(status));
         }
     }
