@@ -70,9 +70,10 @@ async fn admit<S: Service>(
                 biased;
                 verdict = &mut deciding => break verdict,
                 () = connection.drive(&mut actions) => {
-                    // Before the bind's answer nothing but notices comes, or the end.
-                    let over = actions.drain(..).any(|action| matches!(action, Action::Closed { .. }));
-                    if over {
+                    // Before the bind's answer nothing but notices comes, or the end, which may also have come
+                    // together with the bind.
+                    actions.clear();
+                    if connection.session().state().is_closed() {
                         return None;
                     }
                 }

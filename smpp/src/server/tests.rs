@@ -1,11 +1,16 @@
 //! Lives here: tests of the server over loopback sockets: who gets in, how many, and how it ends.
 //! Never here: the handle (`transport::handle`), protocol rules (session).
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -25,6 +30,9 @@ enum Seen {
     TurnedAway(Option<CommandStatus>),
 }
 
+/// How often the service was looked at while it could not decide.
+static UNDECIDED: AtomicUsize = AtomicUsize::new(0);
+
 /// Accepts by the name alone; answers submits, or passes them on where it is told to.
 struct Desk {
     seen: mpsc::Sender<Seen>,
@@ -36,6 +44,16 @@ impl Service for Desk {
         match asked.bind.system_id.as_bytes() {
             b"stranger" => Err(Reject::UnknownSystem),
             b"slow" => std::future::pending().await,
+            // Gives up at last, so that the test can fail.
+            b"undecided" => {
+                let polled = |_: &mut std::task::Context<'_>| match UNDECIDED
+                    .fetch_add(1, Ordering::Relaxed)
+                {
+                    0..1_000 => Poll::Pending,
+                    _ => Poll::Ready(Err(Reject::Internal)),
+                };
+                poll_fn(polled).await
+            }
             b"single" => Ok(Accepted {
                 binds_max: Some(1),
                 limits: Some(Limits {
@@ -267,11 +285,29 @@ async fn a_peer_that_never_binds_or_is_never_decided_on_is_closed_in_time() {
         slow,
         Err(BindError::Closed(CloseReason::PeerClosed))
     ));
-    let silent = within(tokio::net::TcpStream::connect(("localhost", house.to.port)))
+    let silent = within(TcpStream::connect(("localhost", house.to.port)))
         .await
         .unwrap();
     within(silent.readable()).await.unwrap();
     house.close().await;
+}
+
+#[tokio::test]
+async fn a_bind_that_is_gone_before_it_is_decided_on_costs_no_time() {
+    let house = House::open(ServerConfig::default(), false).await;
+    let mut octets = BytesMut::new();
+    let ok = CommandStatus::ESME_ROK;
+    let asked = Pdu::Bind(as_("undecided"));
+    asked.encode(ok, 1, &mut octets).unwrap();
+    Pdu::Unbind.encode(ok, 2, &mut octets).unwrap();
+    let mut peer = TcpStream::connect(("localhost", house.to.port))
+        .await
+        .unwrap();
+    peer.write_all(&octets).await.unwrap();
+    // The end of the stream: the connection's task is done.
+    within(peer.read_to_end(&mut Vec::new())).await.unwrap();
+    house.close().await;
+    assert!(UNDECIDED.load(Ordering::Relaxed) < 10);
 }
 
 #[tokio::test]
