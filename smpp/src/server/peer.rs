@@ -156,9 +156,14 @@ async fn run<S: Service>(
     let mut stopping = false;
     loop {
         if let Some(reason) = reason
-            && !events_left
             && tasks.is_empty()
         {
+            // The last tasks may have let go of pushes behind the end.
+            while let Some(event) = incoming.next().await {
+                if let Event::Orphan(orphan) = event {
+                    house.service.orphan(peer, orphan);
+                }
+            }
             return reason;
         }
         // `driver` is pinned outside; `next`, `join_next` and `wait_for` are cancel-safe.

@@ -20,12 +20,13 @@ use crate::client::{BindError, Connect, bind};
 use crate::pdu::{Bind, BindKind, DeliverSm, OctetStr, Pdu, QuerySm, SubmitSm, SubmitSmResp};
 use crate::session::{CloseReason, SessionConfig};
 use crate::status::CommandStatus;
-use crate::transport::{Event, Handle, Incoming, Limits, PeerRequest, Reply};
+use crate::transport::{Event, Handle, Incoming, Limits, NoAnswer, Orphan, PeerRequest, Reply};
 
 /// What the service of the tests has seen.
 enum Seen {
     Bound(Arc<Peer>),
     Asked(Box<PeerRequest>),
+    Orphan(Box<Orphan>),
     Ended(CloseReason),
     TurnedAway(Option<CommandStatus>),
 }
@@ -68,7 +69,13 @@ impl Service for Desk {
         }
     }
 
-    async fn request(&self, _peer: &Arc<Peer>, request: PeerRequest) {
+    async fn request(&self, peer: &Arc<Peer>, request: PeerRequest) {
+        if peer.system_id == "holder" {
+            let deliver = Pdu::DeliverSm(DeliverSm::default());
+            let _pushed = peer.handle.offer(deliver).await;
+            peer.handle.closed().await;
+            return;
+        }
         if self.passes_on {
             let _ = self.seen.try_send(Seen::Asked(Box::new(request)));
             return;
@@ -82,6 +89,10 @@ impl Service for Desk {
 
     fn bound(&self, peer: &Arc<Peer>) {
         let _ = self.seen.try_send(Seen::Bound(Arc::clone(peer)));
+    }
+
+    fn orphan(&self, _peer: &Arc<Peer>, orphan: Orphan) {
+        let _ = self.seen.try_send(Seen::Orphan(Box::new(orphan)));
     }
 
     fn ended(&self, _peer: &Arc<Peer>, reason: CloseReason) {
@@ -339,6 +350,23 @@ async fn deliver_sm_is_pushed_by_the_peer_s_handle_within_its_window() {
     let taken = Pdu::DeliverSmResp(Default::default());
     request.responder.answer(Reply::ok(taken));
     assert!(within(first).await.unwrap().status.is_ok());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_push_that_a_request_lets_go_of_behind_the_end_is_told_too() {
+    let house = House::open(ServerConfig::default(), false).await;
+    let mut client = within(house.bind(&as_("holder"))).await.unwrap();
+    house.bound().await;
+    let _asked = client.handle.offer(submit_sm()).await.unwrap();
+    let pushed = within(client.incoming.next()).await;
+    assert!(matches!(pushed, Some(Event::Request(_))));
+    client.driver.abort();
+    let Seen::Orphan(orphan) = house.saw().await else {
+        panic!("something else")
+    };
+    assert!(matches!(orphan.outcome, Err(NoAnswer::InDoubt)));
+    assert!(matches!(house.saw().await, Seen::Ended(_)));
     house.close().await;
 }
 
