@@ -255,10 +255,17 @@ impl<T: Clone> Connection<T> {
                 Input::Eof
             }
         };
-        let taken = self
-            .session
-            .handle(input, Instant::now(), &mut self.pending);
+        let now = Instant::now();
+        let taken = self.session.handle(input, now, &mut self.pending);
         debug_assert!(taken.is_ok(), "octets and their end are never refused");
+        // A peer that never falls silent never lets the timer be looked at.
+        if self
+            .session
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            self.tick(now);
+        }
         Step::Moved
     }
 
@@ -275,14 +282,16 @@ impl<T: Clone> Connection<T> {
         if timer.as_mut().poll(cx).is_pending() {
             return Step::Waiting;
         }
-        let taken = self
-            .session
-            .handle(Input::Tick, Instant::now(), &mut self.pending);
-        debug_assert!(taken.is_ok(), "a tick is never refused");
-        if let Some(next) = self.session.next_deadline() {
+        self.tick(Instant::now());
+        if let (Some(next), Some(timer)) = (self.session.next_deadline(), &mut self.timer) {
             timer.as_mut().reset(next.into());
         }
         Step::Moved
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let taken = self.session.handle(Input::Tick, now, &mut self.pending);
+        debug_assert!(taken.is_ok(), "a tick is never refused");
     }
 
     /// Writes the last octets and closes our half, within `FINISH_MAX`.
