@@ -149,7 +149,10 @@ async fn run<S: Service>(
     requests_max: usize,
     mut stop: watch::Receiver<bool>,
 ) -> CloseReason {
-    let mut driver = pin!(driver.run());
+    // In a task of its own: a peer that floods keeps it busy for as long as it likes, and what it hands out, and a
+    // stop, must not wait for that.
+    let mut driving = JoinSet::new();
+    driving.spawn(driver.run());
     let mut tasks = JoinSet::new();
     let mut reason = None;
     let mut events_left = true;
@@ -166,10 +169,10 @@ async fn run<S: Service>(
             }
             return reason;
         }
-        // `driver` is pinned outside; `next`, `join_next` and `wait_for` are cancel-safe.
+        // `next`, `join_next` and `wait_for` are cancel-safe.
         tokio::select! {
             biased;
-            ended = &mut driver, if reason.is_none() => reason = Some(ended),
+            Some(ended) = driving.join_next() => reason = Some(ended.unwrap_or(CloseReason::Aborted)),
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
             _ = stop.wait_for(|stop| *stop), if !stopping => {
                 stopping = true;

@@ -370,6 +370,45 @@ async fn a_push_that_a_request_lets_go_of_behind_the_end_is_told_too() {
     house.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_never_pauses_is_served_and_can_be_stopped() {
+    let config = ServerConfig {
+        session: SessionConfig {
+            unbind_timeout: Duration::from_millis(50),
+            ..SessionConfig::smsc()
+        },
+        stop_timeout: Duration::from_secs(3_600),
+        ..ServerConfig::default()
+    };
+    let house = House::open(config, true).await;
+    let ok = CommandStatus::ESME_ROK;
+    let mut octets = BytesMut::new();
+    let asked = Pdu::Bind(as_("esme"));
+    asked.encode(ok, 1, &mut octets).unwrap();
+    let peer = TcpStream::connect(("localhost", house.to.port))
+        .await
+        .unwrap();
+    let (mut answers, mut requests) = peer.into_split();
+    requests.write_all(&octets).await.unwrap();
+    house.bound().await;
+    let mut flood = BytesMut::new();
+    for sequence in 2..30_000 {
+        submit_sm().encode(ok, sequence, &mut flood).unwrap();
+    }
+    let flooding = tokio::spawn(async move { while requests.write_all(&flood).await.is_ok() {} });
+    let reading = tokio::spawn(async move {
+        let mut octets = vec![0; 1 << 20];
+        while matches!(answers.read(&mut octets).await, Ok(1..)) {}
+    });
+    // Beside a driver in the same task it took minutes to come so far.
+    for _ in 0..3_000 {
+        assert!(matches!(house.saw().await, Seen::Asked(_)));
+    }
+    house.close().await;
+    within(flooding).await.unwrap();
+    within(reading).await.unwrap();
+}
+
 #[tokio::test]
 async fn stopping_unbinds_everybody_and_lets_requests_under_way_finish() {
     let house = House::open(ServerConfig::default(), true).await;
