@@ -14,6 +14,7 @@ pub(super) struct Entry<T> {
     pub(super) command: CommandId,
     pub(super) sent: Instant,
     pub(super) token: T,
+    octets: usize,
     older: u32,
     newer: u32,
 }
@@ -27,6 +28,7 @@ pub(super) struct InFlight<T> {
     mask: u32,
     window: usize,
     len: usize,
+    octets: usize,
     oldest: u32,
     newest: u32,
 }
@@ -42,6 +44,7 @@ impl<T> InFlight<T> {
             mask,
             window,
             len: 0,
+            octets: 0,
             oldest: NIL,
             newest: NIL,
         }
@@ -55,13 +58,25 @@ impl<T> InFlight<T> {
         self.window - self.len
     }
 
+    /// Octets on the wire of all entries.
+    pub(super) fn octets(&self) -> usize {
+        self.octets
+    }
+
     /// Whether the slot that `sequence` would use is taken, by itself or by another number.
     pub(super) fn occupied(&self, sequence: u32) -> bool {
         self.slots[self.index(sequence)].is_some()
     }
 
     /// The caller has checked `free() > 0` and `!occupied(sequence)`.
-    pub(super) fn insert(&mut self, sequence: u32, command: CommandId, token: T, now: Instant) {
+    pub(super) fn insert(
+        &mut self,
+        sequence: u32,
+        command: CommandId,
+        token: T,
+        octets: usize,
+        now: Instant,
+    ) {
         debug_assert!(self.free() > 0 && !self.occupied(sequence));
         let at = sequence & self.mask;
         let older = self.newest;
@@ -75,10 +90,12 @@ impl<T> InFlight<T> {
             command,
             sent: now,
             token,
+            octets,
             older,
             newer: NIL,
         });
         self.len += 1;
+        self.octets += octets;
     }
 
     pub(super) fn find(&self, sequence: u32) -> Option<&Entry<T>> {
@@ -99,6 +116,7 @@ impl<T> InFlight<T> {
             None => self.newest = entry.older,
         }
         self.len -= 1;
+        self.octets -= entry.octets;
         Some(entry)
     }
 
@@ -149,7 +167,7 @@ mod tests {
         let now = Instant::now();
         let mut table = InFlight::new(window);
         for &n in numbers {
-            table.insert(n, CommandId::SUBMIT_SM, n, now);
+            table.insert(n, CommandId::SUBMIT_SM, n, 16, now);
         }
         table
     }
@@ -165,6 +183,7 @@ mod tests {
             let mut table = filled(4, &[7, 1, 5]);
             assert_eq!(table.remove(gone).map(|e| e.token), Some(gone));
             assert!(table.remove(gone).is_none(), "twice");
+            assert_eq!(table.octets(), 32);
             table.check();
             assert_eq!(sequences(table), left);
         }

@@ -237,6 +237,11 @@ impl<T: Clone> Session<T> {
         self.in_flight.len()
     }
 
+    /// Octets of those requests, headers included: what of [`Session::output`] may be of our own making.
+    pub fn in_flight_octets(&self) -> usize {
+        self.in_flight.octets()
+    }
+
     /// Expired requests still remembered; at most `late_max`.
     pub fn late(&self) -> usize {
         self.late.len()
@@ -379,9 +384,11 @@ impl<T: Clone> Session<T> {
             return Err(Refused::WindowFull);
         }
         let sequence = self.free_sequence();
+        let before = self.output.len();
         self.encode(pdu, CommandStatus::ESME_ROK, sequence)?;
+        let octets = self.output.len() - before;
         self.use_sequence(sequence);
-        self.in_flight.insert(sequence, command, token, now);
+        self.in_flight.insert(sequence, command, token, octets, now);
         self.last_transaction = now;
         Ok(())
     }

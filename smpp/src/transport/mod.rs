@@ -31,10 +31,8 @@ pub use tls::{Roots, TlsClient, TlsError, TlsServer};
 
 /// Octets read at once, and so the most that one [`Connection::drive`] hands to the session at a time.
 const READ_MAX: usize = 64 * 1024;
-/// Octets that may wait for a peer who does not read, beside a full window of ordinary submit_sm.
+/// Octets that may wait for a peer who does not read, beside the requests outstanding, which the window limits.
 const WRITE_MAX: usize = 1024 * 1024;
-/// Room for one submit_sm of the window in the write buffer, in octets.
-const WRITE_PER_REQUEST: usize = 512;
 /// How long a closed session's last octets (unbind_resp, a bind's refusal) may take to leave.
 const FINISH_MAX: Duration = Duration::from_secs(1);
 /// Reads that empty the socket before it is closed: unread octets would turn our FIN into a reset, and a reset
@@ -110,9 +108,9 @@ impl<T: Clone> Connection<T> {
     ///
     /// Returns once `actions` is not empty (also when it was not empty before), or when the connection is closed
     /// and its last octets are written (which may take a second at most); each call reads at most 64 KiB that
-    /// lead to actions. While a write is blocked it goes on reading; more than 1 MiB (or 512 octets per window
-    /// slot) blocked closes the connection with [`CloseReason::PeerNotReading`]. After [`Action::Closed`] it
-    /// returns at once, for ever.
+    /// lead to actions. While a write is blocked it goes on reading; more than 1 MiB blocked, beside the
+    /// requests outstanding, closes the connection with [`CloseReason::PeerNotReading`]. After [`Action::Closed`]
+    /// it returns at once, for ever.
     ///
     /// Cancel-safe: octets and actions stay in the connection when the future is dropped.
     pub async fn drive(&mut self, actions: &mut Vec<Action<T>>) {
@@ -163,7 +161,8 @@ impl<T: Clone> Connection<T> {
             if !self.pending.is_empty() || !actions.is_empty() {
                 return self.hand_out(actions);
             }
-            if blocked && self.session.output().len() > self.write_max() {
+            let waiting = self.session.output().len();
+            if blocked && waiting > WRITE_MAX + self.session.in_flight_octets() {
                 self.session.output().clear();
                 self.broken = Some(io::ErrorKind::TimedOut);
                 self.session
@@ -188,10 +187,6 @@ impl<T: Clone> Connection<T> {
             actions.append(&mut self.pending);
         }
         Poll::Ready(())
-    }
-
-    fn write_max(&self) -> usize {
-        WRITE_MAX.max(self.session.config().window * WRITE_PER_REQUEST)
     }
 
     /// Ready when nothing is left to write, or writing has failed (`broken`).

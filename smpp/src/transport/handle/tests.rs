@@ -321,6 +321,30 @@ async fn trap_43_an_unbind_among_busy_callers_ends_them_all() {
 }
 
 #[tokio::test]
+async fn a_window_full_of_long_messages_waits_for_a_peer_that_reads() {
+    let (esme, mut smsc) = ends(100).await;
+    let serving = tokio::spawn(async move {
+        while let Some(Event::Request(request)) = smsc.incoming.next().await {
+            request.responder.answer(accepted("x"));
+        }
+    });
+    let payload = Tlv::new(tag::MESSAGE_PAYLOAD, vec![b'x'; 60_000]);
+    let long = Pdu::SubmitSm(SubmitSm {
+        tlvs: [payload].into_iter().collect(),
+        ..SubmitSm::default()
+    });
+    let mut offered = Vec::new();
+    for _ in 0..100 {
+        offered.push(esme.handle.offer(long.clone()).await.unwrap());
+    }
+    for pending in offered {
+        assert_eq!(within(pending).await.unwrap().status, OK);
+    }
+    assert_eq!(within(esme.handle.unbind()).await, CloseReason::Unbound);
+    within(serving).await.unwrap();
+}
+
+#[tokio::test]
 async fn trap_41_answers_pass_by_requests_that_nobody_takes() {
     let limits = Limits {
         requests_max: 2,
