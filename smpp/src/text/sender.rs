@@ -7,13 +7,10 @@ use thiserror::Error;
 use super::decode::Charset;
 use super::gsm7::Gsm7;
 use super::iso8859::{ascii_decode, latin1_decode};
-use crate::pdu::{Address, OctetStr};
+use crate::pdu::{Address, OctetStr, npi, ton};
 
 /// The most septets in an alphanumeric sender: it has ten octets on the air (3GPP TS 23.040, 9.1.2.5).
 pub const SENDER_MAX: usize = 11;
-
-/// Type of number of a name (SMPP 5.2.5); its numbering plan is 0.
-const TON_ALPHANUMERIC: u8 = 5;
 
 /// Why a name cannot be a sender. The name is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -79,7 +76,7 @@ pub fn alphanumeric_sender(name: &str, alphabet: Charset) -> Result<Address, Sen
         }
     }
     let addr = OctetStr::new(Bytes::from(octets));
-    Ok(Address::new(TON_ALPHANUMERIC, 0, addr))
+    Ok(Address::new(ton::ALPHANUMERIC, npi::UNKNOWN, addr))
 }
 
 /// The text of an address in the carrier's alphabet.
