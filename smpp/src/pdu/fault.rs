@@ -12,6 +12,7 @@ use super::wire::shown::Hidden;
 use super::{Field, Version};
 use crate::codec::Header;
 use crate::status::CommandStatus;
+use crate::tlv::TLVS_MAX;
 
 /// What a peer got wrong and decoding overlooked. Worth counting per carrier; never a reason to refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +47,11 @@ pub enum Violation {
         declared: u16,
         /// The octets that were there.
         available: u32,
+    },
+    /// TLVs beyond [`crate::tlv::TLVS_MAX`]; they were dropped.
+    TooManyTlvs {
+        /// Their octets.
+        octets: u32,
     },
     /// Octets behind the last field that are neither a field nor a TLV; they were dropped.
     TrailingOctets {
@@ -175,6 +181,9 @@ pub enum EncodeError {
         /// Its length in octets.
         len: usize,
     },
+    /// More TLVs than [`crate::tlv::TLVS_MAX`]: this many.
+    #[error("{0} TLVs, at most {TLVS_MAX} are allowed")]
+    TooManyTlvs(usize),
     /// A TLV that this PDU cannot do without is not there.
     #[error("TLV {0:#06x} is mandatory here")]
     MissingTlv(u16),

@@ -33,10 +33,11 @@ pub(super) async fn serve<S: Service>(
     let admitted = tokio::select! {
         admitted = admit(&mut connection, address, &house) => admitted,
         // Who has not bound yet loses nothing.
-        _ = stop.wait_for(|stop| *stop) => None,
+        _ = stop.wait_for(|stop| *stop) => return,
     };
-    let Some(admitted) = admitted else {
-        return;
+    let admitted = match admitted {
+        Ok(admitted) => admitted,
+        Err(told) => return house.service.turned_away(address, told),
     };
     let version = connection.session().version();
     let (handle, driver, incoming) = connection.split(&admitted.limits);
@@ -53,13 +54,16 @@ pub(super) async fn serve<S: Service>(
     house.service.ended(&peer, reason);
 }
 
-/// Waits for the bind and answers it; `None` when there is none, or it was refused.
+/// Waits for the bind and answers it.
+///
+/// # Errors
+/// There is none in time, it was refused, or the peer has gone: the status it was told, if any.
 async fn admit<S: Service>(
     connection: &mut Connection<Ticket>,
     address: SocketAddr,
     house: &Arc<House<S>>,
-) -> Option<Admitted> {
-    let (sequence, bind) = asked(connection).await?;
+) -> Result<Admitted, Option<CommandStatus>> {
+    let (sequence, bind) = asked(connection).await.ok_or(None)?;
     let request = BindRequest { bind, address };
     let verdict = {
         let mut deciding = pin!(house.service.authenticate(&request));
@@ -74,7 +78,7 @@ async fn admit<S: Service>(
                     // together with the bind.
                     actions.clear();
                     if connection.session().state().is_closed() {
-                        return None;
+                        return Err(None);
                     }
                 }
             }
@@ -100,17 +104,16 @@ async fn admit<S: Service>(
     let answered = connection.send(answer, &mut actions);
     match verdict {
         // Refused only if our own name is too long or the peer has gone this instant.
-        Ok((limits, place)) if answered.is_ok() => Some(Admitted {
+        Ok((limits, place)) if answered.is_ok() => Ok(Admitted {
             bind,
             limits,
             _place: place,
         }),
-        Ok(_) => None,
+        Ok(_) => Err(None),
         Err(_) => {
-            house.service.turned_away(address, Some(status));
             // Writes the refusal; the session is closed already.
             connection.drive(&mut actions).await;
-            None
+            Err(Some(status))
         }
     }
 }

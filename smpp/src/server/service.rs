@@ -45,7 +45,8 @@ pub trait Service: Send + Sync + 'static {
         let _ = (peer, reason);
     }
 
-    /// A connection was closed, or a bind refused, with the status that was told if there was one. Must not block.
+    /// A connection ended without being bound: over a limit, no bind in time, a failed TLS handshake, or a bind refused
+    /// with this status. Must not block. Not called while the server stops, nor where `authenticate` panicked.
     fn turned_away(&self, address: SocketAddr, status: Option<CommandStatus>) {
         let _ = (address, status);
     }

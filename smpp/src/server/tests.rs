@@ -294,7 +294,7 @@ async fn a_peer_that_never_binds_or_is_never_decided_on_is_closed_in_time() {
     let slow = within(house.bind(&as_("slow"))).await;
     assert!(matches!(
         slow,
-        Err(BindError::Closed(CloseReason::PeerClosed))
+        Err(BindError::Rejected(CommandStatus::ESME_RSYSERR))
     ));
     let silent = within(TcpStream::connect(("localhost", house.to.port)))
         .await

@@ -26,10 +26,20 @@ impl<T: Clone> Session<T> {
     pub(super) fn tick(&mut self, now: Instant, actions: &mut Vec<Action<T>>) {
         self.expire(now, actions);
         match self.phase {
-            Phase::Open { until }
-            | Phase::BindSent { until, .. }
-            | Phase::BindAsked { until, .. } => {
+            Phase::Open { until } | Phase::BindSent { until, .. } => {
                 if until <= now {
+                    self.abort(CloseReason::BindTimeout, actions);
+                }
+            }
+            Phase::BindAsked {
+                kind,
+                sequence,
+                until,
+                ..
+            } => {
+                if until <= now {
+                    let status = CommandStatus::ESME_RSYSERR;
+                    self.answer(kind.command().response(), status, sequence);
                     self.abort(CloseReason::BindTimeout, actions);
                 }
             }

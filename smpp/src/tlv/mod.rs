@@ -19,6 +19,11 @@ use crate::pdu::Hidden;
 /// Octets in front of each value: tag and length, two each.
 pub const TLV_HEADER_LEN: usize = 4;
 
+/// Most optional parameters of one PDU, read or written. The specification has no limit, but an empty one costs a peer
+/// 4 octets and us 40, so that a PDU of nothing else would take ten times its size. No use needs more than a few
+/// dozen.
+pub const TLVS_MAX: usize = 1_024;
+
 /// One optional parameter. Decoding keeps any tag with any value; [`Tlv::typed`] reads a standard one by its
 /// definition. `Debug` shows no `message_payload`.
 #[derive(Clone, PartialEq, Eq)]
@@ -229,6 +234,8 @@ pub(crate) enum Tail {
         declared: u16,
         available: usize,
     },
+    /// TLVs beyond `TLVS_MAX`, in octets.
+    TooMany(usize),
 }
 
 /// Reads TLVs until the end or until one does not fit; those before it are kept.
@@ -243,6 +250,9 @@ pub(crate) fn read_all(mut octets: Bytes) -> (Tlvs, Tail) {
     let tail = loop {
         if at == octets.len() {
             break Tail::Clean;
+        }
+        if tlvs.len() == TLVS_MAX {
+            break Tail::TooMany(octets.len() - at);
         }
         let (behind, (tag, value)) = match read_one(&octets[at..]) {
             Ok(read) => read,
@@ -330,7 +340,7 @@ static OCTETS: [u8; 256] = {
 
 #[cfg(test)]
 mod tests {
-    use super::{Tail, Tlv, Tlvs, is_plausible, read_all, tag};
+    use super::{TLVS_MAX, Tail, Tlv, Tlvs, is_plausible, read_all, tag};
     use bytes::Bytes;
 
     #[test]
@@ -375,6 +385,13 @@ mod tests {
             Some(&b"no end"[..])
         );
         assert_eq!(tlvs.get_u8(tag::PAYLOAD_TYPE), None);
+    }
+
+    #[test]
+    fn more_tlvs_than_any_use_needs_take_no_memory() {
+        let wire = Bytes::from([0x14, 0, 0, 0].repeat(TLVS_MAX + 2));
+        let (tlvs, tail) = read_all(wire);
+        assert_eq!((tlvs.len(), tail), (TLVS_MAX, Tail::TooMany(8)));
     }
 
     #[test]

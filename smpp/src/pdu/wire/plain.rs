@@ -150,7 +150,9 @@ impl<'b> Plain<'b> {
 /// Whether these are whole TLVs of their tags' shapes, without a second message.
 #[inline(never)]
 fn are_sound(octets: &[u8], has_message: bool) -> bool {
-    tlv::all(octets, |tag, len| {
-        tag::shape(tag).allows(len) && !(has_message && tag == tag::MESSAGE_PAYLOAD)
-    })
+    // None of those has more than the limit.
+    octets.len() <= tlv::TLVS_MAX * tlv::TLV_HEADER_LEN
+        && tlv::all(octets, |tag, len| {
+            tag::shape(tag).allows(len) && !(has_message && tag == tag::MESSAGE_PAYLOAD)
+        })
 }

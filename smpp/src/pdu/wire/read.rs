@@ -210,6 +210,9 @@ impl<'a> Reader<'a> {
         match tail {
             Tail::Clean => {}
             Tail::Octets(count) => self.trailing(count),
+            Tail::TooMany(octets) => self.violations.push(Violation::TooManyTlvs {
+                octets: saturated(octets),
+            }),
             Tail::Truncated {
                 tag,
                 declared,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::{AddressFields, DEST};
 use crate::pdu::fault::EncodeError;
 use crate::pdu::{Address, Destination, Field, OctetStr, Unsuccess};
-use crate::tlv::{TLV_HEADER_LEN, Tlvs, tag};
+use crate::tlv::{TLV_HEADER_LEN, TLVS_MAX, Tlvs, tag};
 
 /// Highest `priority_flag` (SMPP 5.0 4.7.14; 3 in 3.4) and `replace_if_present_flag`; the others use all values.
 const PRIORITY_MAX: u8 = 4;
@@ -159,6 +159,9 @@ impl Size {
 
     #[inline]
     pub(in crate::pdu) fn tlvs(&mut self, tlvs: &Tlvs) -> Measured {
+        if tlvs.len() > TLVS_MAX {
+            return Err(EncodeError::TooManyTlvs(tlvs.len()));
+        }
         for tlv in tlvs {
             let len = tlv.value.len();
             if len > usize::from(u16::MAX) || !tag::shape(tlv.tag).allows(len) {

@@ -274,6 +274,12 @@ fn characters_divided_between_parts_are_whole_and_encodings_may_change() {
     );
 }
 
+fn single_returns(text: &str) -> Vec<char> {
+    let mut characters: Vec<char> = text.chars().collect();
+    characters.dedup_by(|a, b| (*a, *b) == ('\r', '\r'));
+    characters
+}
+
 proptest! {
     #[test]
     fn split_parts_in_any_order_are_the_text(
@@ -310,8 +316,8 @@ proptest! {
         };
         let profile = TextProfile { packing, ..TextProfile::default() };
         let read = whole.expect("all parts were offered").text(&profile);
-        // Packing may double a carriage return at the very end.
-        let doubled = packing == Packing::Packed && sent.ends_with('\r') && read.strip_suffix('\r') == Some(&sent);
+        // Packing doubles a carriage return that ends a part and an octet (23.038, 6.1.2.3.1).
+        let doubled = packing == Packing::Packed && single_returns(&read) == single_returns(&sent);
         prop_assert!(read == sent || doubled, "{:?} is not {:?}", read, sent);
         prop_assert!(abandoned.is_empty() && reassembler.is_empty());
     }
