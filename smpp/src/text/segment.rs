@@ -221,7 +221,18 @@ impl<'a> Layout<'a> {
     }
 
     fn part_units(&self) -> usize {
-        self.encoding.capacity(self.part_header_len())
+        let units = self.encoding.capacity(self.part_header_len());
+        // SAR: the header that is written is shorter than the one that room is left for. A packed part must still end
+        // with an octet where it is full, and nowhere just before: `is_filler` looks at no other place. Unpacked parts
+        // hold the same, so that packing never changes where a text is divided.
+        if matches!(
+            (self.encoding, self.method),
+            (Encoding::Gsm7(..), Method::Sar(_))
+        ) {
+            units - (units + (self.plain_header_len() * 8).div_ceil(7)) % 8
+        } else {
+            units
+        }
     }
 
     /// Whether this character may not fill the last septet of a message: a full packed message that ends with a
