@@ -66,7 +66,7 @@ fields! {
     SmDefaultMsgId = "sm_default_msg_id", 1, "one octet";
     SmLength = "sm_length", 1, "one octet";
     ShortMessage = "short_message", 255, "at most 254 octets, 255 from version 5.0";
-    MessageId = "message_id", 64, "at most 64 octets and NUL, 8 before version 3.4";
+    MessageId = "message_id", 64, "at most 64 octets and NUL";
     MessageState = "message_state", 1, "one octet";
     ErrorCode = "error_code", 1, "one octet";
     NumberOfDests = "number_of_dests", 255, "one octet: 1 to 254, 255 from version 5.0";

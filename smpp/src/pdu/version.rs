@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{EncodeError, Pdu};
+use super::{DeliverSmResp, EncodeError, Pdu, QuerySmResp, SubmitMultiResp, SubmitSmResp};
 use crate::codec::CommandId;
 use crate::tlv::Tlvs;
 
@@ -48,9 +48,6 @@ impl fmt::Debug for Version {
 
 /// Longest `short_message`, and most destinations, before 5.0.
 const SHORT_MAX: usize = 254;
-/// Longest `message_id` before 3.4, in octets without NUL.
-const OLD_ID_MAX: usize = 8;
-
 impl CommandId {
     /// The first version with this operation; vendors' operations belong to all.
     #[must_use]
@@ -68,7 +65,8 @@ impl CommandId {
 }
 
 impl Pdu {
-    /// Whether a peer of this version can read the PDU. [`Pdu::encode`] enforces the limits of 5.0, which are the
+    /// Whether a peer of this version can read the PDU. An id of more than 8 octets passes, though 3.3 has no more: its
+    /// servers give longer ones, and a yes that could not be told would be asked for again. [`Pdu::encode`] enforces the limits of 5.0, which are the
     /// widest; this narrows them.
     ///
     /// # Errors
@@ -96,10 +94,20 @@ impl Pdu {
         if self.tlvs().is_some_and(|tlvs| !tlvs.is_empty()) {
             return lacks("optional parameters");
         }
-        if self.message_id_len() > OLD_ID_MAX {
-            return lacks("a message_id of more than 8 octets");
-        }
         Ok(())
+    }
+
+    /// The same answer without optional parameters, for a peer that does not read them: what they say is a hint, and
+    /// the answer itself must not be lost for it.
+    pub(crate) fn plain_answer(&self) -> Option<Self> {
+        let tlvs = Tlvs::new();
+        Some(match self.clone() {
+            Self::SubmitSmResp(resp) => Self::SubmitSmResp(SubmitSmResp { tlvs, ..resp }),
+            Self::DeliverSmResp(resp) => Self::DeliverSmResp(DeliverSmResp { tlvs, ..resp }),
+            Self::SubmitMultiResp(resp) => Self::SubmitMultiResp(SubmitMultiResp { tlvs, ..resp }),
+            Self::QuerySmResp(resp) => Self::QuerySmResp(QuerySmResp { tlvs, ..resp }),
+            _ => return None,
+        })
     }
 
     /// The PDU's optional parameters, if its layout has them.
@@ -145,18 +153,6 @@ impl Pdu {
             Self::DeliverSm(pdu) => pdu.short_message.len(),
             Self::SubmitMulti(pdu) => pdu.short_message.len(),
             Self::ReplaceSm(pdu) => pdu.short_message.len(),
-            _ => 0,
-        }
-    }
-
-    fn message_id_len(&self) -> usize {
-        match self {
-            Self::SubmitSmResp(pdu) => pdu.message_id.len(),
-            Self::SubmitMultiResp(pdu) => pdu.message_id.len(),
-            Self::QuerySm(pdu) => pdu.message_id.len(),
-            Self::QuerySmResp(pdu) => pdu.message_id.len(),
-            Self::CancelSm(pdu) => pdu.message_id.len(),
-            Self::ReplaceSm(pdu) => pdu.message_id.len(),
             _ => 0,
         }
     }

@@ -20,13 +20,15 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::pdu::OctetStr;
+use crate::pdu::{Field, OctetStr};
 use crate::server::tally::Tally;
 use crate::session::{Role, SessionConfig};
 use crate::transport::{Connection, Handshake, Limits, Stream, TcpOptions, TlsServer};
 
 pub use service::{Accepted, BindRequest, Peer, Reject, Service};
 
+/// Octets of a system_id (SMPP 5.2.1); a longer one is cut.
+const SYSTEM_ID_MAX: usize = Field::SystemId.max_len();
 /// Pause after a failed accept: without file descriptors the next one fails at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -88,6 +90,8 @@ impl<S: Service> Server<S> {
     /// A server on a listening socket; nothing is accepted until it runs.
     pub fn new(listener: Listener, mut config: ServerConfig, service: S) -> Self {
         config.session.role = Role::Smsc;
+        let name = config.system_id.as_bytes();
+        config.system_id = OctetStr::copy_from_slice(&name[..name.len().min(SYSTEM_ID_MAX)]);
         let house = House {
             config,
             service,
@@ -127,6 +131,8 @@ impl<S: Service> Server<S> {
                             drop::<tally::Place<IpAddr>>(place);
                         });
                     }
+                    // Its peer has gone already; the next one is none the worse for it.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                     Err(_) => sleep(ACCEPT_PAUSE).await,
                 },
             }

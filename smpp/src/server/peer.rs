@@ -13,14 +13,14 @@ use super::{BindRequest, House, Peer, Reject, Service};
 use crate::pdu::{Bind, OctetStr};
 use crate::session::{Action, CloseReason, Input};
 use crate::status::CommandStatus;
-use crate::transport::{Connection, Driver, Event, Incoming, Limits, Ticket};
+use crate::transport::{Connection, Event, Incoming, Limits, Ticket};
 
 /// The terms of an accepted bind.
 struct Admitted {
     bind: Bind,
     limits: Limits,
     /// Held while it is bound.
-    _place: Place<OctetStr>,
+    place: Place<OctetStr>,
 }
 
 /// Serves a connection to its end.
@@ -50,7 +50,14 @@ pub(super) async fn serve<S: Service>(
     });
     house.service.bound(&peer);
     let requests_max = admitted.limits.requests_max.max(1);
-    let reason = run(driver, incoming, &peer, &house, requests_max, stop).await;
+    let place = admitted.place;
+    // A peer that has lost its connection may come back while requests of the old one are still under way.
+    let driving = async move {
+        let reason = driver.run().await;
+        drop(place);
+        reason
+    };
+    let reason = run(driving, incoming, &peer, &house, requests_max, stop).await;
     house.service.ended(&peer, reason);
 }
 
@@ -107,7 +114,7 @@ async fn admit<S: Service>(
         Ok((limits, place)) if answered.is_ok() => Ok(Admitted {
             bind,
             limits,
-            _place: place,
+            place,
         }),
         Ok(_) => Err(None),
         Err(_) => {
@@ -145,7 +152,7 @@ async fn asked(connection: &mut Connection<Ticket>) -> Option<(u32, Bind)> {
 
 /// Runs a bound connection, and each request of the peer in a task, until both are done.
 async fn run<S: Service>(
-    driver: Driver,
+    driver: impl Future<Output = CloseReason> + Send + 'static,
     mut incoming: Incoming,
     peer: &Arc<Peer>,
     house: &Arc<House<S>>,
@@ -155,7 +162,7 @@ async fn run<S: Service>(
     // In a task of its own: a peer that floods keeps it busy for as long as it likes, and what it hands out, and a
     // stop, must not wait for that.
     let mut driving = JoinSet::new();
-    driving.spawn(driver.run());
+    driving.spawn(driver);
     let mut tasks = JoinSet::new();
     let mut reason = None;
     let mut events_left = true;

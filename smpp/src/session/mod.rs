@@ -408,7 +408,13 @@ impl<T: Clone> Session<T> {
         if !command.is_response() || is_bind(request) || is_link(request) {
             return Err(Refused::NotPermitted);
         }
-        self.encode(pdu, status, sequence)?;
+        match self.encode(pdu, status, sequence) {
+            Err(error @ EncodeError::NotInVersion { .. }) => {
+                let plain = pdu.plain_answer().ok_or(error)?;
+                self.encode(&plain, status, sequence)?;
+            }
+            encoded => encoded?,
+        }
         self.answered(now);
         Ok(())
     }

@@ -56,7 +56,9 @@ impl<T: Clone> Session<T> {
             Phase::PeerUnbinding { .. } if self.is_idle() => {
                 self.answer_unbind(actions);
             }
-            Phase::Unbinding { crossed: true, .. } => self.abort(CloseReason::Unbound, actions),
+            Phase::Unbinding { crossed: true, .. } if self.owed == 0 => {
+                self.abort(CloseReason::Unbound, actions);
+            }
             Phase::Open { .. }
             | Phase::BindSent { .. }
             | Phase::BindAsked { .. }

@@ -19,6 +19,14 @@ pub const ELEMENTS_MAX: usize = 100;
 /// The most octets in a `message_payload`: its length is 16 bits.
 pub const PAYLOAD_MAX: usize = 0xFFFF;
 
+/// Which TLVs a segment sets.
+const CARRIAGE_TAGS: [u16; 4] = [
+    tag::SAR_MSG_REF_NUM,
+    tag::SAR_TOTAL_SEGMENTS,
+    tag::SAR_SEGMENT_SEQNUM,
+    tag::MESSAGE_PAYLOAD,
+];
+
 /// How the parts of a text too long for one message are told to belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
@@ -395,6 +403,8 @@ impl Segment {
             Carriage::ShortMessage | Carriage::Sar(_) => self.octets.clone(),
             Carriage::Payload => Bytes::new(),
         };
+        // Those of the part before, where one submit_sm is used for all.
+        submit.tlvs.retain(|tlv| !CARRIAGE_TAGS.contains(&tlv.tag));
         submit.tlvs.extend(self.tlvs().iter().cloned());
     }
 }

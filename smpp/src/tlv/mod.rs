@@ -130,6 +130,11 @@ impl Tlvs {
         self.0.push(tlv);
     }
 
+    /// Keeps only those for which `keep` is true.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Tlv) -> bool) {
+        self.0.retain(|tlv| keep(tlv));
+    }
+
     /// In wire order.
     pub fn iter(&self) -> std::slice::Iter<'_, Tlv> {
         self.0.iter()

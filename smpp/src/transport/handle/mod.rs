@@ -98,7 +98,8 @@ pub enum NoAnswer {
 /// What a request came to.
 pub type Outcome = Result<Answer, NoAnswer>;
 
-/// One user's end of a connection; cheap to clone. When the last handle is dropped, the driver unbinds.
+/// One user's end of a connection; cheap to clone. When the last handle is dropped, and the
+/// last request of the peer that is still to be answered, the driver unbinds.
 #[derive(Clone)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
