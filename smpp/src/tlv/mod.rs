@@ -7,9 +7,8 @@ mod value;
 pub use value::{Shape, Value};
 
 use std::fmt;
-use std::ops::Range;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use nom::bytes::complete::take;
 use nom::number::complete::be_u16;
 use smallvec::SmallVec;
@@ -243,46 +242,29 @@ pub(crate) enum Tail {
     TooMany(usize),
 }
 
-/// Reads TLVs until the end or until one does not fit; those before it are kept.
-///
-/// Values of one octet need no reference count, and the last longer one takes over that of `octets`.
+/// Reads TLVs until the end or until one does not fit; those before it are kept. `rest` must be a slice of `body`.
 #[inline]
-pub(crate) fn read_all(mut octets: Bytes) -> (Tlvs, Tail) {
+pub(crate) fn read_all(body: &Bytes, mut rest: &[u8]) -> (Tlvs, Tail) {
     let mut tlvs = Tlvs::new();
-    // The latest longer value: which TLV it belongs to, and where it lies.
-    let mut latest: Option<(usize, Range<usize>)> = None;
-    let mut at = 0;
-    let tail = loop {
-        if at == octets.len() {
-            break Tail::Clean;
+    loop {
+        if rest.is_empty() {
+            return (tlvs, Tail::Clean);
         }
         if tlvs.len() == TLVS_MAX {
-            break Tail::TooMany(octets.len() - at);
+            return (tlvs, Tail::TooMany(rest.len()));
         }
-        let (behind, (tag, value)) = match read_one(&octets[at..]) {
-            Ok(read) => read,
-            Err(tail) => break tail,
-        };
-        at = octets.len() - behind.len();
-        let value = match value {
-            [] => Bytes::new(),
-            [octet] => one_octet(*octet),
-            longer => {
-                let place = (tlvs.len(), at - longer.len()..at);
-                if let Some((index, range)) = latest.replace(place) {
-                    tlvs.0[index].value = octets.slice(range);
-                }
-                Bytes::new()
+        match read_one(rest) {
+            Ok((behind, (tag, value))) => {
+                let value = match value {
+                    [octet] => one_octet(*octet),
+                    octets => body.slice_ref(octets),
+                };
+                tlvs.push(Tlv { tag, value });
+                rest = behind;
             }
-        };
-        tlvs.push(Tlv { tag, value });
-    };
-    if let Some((index, range)) = latest {
-        octets.truncate(range.end);
-        octets.advance(range.start);
-        tlvs.0[index].value = octets;
+            Err(tail) => return (tlvs, tail),
+        }
     }
-    (tlvs, tail)
 }
 
 /// Whether `rest` is nothing but whole TLVs (or empty) whose tags are standard or in the vendor range: the test
@@ -352,7 +334,7 @@ mod tests {
     fn order_repeats_and_unknown_tags_are_kept() {
         let wire =
             Bytes::from_static(b"\x14\x01\0\x02hi\x03\x81\0\x01a\x03\x81\0\x01b\x99\x99\0\0");
-        let (tlvs, tail) = read_all(wire.clone());
+        let (tlvs, tail) = read_all(&wire, &wire);
         assert_eq!(tail, Tail::Clean);
         let tags: Vec<u16> = tlvs.iter().map(|tlv| tlv.tag).collect();
         assert_eq!(tags, [0x1401, tag::CALLBACK_NUM, tag::CALLBACK_NUM, 0x9999]);
@@ -395,14 +377,14 @@ mod tests {
     #[test]
     fn more_tlvs_than_any_use_needs_take_no_memory() {
         let wire = Bytes::from([0x14, 0, 0, 0].repeat(TLVS_MAX + 2));
-        let (tlvs, tail) = read_all(wire);
+        let (tlvs, tail) = read_all(&wire, &wire);
         assert_eq!((tlvs.len(), tail), (TLVS_MAX, Tail::TooMany(8)));
     }
 
     #[test]
     fn a_cut_tlv_is_described_and_the_ones_before_it_stay() {
         let wire = Bytes::from_static(b"\x04\x27\0\x01\x02\0\x1e\0\x09abc");
-        let (tlvs, tail) = read_all(wire);
+        let (tlvs, tail) = read_all(&wire, &wire);
         assert_eq!(tlvs.len(), 1);
         assert_eq!(
             tail,
@@ -413,6 +395,6 @@ mod tests {
             }
         );
         let wire = Bytes::from_static(b"\x04\x27\0");
-        assert_eq!(read_all(wire).1, Tail::Octets(3));
+        assert_eq!(read_all(&wire, &wire).1, Tail::Octets(3));
     }
 }

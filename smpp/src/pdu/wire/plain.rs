@@ -128,7 +128,7 @@ impl<'b> Plain<'b> {
         Some(if self.tail.is_empty() {
             Tlvs::new()
         } else {
-            tlv::read_all(std::mem::take(&mut self.tail)).0
+            tlv::read_all(&self.tail, &self.tail).0
         })
     }
 
@@ -141,9 +141,8 @@ impl<'b> Plain<'b> {
         if !are_sound(rest, false) {
             return None;
         }
-        let mut body = self.frame.take_body();
-        body.advance(self.at);
-        Some(tlv::read_all(body).0)
+        let body = self.frame.take_body();
+        Some(tlv::read_all(&body, &body[self.at..]).0)
     }
 }
 

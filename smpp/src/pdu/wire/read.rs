@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
 
     #[inline(never)]
     fn some_tlvs(&mut self) -> Tlvs {
-        let (tlvs, tail) = tlv::read_all(self.body.slice_ref(self.rest));
+        let (tlvs, tail) = tlv::read_all(self.body, self.rest);
         self.rest = &[];
         for tlv in &tlvs {
             if !tag::shape(tlv.tag).allows(tlv.value.len()) {
