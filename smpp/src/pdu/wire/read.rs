@@ -314,7 +314,7 @@ fn reads_regularly(rest: &[u8]) -> bool {
 
 /// Cuts off the octets before the first NUL, or all when there is none: what nom's `take_till` gives. Eight octets
 /// are tested at once, because the addresses of a message make this the hottest loop of decoding.
-#[inline]
+#[inline(always)]
 pub(super) fn c_octets(input: &[u8]) -> (&[u8], &[u8]) {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
