@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mnara_smpp::pdu::{Address, SubmitSm};
 use mnara_smpp::text::{
-    Candidates, Charset, Encoding, Fragment, Gsm7, Layout, Limits, Locking, Method, Offered,
-    PARTS_MAX, PAYLOAD_MAX, Packing, Reassembler, Single, TextProfile, alphanumeric_sender, concat,
-    elements, gsm7_decode, pack, sender_text, split_udh, tables, transliterate, ucs2_decode,
-    unpack,
+    Candidates, Charset, Encoding, Fragment, Gsm7, Layout, Locking, Method, Offered, PARTS_MAX,
+    PAYLOAD_MAX, Packing, Reassembler, ReassemblyLimits, Single, TextProfile, alphanumeric_sender,
+    concat, elements, gsm7_decode, pack, sender_text, split_udh, tables, transliterate,
+    ucs2_decode, unpack,
 };
 use mnara_smpp::tlv::Tlvs;
 
 use crate::random::SplitMix64;
 
-/// Limits that a small input reaches.
-const LIMITS: Limits = Limits {
+/// ReassemblyLimits that a small input reaches.
+const LIMITS: ReassemblyLimits = ReassemblyLimits {
     messages_max: 3,
     octets_max: 600,
     parts_max: 4,
@@ -202,7 +202,7 @@ fn divide_and_join(text: &str, encoding: Encoding, method: Method) {
         packing,
         ..TextProfile::default()
     };
-    let mut reassembler = Reassembler::new(Limits::default());
+    let mut reassembler = Reassembler::new(ReassemblyLimits::default());
     let mut abandoned = Vec::new();
     let now = Instant::now();
     let mut joined = None;

@@ -36,6 +36,9 @@ pub struct SessionConfig {
     /// ESME: what the server speaks if its bind_resp does not say; `None` is what we offered, capped at 3.4. Others
     /// than us take such a server for one of 3.3.
     pub untold_version: Option<Version>,
+    /// Take the peer for this version at least, whatever it tells, as far as we offered it: some servers of 3.4 tell
+    /// 0x33 or 0x00, and would be sent no TLVs.
+    pub least_version: Option<Version>,
     /// Requests of ours that may be outstanding at once, 1 to 65 536; values outside are clamped.
     pub window: usize,
     /// From the connection to the bind, and again from the bind to its answer.
@@ -67,6 +70,7 @@ impl SessionConfig {
             role: Role::Esme,
             version: Version::V3_4,
             untold_version: None,
+            least_version: None,
             window: 10,
             bind_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(30),

@@ -186,7 +186,9 @@ impl<T: Clone> Session<T> {
             _ => (OctetStr::default(), None),
         };
         let untold = self.config.untold_version.unwrap_or(Version::V3_4);
-        self.version = offered.min(peer_version.unwrap_or(untold));
+        let told = peer_version.unwrap_or(untold);
+        let least = self.config.least_version.unwrap_or(told);
+        self.version = offered.min(told.max(least));
         self.enter_bound(kind, system_id, peer_version, actions);
     }
 

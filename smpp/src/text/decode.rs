@@ -56,7 +56,7 @@ impl Default for TextProfile {
 
 /// A message that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decoded<'a> {
+pub struct DecodedText<'a> {
     /// The user data header without its length octet; empty without one.
     pub header: &'a [u8],
     /// What the octets were taken for.
@@ -100,7 +100,7 @@ impl TextProfile {
 
     /// Reads a message's octets; `udhi` says whether they start with a user data header. Every input has a reading.
     #[must_use]
-    pub fn decode<'a>(&self, data_coding: u8, udhi: bool, octets: &'a [u8]) -> Decoded<'a> {
+    pub fn decode<'a>(&self, data_coding: u8, udhi: bool, octets: &'a [u8]) -> DecodedText<'a> {
         let (header, body) = if udhi {
             split_udh(octets)
         } else {
@@ -111,7 +111,7 @@ impl TextProfile {
             Charset::Gsm7 => tables(header).decode(&self.septets(octets.len(), body)),
             other => decode_octets(other, body),
         };
-        Decoded {
+        DecodedText {
             header,
             charset,
             text,

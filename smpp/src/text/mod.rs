@@ -33,7 +33,7 @@ mod transliterate;
 mod ucs2;
 mod udh;
 
-pub use decode::{Charset, Decoded, TextProfile, message_class};
+pub use decode::{Charset, DecodedText, TextProfile, message_class};
 pub use detect::Candidates;
 pub use encoding::{Encoding, Packing};
 pub use gsm7::{Gsm7, gsm7_decode, gsm7_encode};
@@ -43,8 +43,8 @@ pub use iso8859::{
 pub use national::{Locking, Single};
 pub use packed::{fill_bits, pack, unpack};
 pub use reassembly::{
-    AbandonReason, Abandoned, Assembled, Fragment, Limits, Offered, PART_OVERHEAD, Part,
-    Reassembler, Refusal,
+    AbandonReason, Abandoned, Assembled, Fragment, Offered, PART_OVERHEAD, Part, Reassembler,
+    ReassemblyLimits, Refusal,
 };
 pub use segment::{
     Carriage, ELEMENTS_MAX, Layout, Method, PARTS_MAX, PAYLOAD_MAX, Segment, Segments, TextError,

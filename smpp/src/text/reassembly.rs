@@ -19,7 +19,7 @@ const EXPIRY_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// What a [`Reassembler`] holds at most. Beyond it the oldest messages are given up, as [`Abandoned`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ReassemblyLimits {
     /// Incomplete messages.
     pub messages_max: usize,
     /// Octets of user data of all of them; each part counts [`PART_OVERHEAD`] more.
@@ -30,7 +30,7 @@ pub struct Limits {
     pub expiry: Duration,
 }
 
-impl Default for Limits {
+impl Default for ReassemblyLimits {
     /// 10,000 messages, 16 MiB, 255 parts, one hour: long enough for a handset that lost its network meanwhile.
     fn default() -> Self {
         Self {
@@ -167,9 +167,9 @@ pub enum Offered {
 /// Why a fragment was not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Its message has more parts than [`Limits::parts_max`]; the number is how many.
+    /// Its message has more parts than [`ReassemblyLimits::parts_max`]; the number is how many.
     TooManyParts(u8),
-    /// Its message alone exceeds [`Limits::octets_max`], or no message may be held at all. What had arrived is
+    /// Its message alone exceeds [`ReassemblyLimits::octets_max`], or no message may be held at all. What had arrived is
     /// among the abandoned, this part included.
     TooLarge,
 }
@@ -186,11 +186,11 @@ pub struct Abandoned {
 /// Why a message was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AbandonReason {
-    /// Its parts did not arrive within [`Limits::expiry`].
+    /// Its parts did not arrive within [`ReassemblyLimits::expiry`].
     Expired,
-    /// It was the oldest when [`Limits::messages_max`] were held.
+    /// It was the oldest when [`ReassemblyLimits::messages_max`] were held.
     MessagesFull,
-    /// It was the oldest when [`Limits::octets_max`] were held.
+    /// It was the oldest when [`ReassemblyLimits::octets_max`] were held.
     OctetsFull,
     /// A part came again with other octets: the sender uses the reference for another message now, which starts
     /// with that part.
@@ -206,9 +206,36 @@ pub enum AbandonReason {
 ///
 /// A complete message is forgotten: a peer that sends it again, because it saw no answer, makes it complete again, and
 /// a single part sent again is held until it expires. Only the owner knows whether the first one was kept.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use mnara_smpp::pdu::SubmitSm;
+/// use mnara_smpp::text::{
+///     Encoding, Fragment, Layout, Method, Offered, Reassembler, ReassemblyLimits, TextProfile,
+/// };
+///
+/// let text = "Habari ya asubuhi! ".repeat(20);
+/// let segments = Layout::new(Encoding::GSM7, Method::Udh8(7)).split(&text)?;
+/// let mut reassembler = Reassembler::new(ReassemblyLimits::default());
+/// let mut abandoned = Vec::new();
+/// let mut read = None;
+/// // A server does this with each submit_sm that comes, a client with each deliver_sm.
+/// for segment in segments.parts.iter().rev() {
+///     let mut submit = SubmitSm::default();
+///     segment.fill(&mut submit);
+///     if let Offered::Complete(whole) =
+///         reassembler.offer(Fragment::from(&submit), Instant::now(), &mut abandoned)
+///     {
+///         read = Some(whole.text(&TextProfile::default()));
+///     }
+/// }
+/// assert_eq!(read, Some(text));
+/// # Ok::<(), mnara_smpp::text::TextError>(())
+/// ```
 #[derive(Debug)]
 pub struct Reassembler {
-    limits: Limits,
+    limits: ReassemblyLimits,
     /// By age: the first is the oldest.
     held: BTreeMap<u64, Held>,
     index: HashMap<Key, u64>,
@@ -237,7 +264,7 @@ struct Held {
 impl Reassembler {
     /// An empty one.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: ReassemblyLimits) -> Self {
         Self {
             limits,
             held: BTreeMap::new(),

@@ -78,6 +78,19 @@ fn trap_45_a_server_that_tells_no_version_speaks_what_the_profile_says() {
 }
 
 #[test]
+fn a_server_that_tells_too_little_is_taken_for_what_the_profile_says() {
+    let config = SessionConfig {
+        least_version: Some(Version::V3_4),
+        ..SessionConfig::esme()
+    };
+    for (offered, told, agreed) in [(0x34, 0x00, 0x34), (0x50, 0x50, 0x50), (0x33, 0x00, 0x33)] {
+        let solo = esme(Version(offered), Some(told), config.clone());
+        assert_eq!(solo.session.version(), Version(agreed));
+        assert_eq!(solo.session.peer_version(), Some(Version(told)));
+    }
+}
+
+#[test]
 fn trap_45_a_server_answers_each_client_in_its_version() {
     for (ours, asked, agreed, tells) in [
         (0x34, 0x34, 0x34, true),

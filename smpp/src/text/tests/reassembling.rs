@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::super::{
-    AbandonReason, Abandoned, ConcatKind, Encoding, Fragment, Gsm7, Layout, Limits, Locking,
-    Method, Offered, PART_OVERHEAD, Packing, Reassembler, Refusal, Single, TextProfile,
+    AbandonReason, Abandoned, ConcatKind, Encoding, Fragment, Gsm7, Layout, Locking, Method,
+    Offered, PART_OVERHEAD, Packing, Reassembler, ReassemblyLimits, Refusal, Single, TextProfile,
 };
 use super::{encoded_text, method};
 use crate::codec::FrameDecoder;
@@ -36,7 +36,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: ReassemblyLimits) -> Self {
         Self {
             reassembler: Reassembler::new(limits),
             now: Instant::now(),
@@ -83,7 +83,7 @@ fn text(offered: &Offered) -> Option<String> {
 
 #[test]
 fn parts_in_any_order_become_the_text_and_duplicates_are_ignored() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(ReassemblyLimits::default());
     assert_eq!(
         bench.offer(&deliver("1", 7, 3, 3, "c")),
         Offered::Held { missing: 2 }
@@ -102,7 +102,7 @@ fn parts_in_any_order_become_the_text_and_duplicates_are_ignored() {
 
 #[test]
 fn a_message_of_its_own_is_complete_at_once() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(ReassemblyLimits::default());
     let plain = DeliverSm {
         short_message: Bytes::from_static(b"STOP"),
         ..DeliverSm::default()
@@ -122,7 +122,7 @@ fn a_message_of_its_own_is_complete_at_once() {
 
 #[test]
 fn messages_are_kept_apart_by_address_reference_total_and_kind() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(ReassemblyLimits::default());
     let held = Offered::Held { missing: 1 };
     let mut other_dest = deliver("1", 7, 2, 2, "x");
     other_dest.dest = Address::new(3, 0, "15001");
@@ -146,7 +146,7 @@ fn messages_are_kept_apart_by_address_reference_total_and_kind() {
 
 #[test]
 fn a_contradicting_part_gives_up_the_old_message_and_starts_a_new_one() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(ReassemblyLimits::default());
     bench.offer(&deliver("1", 7, 2, 1, "old"));
     assert_eq!(
         bench.offer(&deliver("1", 7, 2, 1, "new")),
@@ -164,9 +164,9 @@ fn a_contradicting_part_gives_up_the_old_message_and_starts_a_new_one() {
 
 #[test]
 fn a_message_expires_with_the_parts_it_had() {
-    let mut bench = Bench::new(Limits {
+    let mut bench = Bench::new(ReassemblyLimits {
         expiry: Duration::from_secs(60),
-        ..Limits::default()
+        ..ReassemblyLimits::default()
     });
     bench.offer(&deliver("1", 7, 3, 3, "c"));
     let deadline = bench.now + Duration::from_secs(60);
@@ -204,10 +204,10 @@ fn a_message_expires_with_the_parts_it_had() {
 
 #[test]
 fn the_oldest_gives_way_when_messages_or_octets_are_full() {
-    let mut bench = Bench::new(Limits {
+    let mut bench = Bench::new(ReassemblyLimits {
         messages_max: 2,
         octets_max: 3 * (PART_OVERHEAD + 10),
-        ..Limits::default()
+        ..ReassemblyLimits::default()
     });
     for (from, text) in [("1", "a"), ("2", "b"), ("3", "c")] {
         assert_eq!(
@@ -243,9 +243,9 @@ fn the_oldest_gives_way_when_messages_or_octets_are_full() {
 
 #[test]
 fn a_message_of_too_many_parts_is_refused() {
-    let mut bench = Bench::new(Limits {
+    let mut bench = Bench::new(ReassemblyLimits {
         parts_max: 10,
-        ..Limits::default()
+        ..ReassemblyLimits::default()
     });
     let offered = bench.offer(&deliver("1", 7, 11, 1, "a"));
     assert_eq!(offered, Offered::Refused(Refusal::TooManyParts(11)));
@@ -254,7 +254,7 @@ fn a_message_of_too_many_parts_is_refused() {
 
 #[test]
 fn characters_divided_between_parts_are_whole_and_encodings_may_change() {
-    let mut bench = Bench::new(Limits::default());
+    let mut bench = Bench::new(ReassemblyLimits::default());
     let ucs2 = |part, octets: &'static [u8]| {
         let mut deliver = deliver("1", 7, 3, part, "");
         deliver.data_coding = 8;
@@ -317,7 +317,7 @@ proptest! {
             let len = pdus.len();
             pdus.swap(at % len, (*seed % len as u64) as usize);
         }
-        let mut reassembler = Reassembler::new(Limits::default());
+        let mut reassembler = Reassembler::new(ReassemblyLimits::default());
         let mut abandoned = Vec::new();
         let now = Instant::now();
         let mut whole = None;
@@ -346,7 +346,7 @@ proptest! {
     fn hostile_fragments_never_break_the_limits_and_are_all_accounted_for(
         fragments in proptest::collection::vec((0u8..4, 0u8..4, 0u8..5, 0u8..6, 0usize..40, 0u64..20), 0..200),
     ) {
-        let limits = Limits {
+        let limits = ReassemblyLimits {
             messages_max: 5,
             octets_max: 5 * PART_OVERHEAD,
             parts_max: 3,

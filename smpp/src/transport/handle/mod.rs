@@ -34,7 +34,8 @@ const NO_CONGESTION: u8 = u8::MAX;
 /// How much may wait between a connection and those who use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests of ours outstanding at once, 1 to 65 536; the session's own window is a limit too.
+    /// Requests of ours outstanding at once, 1 to 65 536. It only narrows the session's own window, which
+    /// [`crate::session::SessionConfig::window`] sets: leave it alone to have that.
     pub window: usize,
     /// Requests of the peer without an answer of ours, 1 to 65 536. Further ones are declined at once, with
     /// ESME_RX_T_APPN by an ESME and ESME_RTHROTTLED by an SMSC, so that answers to us are never stuck behind them.
