@@ -147,7 +147,8 @@ impl Pdu {
         })
     }
 
-    fn short_message_len(&self) -> usize {
+    /// Octets of `short_message`; 0 where there is none.
+    pub(crate) fn short_message_len(&self) -> usize {
         match self {
             Self::SubmitSm(pdu) => pdu.short_message.len(),
             Self::DeliverSm(pdu) => pdu.short_message.len(),

@@ -11,10 +11,16 @@ use super::{Answer, Caller, Command, NoAnswer, Outcome, Shared, Stand, Ticket};
 use crate::pdu::{Pdu, Violations};
 use crate::session::{Action, CloseReason, Input, Refused, Role};
 use crate::status::CommandStatus;
+use crate::tlv::Tlv;
 use crate::transport::Connection;
 
 /// Commands taken between two looks at the socket; their octets leave in one write.
 const BATCH_MAX: usize = 1_024;
+/// `Limits::requests_octets_max` is counted in these.
+const KIB: usize = 1 << 10;
+/// And lies between these: one request with the longest payload, and what a semaphore can count.
+const ROOM_MIN: usize = 128 << 10;
+const ROOM_MAX: usize = 1 << 30;
 
 /// Owns a shared connection; spawn [`Driver::run`] and await it.
 ///
@@ -28,6 +34,8 @@ pub struct Driver {
     callers: Callers,
     /// Places for requests of the peer that have no answer yet.
     asked: Arc<Semaphore>,
+    /// And KiB for them.
+    room: Arc<Semaphore>,
     role: Role,
     actions: Vec<Action<Ticket>>,
     unbinding: bool,
@@ -77,7 +85,9 @@ impl Driver {
         to_self: mpsc::WeakSender<Command>,
         shared: Arc<Shared>,
         requests_max: usize,
+        requests_octets_max: usize,
     ) -> Self {
+        let room = requests_octets_max.clamp(ROOM_MIN, ROOM_MAX) / KIB;
         Self {
             role: connection.session().config().role,
             connection,
@@ -86,6 +96,7 @@ impl Driver {
             shared,
             callers: Callers::default(),
             asked: Arc::new(Semaphore::new(requests_max)),
+            room: Arc::new(Semaphore::new(room)),
             actions: Vec::new(),
             unbinding: false,
             closed: None,
@@ -266,12 +277,14 @@ impl Driver {
     fn asked(&mut self, sequence: u32, pdu: Pdu, violations: Violations) {
         let command = pdu.command();
         let place = Arc::clone(&self.asked).try_acquire_owned();
-        if let (Ok(place), Some(to_self)) = (place, self.to_self.upgrade()) {
+        let room = Arc::clone(&self.room).try_acquire_many_owned(kib_of(&pdu));
+        if let (Ok(place), Ok(room), Some(to_self)) = (place, room, self.to_self.upgrade()) {
             let due = Due {
                 sequence,
                 command,
                 role: self.role,
                 _place: place,
+                _room: room,
             };
             let request = PeerRequest {
                 pdu,
@@ -290,6 +303,15 @@ impl Driver {
         // Refused only when the session is over.
         let _ = self.connection.send(input, &mut self.actions);
     }
+}
+
+/// What a request takes, in KiB and at least one: its message, and each TLV with what keeping it costs.
+fn kib_of(pdu: &Pdu) -> u32 {
+    let tlvs = pdu.tlvs().into_iter().flatten();
+    let tlvs: usize = tlvs.map(|tlv| size_of::<Tlv>() + tlv.value.len()).sum();
+    let octets = pdu.short_message_len() + tlvs;
+    // A PDU has at most 16 MiB.
+    1 + (octets / KIB) as u32
 }
 
 impl Drop for Driver {

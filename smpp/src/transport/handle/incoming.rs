@@ -68,6 +68,7 @@ pub(super) struct Due {
     pub(super) command: CommandId,
     pub(super) role: Role,
     pub(super) _place: OwnedSemaphorePermit,
+    pub(super) _room: OwnedSemaphorePermit,
 }
 
 impl Incoming {

@@ -39,20 +39,22 @@ pub struct Limits {
     pub window: usize,
     /// Requests of the peer without an answer of ours, 1 to 65 536. Further ones are declined at once, with
     /// ESME_RX_T_APPN by an ESME and ESME_RTHROTTLED by an SMSC, so that answers to us are never stuck behind them.
-    /// Only their number is limited: each holds its PDU, and one of
-    /// [`max_pdu`](crate::session::SessionConfig::max_pdu) octets that is all empty TLVs takes ten times as many.
     pub requests_max: usize,
+    /// Memory that those requests may take, in octets, 128 KiB to 1 GiB; counted by the KiB. Further ones are declined
+    /// likewise: one alone may have 64 KiB.
+    pub requests_octets_max: usize,
     /// Outcomes without a caller that wait to be read, 0 to 65 536. Further ones are only counted
     /// ([`Handle::orphans_lost`]).
     pub orphans_max: usize,
 }
 
 impl Default for Limits {
-    /// The session's window, 1 000 requests, 1 000 orphans.
+    /// The session's window, 1 000 requests of 16 MiB together, 1 000 orphans.
     fn default() -> Self {
         Self {
             window: LIMIT_MAX,
             requests_max: 1_000,
+            requests_octets_max: 16 << 20,
             orphans_max: 1_000,
         }
     }
@@ -197,6 +199,7 @@ impl Connection<Ticket> {
             to_driver.downgrade(),
             Arc::clone(&shared),
             requests,
+            limits.requests_octets_max,
         );
         let handle = Handle {
             commands: to_driver,

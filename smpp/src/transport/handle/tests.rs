@@ -371,6 +371,34 @@ async fn trap_41_answers_pass_by_requests_that_nobody_takes() {
 }
 
 #[tokio::test]
+async fn requests_that_nobody_takes_are_bounded_in_octets_too() {
+    let limits = Limits {
+        requests_octets_max: 128 << 10,
+        ..Limits::default()
+    };
+    let (mut esme, smsc) = ends_with(SessionConfig::esme(), &limits).await;
+    let long = Pdu::DeliverSm(DeliverSm {
+        tlvs: [Tlv::new(tag::MESSAGE_PAYLOAD, vec![b'x'; 60_000])]
+            .into_iter()
+            .collect(),
+        ..DeliverSm::default()
+    });
+    let mut pushed = Vec::new();
+    for _ in 0..3 {
+        pushed.push(smsc.handle.offer(long.clone()).await.unwrap());
+    }
+    let declined = within(pushed.remove(2)).await.unwrap();
+    assert_eq!(declined.status, CommandStatus::ESME_RX_T_APPN);
+    for waiting in pushed {
+        esme.request().await.accept("");
+        assert_eq!(within(waiting).await.unwrap().status, OK);
+    }
+    let again = smsc.handle.offer(long).await.unwrap();
+    esme.request().await.accept("");
+    assert_eq!(within(again).await.unwrap().status, OK);
+}
+
+#[tokio::test]
 async fn a_request_that_is_dropped_or_answered_wrongly_is_declined() {
     let (mut esme, mut smsc) = ends(5).await;
     let submitted = esme.handle.offer(submit_sm()).await.unwrap();
