@@ -7,7 +7,7 @@ use mnara_smpp::codec::{
 };
 use mnara_smpp::pdu::{Decoded, OctetStr, Pdu};
 use mnara_smpp::status::CommandStatus;
-use mnara_smpp::tlv::tag;
+use mnara_smpp::tlv::{TLVS_MAX, tag};
 
 use crate::random::SplitMix64;
 
@@ -254,7 +254,9 @@ pub fn tlv(data: &[u8]) {
 /// The TLVs by the shortest possible reading of SMPP 5.3.1, and whether nothing is left behind them.
 fn expected_tlvs(mut data: &[u8]) -> (Vec<(u16, &[u8])>, bool) {
     let mut tlvs = Vec::new();
-    while let [t1, t2, l1, l2, rest @ ..] = data {
+    while let [t1, t2, l1, l2, rest @ ..] = data
+        && tlvs.len() < TLVS_MAX
+    {
         let length = usize::from(u16::from_be_bytes([*l1, *l2]));
         let Some((value, behind)) = rest.split_at_checked(length) else {
             break;

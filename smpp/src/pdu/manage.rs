@@ -23,7 +23,7 @@ layout! {
     /// `query_sm_resp` (SMPP 4.8.2).
     QuerySmResp {
         /// The carrier's id, at most 64 octets.
-        message_id: OctetStr = answer_string(Field::MessageId);
+        message_id: OctetStr = answer_id(Field::MessageId);
         /// When the message came to its end: empty or 16 octets.
         final_date: OctetStr = answer_time(Field::FinalDate);
         /// [`crate::receipt::ReceiptState::from_value`] names it.

@@ -72,7 +72,7 @@ layout! {
     /// `submit_multi_resp` (SMPP 4.5.2). With an error status it is sent without body, unless it carries TLVs.
     SubmitMultiResp {
         /// The carrier's id exactly as written, at most 64 octets; one for all destinations.
-        message_id: OctetStr = answer_string(Field::MessageId);
+        message_id: OctetStr = answer_id(Field::MessageId);
         /// The destinations that were refused, at most 255.
         unsuccess: Vec<Unsuccess> = failures();
         /// None in 3.4.

@@ -350,6 +350,19 @@ fn a_cut_response_always_decodes_and_says_what_is_missing() {
 }
 
 #[test]
+fn failures_behind_an_empty_message_id_are_no_tlvs() {
+    // As TLVs: dest_addr_subunit of no octet, then a vendor's 0x1900 of 34, to the end.
+    let first = &b"\0\0\x19\0\0\x22\0\x0b"[..];
+    let others = b"\0\0\x19\0\0\0\0\x0b".repeat(4);
+    let body = [&b"\0\x05"[..], first, &others].concat();
+    let decoded = decode(CommandId::SUBMIT_MULTI_RESP, OK, &body);
+    let Pdu::SubmitMultiResp(resp) = &decoded.pdu else {
+        panic!("a submit_multi_resp")
+    };
+    assert_eq!((resp.unsuccess.len(), decoded.violations.len()), (5, 0));
+}
+
+#[test]
 fn a_destination_that_is_neither_address_nor_list_is_an_error() {
     let body = b"\0\x05\0MNARA\0\x02\x01\x01\x01255700000001\0\x03list\0\0\0\0\0\0\0\0\0\0\0";
     let error = read(CommandId::SUBMIT_MULTI, OK, body).expect_err("flag 3");

@@ -123,13 +123,18 @@ impl<'a> Reader<'a> {
         self.string(field)
     }
 
-    /// A time in a response.
-    pub(in crate::pdu) fn answer_time(&mut self, field: &Field) -> Result<OctetStr, DecodeReason> {
+    /// The string at the start of a response with more fields behind it, which few octets could tell from TLVs.
+    pub(in crate::pdu) fn answer_id(&mut self, field: &Field) -> Result<OctetStr, DecodeReason> {
         if self.rest.is_empty() {
             self.absent(*field);
             return Ok(OctetStr::EMPTY);
         }
         self.string(field)
+    }
+
+    /// A time in a response.
+    pub(in crate::pdu) fn answer_time(&mut self, field: &Field) -> Result<OctetStr, DecodeReason> {
+        self.answer_id(field)
     }
 
     /// An octet in a response.

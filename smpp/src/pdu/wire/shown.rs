@@ -52,6 +52,7 @@ as_it_is! {
     time: OctetStr;
     answer_time: OctetStr;
     answer_string: OctetStr;
+    answer_id: OctetStr;
     unused_string: OctetStr;
     address: Address;
     destinations: Vec<Destination>;

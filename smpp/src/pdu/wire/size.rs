@@ -85,6 +85,10 @@ impl Size {
         self.string(text, field)
     }
 
+    pub(in crate::pdu) fn answer_id(&mut self, text: &OctetStr, field: &Field) -> Measured {
+        self.string(text, field)
+    }
+
     /// Sent empty whatever it holds.
     #[inline]
     pub(in crate::pdu) fn unused_string(&mut self, _: &OctetStr, _: &Field) -> Measured {

@@ -56,6 +56,10 @@ impl<'a> Writer<'a> {
         self.string(text);
     }
 
+    pub(in crate::pdu) fn answer_id(&mut self, text: &OctetStr) {
+        self.string(text);
+    }
+
     pub(in crate::pdu) fn answer_time(&mut self, text: &OctetStr) {
         self.string(text);
     }
