@@ -3,7 +3,7 @@
 
 use mnara_smpp::pdu::{SubmitSm, esm_class};
 use mnara_smpp::status::CommandStatus;
-use mnara_smpp::text::{gsm7_decode, ucs2_decode};
+use mnara_smpp::text::{Gsm7, ucs2_decode};
 
 use crate::hand::{Hand, HandBind};
 use crate::world::{Carrier, Plan, World};
@@ -16,7 +16,10 @@ async fn a_long_gsm_message_goes_in_three_parts_and_is_delivered_when_all_are() 
     let (id, parts) = send(&world, &mut bind, &text, 3).await;
     let octets: Vec<&[u8]> = parts.iter().map(body).collect();
     assert!(octets.iter().all(|octets| octets.len() <= 153));
-    let whole: String = octets.iter().map(|octets| gsm7_decode(octets)).collect();
+    let whole: String = octets
+        .iter()
+        .map(|octets| Gsm7::DEFAULT.decode(octets))
+        .collect();
     assert_eq!(whole, text);
     assert!(parts.iter().all(|part| part.data_coding == 0));
     assert_eq!(

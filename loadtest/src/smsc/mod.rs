@@ -28,7 +28,7 @@ use std::{
 use mnara_smpp::{
     server::Listener,
     session::SessionConfig,
-    text::{gsm7_decode, ucs2_decode},
+    text::{Gsm7, ucs2_decode},
     transport::TlsServer,
 };
 use serde::Deserialize;
@@ -381,7 +381,7 @@ fn decode_text(data_coding: u8, text: &[u8]) -> String {
     if data_coding == 0x08 {
         ucs2_decode(text)
     } else {
-        gsm7_decode(text)
+        Gsm7::DEFAULT.decode(text)
     }
 }
 

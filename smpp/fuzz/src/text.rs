@@ -8,8 +8,7 @@ use mnara_smpp::pdu::{Address, SubmitSm};
 use mnara_smpp::text::{
     Candidates, Charset, Encoding, Fragment, Gsm7, Layout, Locking, Method, Offered, PARTS_MAX,
     PAYLOAD_MAX, Packing, Reassembler, ReassemblyLimits, Single, TextProfile, alphanumeric_sender,
-    concat, elements, gsm7_decode, pack, sender_text, split_udh, tables, transliterate,
-    ucs2_decode, unpack,
+    concat, elements, pack, sender_text, split_udh, tables, transliterate, ucs2_decode, unpack,
 };
 use mnara_smpp::tlv::Tlvs;
 
@@ -123,7 +122,7 @@ pub fn gsm7(data: &[u8]) {
     }
     let _ = ucs2_decode(data);
     let mut random = SplitMix64::of_input(data);
-    say_again(&gsm7_decode(data), &mut random);
+    say_again(&Gsm7::DEFAULT.decode(data), &mut random);
     if let Ok(text) = str::from_utf8(data) {
         say_again(text, &mut random);
     }

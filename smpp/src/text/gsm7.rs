@@ -107,20 +107,6 @@ impl Gsm7 {
     }
 }
 
-/// [`Gsm7::encode`] with the default tables.
-///
-/// # Errors
-/// The first character that GSM 03.38 lacks; `out` is then as it was.
-pub fn gsm7_encode(text: &str, out: &mut Vec<u8>) -> Result<(), char> {
-    Gsm7::DEFAULT.encode(text, out)
-}
-
-/// [`Gsm7::decode`] with the default tables.
-#[must_use]
-pub fn gsm7_decode(octets: &[u8]) -> String {
-    Gsm7::DEFAULT.decode(octets)
-}
-
 /// More characters beyond U+00FF than any pair of tables has.
 const HIGH_MAX: usize = 24;
 

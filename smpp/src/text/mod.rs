@@ -36,7 +36,7 @@ mod udh;
 pub use decode::{Charset, DecodedText, TextProfile, message_class};
 pub use detect::Candidates;
 pub use encoding::{Encoding, Packing};
-pub use gsm7::{Gsm7, gsm7_decode, gsm7_encode};
+pub use gsm7::Gsm7;
 pub use iso8859::{
     ascii_decode, ascii_encode, cyrillic_decode, hebrew_decode, latin1_decode, latin1_encode,
 };

@@ -5,14 +5,16 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::super::{
     Charset, Encoding, Gsm7, Locking, SenderError, Single, alphanumeric_sender, ascii_decode,
-    ascii_encode, cyrillic_decode, fill_bits, gsm7_decode, gsm7_encode, hebrew_decode,
-    latin1_decode, latin1_encode, pack, sender_text, ucs2_decode, ucs2_encode, unpack,
+    ascii_encode, cyrillic_decode, fill_bits, hebrew_decode, latin1_decode, latin1_encode, pack,
+    sender_text, ucs2_decode, ucs2_encode, unpack,
 };
 use super::{LOCKING, SINGLE, tables};
 
 fn gsm7_octets(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    gsm7_encode(text, &mut out).expect("the text is in GSM 03.38");
+    Gsm7::DEFAULT
+        .encode(text, &mut out)
+        .expect("the text is in GSM 03.38");
     out
 }
 
@@ -255,10 +257,10 @@ fn national_languages_have_the_numbers_of_23_038() {
 
 #[test]
 fn every_octet_has_a_reading() {
-    assert_eq!(gsm7_decode(b"a\x1b"), "a ");
-    assert_eq!(gsm7_decode(b"a\x1b\x1bb"), "a b");
-    assert_eq!(gsm7_decode(b"\x1bA"), "A");
-    assert_eq!(gsm7_decode(b"\xff"), "\u{fffd}");
+    assert_eq!(Gsm7::DEFAULT.decode(b"a\x1b"), "a ");
+    assert_eq!(Gsm7::DEFAULT.decode(b"a\x1b\x1bb"), "a b");
+    assert_eq!(Gsm7::DEFAULT.decode(b"\x1bA"), "A");
+    assert_eq!(Gsm7::DEFAULT.decode(b"\xff"), "\u{fffd}");
     assert_eq!(ucs2_decode(b"\0a\0"), "a\u{fffd}");
     assert_eq!(ucs2_decode(b"\xd8\x00\0a"), "\u{fffd}a");
     assert_eq!(ascii_decode(b"a\xe9"), "a\u{fffd}");
@@ -276,7 +278,7 @@ fn every_octet_has_a_reading() {
 #[test]
 fn a_character_outside_the_alphabet_is_named_and_nothing_is_written() {
     let mut out = vec![1];
-    assert_eq!(gsm7_encode("abc`d", &mut out), Err('`'));
+    assert_eq!(Gsm7::DEFAULT.encode("abc`d", &mut out), Err('`'));
     assert_eq!(latin1_encode("été €", &mut out), Err('€'));
     assert_eq!(ascii_encode("été", &mut out), Err('é'));
     assert_eq!(out, [1]);
@@ -296,7 +298,7 @@ fn a_character_outside_the_alphabet_is_named_and_nothing_is_written() {
 #[test]
 fn trap_48_the_at_sign_is_octet_zero_in_a_body_and_refused_in_a_sender() {
     assert_eq!(gsm7_octets("a@b"), [b'a', 0, b'b']);
-    assert_eq!(gsm7_decode(b"a\0b"), "a@b", "no NUL cuts the text");
+    assert_eq!(Gsm7::DEFAULT.decode(b"a\0b"), "a@b", "no NUL cuts the text");
     assert_eq!(unpack(&packed(&gsm7_octets("@@@@@@@@"), 0), 0), [0; 8]);
     assert_eq!(
         alphanumeric_sender("me@work", Charset::Gsm7),
