@@ -357,7 +357,17 @@ impl<'a> Live<'a> {
                     self.desk.tell.meter.in_doubt();
                     self.outcome(token, sequence, Answer::InDoubt);
                 }
-                Action::Request { sequence, pdu, .. } => self.request(sequence, pdu),
+                Action::Request {
+                    sequence,
+                    pdu,
+                    violations,
+                } => {
+                    if !violations.is_empty() {
+                        self.desk.tell.meter.pdu_error("violation");
+                    }
+                    self.request(sequence, pdu);
+                }
+                Action::Notified { .. } => self.desk.tell.meter.pdu_error("ignored"),
                 // What is outstanding may still be answered: pull nothing more, keep reading.
                 Action::PeerUnbinding => self.leave(),
                 Action::Notice(notice) => self.desk.tell.meter.pdu_error(reason_of(&notice)),
@@ -365,7 +375,6 @@ impl<'a> Live<'a> {
                 Action::Bound { .. }
                 | Action::BindRejected { .. }
                 | Action::BindRequested { .. }
-                | Action::Notified { .. }
                 | Action::Congestion { .. } => {}
             }
         }

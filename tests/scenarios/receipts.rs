@@ -2,7 +2,7 @@
 //! Never here: their parsing.
 
 use mnara_loadtest::smsc::{IdStyle, ReceiptForm, Receipts, Script, SmscConfig, Span, Stats};
-use mnara_smpp::pdu::{DataSm, Pdu, esm_class};
+use mnara_smpp::pdu::{AlertNotification, DataSm, Pdu, esm_class};
 use mnara_smpp::status::CommandStatus;
 use mnara_smpp::tlv::{Tlv, tag};
 
@@ -153,7 +153,7 @@ async fn an_unknown_id_is_acknowledged_and_changes_nobodys_message() {
 }
 
 #[tokio::test]
-async fn a_receipt_in_a_data_sm_counts_and_is_answered_in_kind() {
+async fn a_receipt_in_a_data_sm_is_answered_in_kind_and_other_pdus_are_counted() {
     let hand = Hand::listen().await;
     let (world, mut bind) = tokio::join!(
         World::start(Plan::of([Carrier::at("vodacom_tz", hand.addr())])),
@@ -172,6 +172,9 @@ async fn a_receipt_in_a_data_sm_counts_and_is_answered_in_kind() {
         tlvs: [Tlv::new(tag::MESSAGE_PAYLOAD, text)].into_iter().collect(),
         ..DataSm::default()
     });
+    // It has no response, and we make no use of it.
+    let alert = Pdu::AlertNotification(AlertNotification::default());
+    bind.answer(76, CommandStatus::ESME_ROK, &alert).await;
     bind.answer(77, CommandStatus::ESME_ROK, &receipt).await;
     let (header, answer) = bind.pdu().await;
     assert_eq!(
@@ -180,4 +183,8 @@ async fn a_receipt_in_a_data_sm_counts_and_is_answered_in_kind() {
     );
     assert!(matches!(answer, Pdu::DataSmResp(_)), "{answer:?}");
     assert_eq!(world.client.message(id).await["status_detail"], "delivered");
+    let ignored = world
+        .metric("mnara_pdu_decode_errors_total", &["\"ignored\""])
+        .await;
+    assert_eq!(ignored, 1.0);
 }
