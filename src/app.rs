@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Admin, Config};
 use crate::domain::ids::MessageSeq;
 use crate::domain::time::Timestamp;
+use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
+use crate::flow::routes::Routes;
 use crate::flow::{BindStatus, Committed, EventJob, Return, StoreHealth};
 use crate::ingest::Ingest;
 use crate::scheduler::{feed, settle};
@@ -94,6 +96,7 @@ struct House {
     accounts: Vec<(carrier::AccountConfig, Arc<Lanes>)>,
     refill: Arc<Notify>,
     beat: Arc<AtomicU64>,
+    routes: Arc<Routes>,
 }
 
 /// Every task, by the phase in which it ends.
@@ -112,7 +115,7 @@ impl Daemon {
     ///
     /// # Errors
     /// What cannot be opened, with its name.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(mut config: Config) -> anyhow::Result<Self> {
         let page = metrics_page();
         // Before the store: a port that is taken must not cost the store a start.
         let api_listener = listen(config.api.listen, "api").await?;
@@ -123,7 +126,7 @@ impl Daemon {
         let opened = open(&config, committed_to, events_to).await?;
         let token = token(&config.admin)?;
 
-        let house = House::new(&config, opened.store.clone());
+        let house = House::new(&mut config, opened.store.clone());
         let stops = Stops::default();
         let mut tasks = Tasks::default();
         let orderly = tasks.write(opened.writer, &stops.writer);
@@ -139,7 +142,7 @@ impl Daemon {
             .spawn(upkeep(page.clone(), stops.workers.clone()));
         let binds = tasks.carry(&house, &config, returns, &stops.binds);
         let (draining, draining_seen) = watch::channel(false);
-        let parts = house.admin_parts(&config, page, binds.clone(), draining_seen);
+        let parts = house.admin_parts(page, binds.clone(), draining_seen);
         let admin_config = admin::Config {
             listen: admin,
             token: token.clone(),
@@ -152,7 +155,7 @@ impl Daemon {
         ));
         let shutdown_timeout = config.shutdown_timeout;
         let health = Arc::clone(house.store.health());
-        tasks.open_door(api_listener, config, house.store, &stops.doors);
+        tasks.open_door(api_listener, config, &house, &stops.doors);
         tracing::info!(%api, %admin, "listening");
         let beat = house.beat;
         Ok(Self {
@@ -238,7 +241,7 @@ impl Daemon {
 }
 
 impl House {
-    fn new(config: &Config, store: Store) -> Self {
+    fn new(config: &mut Config, store: Store) -> Self {
         let refill = Arc::new(Notify::new());
         let accounts = config.accounts.iter();
         let accounts: Vec<_> = accounts
@@ -249,12 +252,14 @@ impl House {
             .map(|(account, _)| account.id.clone())
             .collect();
         let carriers = Arc::new(Carriers::new(ids));
+        let health = Arc::new(Health::new(accounts.len(), config.scheduler.patience));
         Self {
             store,
             carriers,
             accounts,
             refill,
             beat: Arc::default(),
+            routes: Arc::new(Routes::new(std::mem::take(&mut config.routes), health)),
         }
     }
 
@@ -267,12 +272,12 @@ impl House {
 
     fn admin_parts(
         &self,
-        config: &Config,
         metrics: PrometheusHandle,
         binds: Vec<watch::Receiver<BindStatus>>,
         draining: watch::Receiver<bool>,
     ) -> admin::Parts {
-        let countries = config.plan.countries().iter();
+        let table = self.routes.table();
+        let countries = table.plan().countries().iter();
         admin::Parts {
             store: self.store.clone(),
             metrics,
@@ -386,18 +391,12 @@ impl Tasks {
         &mut self,
         listener: TcpListener,
         config: Config,
-        store: Store,
+        house: &House,
         stop: &CancellationToken,
     ) {
-        let Config {
-            api,
-            ingest,
-            plan,
-            networks,
-            fallback,
-            ..
-        } = config;
-        let ingest = Ingest::new(ingest, store.clone(), Arc::new(plan), &networks, fallback);
+        let Config { api, ingest, .. } = config;
+        let store = house.store.clone();
+        let ingest = Ingest::new(ingest, store.clone(), Arc::clone(&house.routes));
         self.doors.spawn(api::serve(
             listener,
             api,

@@ -11,15 +11,21 @@
 //! for `feed` only; `feed` waits for nobody; everybody else may wait for the writer.
 //! Never here: behaviour beyond the queues' own (`lane`), SQL, HTTP, PDUs.
 
+pub mod health;
 pub mod lane;
+pub mod routes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
+use crate::domain::class::Class;
 use crate::domain::ids::{BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{FailureCode, Message, State};
+use crate::domain::phone::Msisdn;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::Verdict;
@@ -77,6 +83,10 @@ impl Parts {
 pub struct Ready {
     /// What to send.
     pub message: Arc<Message>,
+    /// The account whose lane it is in: the message's own, until it is moved.
+    pub carrier: CarrierIndex,
+    /// Accounts that would not take it, or where it is in doubt; it is not moved back to them.
+    pub tried: Tried,
     /// Which segments still have to go.
     pub parts: Parts,
     /// Number of this attempt, from 1.
@@ -85,11 +95,16 @@ pub struct Ready {
     pub possible_duplicate: bool,
 }
 
+/// The accounts that a message has been tried with in vain. A set of a few.
+pub type Tried = SmallVec<[CarrierIndex; 4]>;
+
 impl Ready {
     /// A message's first attempt, all its segments.
     pub fn first(message: Arc<Message>) -> Self {
         let parts = Parts::all(message.segments);
         Self {
+            carrier: message.carrier,
+            tried: Tried::new(),
             message,
             parts,
             attempt: 1,
@@ -159,12 +174,26 @@ pub struct Settlement {
     pub transitions: Vec<Transition>,
     /// Intents all of whose segments have an outcome now.
     pub closed_intents: Vec<IntentId>,
+    /// Messages that go to another account's lane.
+    pub reroutes: Vec<Reroute>,
+}
+
+/// A waiting message's move to the end of another account's lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Reroute {
+    /// Which message.
+    pub message: MessageSeq,
+    /// Whose lane.
+    pub to: CarrierIndex,
 }
 
 impl Settlement {
     /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
-        self.attempts.is_empty() && self.transitions.is_empty() && self.closed_intents.is_empty()
+        self.attempts.is_empty()
+            && self.transitions.is_empty()
+            && self.closed_intents.is_empty()
+            && self.reroutes.is_empty()
     }
 }
 
@@ -427,6 +456,83 @@ impl StoreHealth {
     pub fn set_well(&self, well: bool) -> bool {
         self.sick.swap(!well, Ordering::Relaxed) == well
     }
+}
+
+/// One observation of an account, for whoever judges its health. Observations are statistics: a
+/// full queue drops them.
+#[derive(Clone, Debug)]
+pub enum Sign {
+    /// A submit_sm was answered, or given up.
+    Answer {
+        /// The account that was tried.
+        carrier: CarrierIndex,
+        /// Of which class the message was.
+        class: Class,
+        /// What came of it.
+        answer: SignedAnswer,
+        /// How long the carrier took; for [`SignedAnswer::Silence`] the whole wait.
+        took: Duration,
+    },
+    /// A message had its last word from a carrier.
+    Receipt {
+        /// The account that took it.
+        carrier: CarrierIndex,
+        /// Whom it was for.
+        to: Msisdn,
+        /// Of which class it was.
+        class: Class,
+        /// On the handset (true) or not.
+        delivered: bool,
+        /// From the carrier's yes to its receipt.
+        took: Duration,
+    },
+}
+
+/// What a submit_sm came to, as far as its account's health goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignedAnswer {
+    /// Taken.
+    Accepted,
+    /// The carrier asked for a slower pace: it works, and is busy.
+    Throttled,
+    /// Refused for the message's own sake: says nothing of the account.
+    Refused,
+    /// Refused for the account's or the system's sake.
+    Failed,
+    /// No answer, or the bind was lost.
+    Silence,
+}
+
+/// What an operator wants of one bind; in force until the daemon ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BindCommand {
+    /// Stay bound (the usual state).
+    Up,
+    /// Finish the window, unbind and stay away.
+    Down,
+    /// Finish the window, unbind and bind anew at once.
+    Rebind,
+    /// Segments a second of this bind; `None` = as configured.
+    SetTps(Option<u32>),
+    /// Segments that may await their answer; `None` = as configured.
+    SetWindow(Option<usize>),
+}
+
+/// What the operator's hand asks of `feed`.
+#[derive(Debug)]
+pub enum Steer {
+    /// Take these lanes' messages out of memory (lanes, retries) and load nothing until
+    /// [`Steer::Release`]: somebody is about to change their rows. Answered when done.
+    Recall {
+        /// Which lanes.
+        lanes: Vec<(CarrierIndex, Class)>,
+        /// The answer.
+        done: tokio::sync::oneshot::Sender<()>,
+    },
+    /// Load these lanes again, from the store.
+    Release(Vec<(CarrierIndex, Class)>),
+    /// An account's standing has changed, or the routing plan: look whether messages should move.
+    Look,
 }
 
 /// One line of `ctl binds`: a bind as its task last described itself.

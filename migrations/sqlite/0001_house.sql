@@ -44,11 +44,14 @@ create table messages (
     final_at integer,
     failure text,
     detail text,
-    possible_duplicate integer not null default 0
+    possible_duplicate integer not null default 0,
+    place integer not null              -- order within its lane: seq, or later when it came to the
+                                        -- lane later (scheduled, moved to another account)
 ) strict;
 
--- What a lane refills from, in order. Small: rows leave it when a carrier has answered.
-create index messages_waiting on messages (carrier, class, seq) where state = 1;
+-- What a lane refills from, organisation by organisation, in order. Small: rows leave it when a
+-- carrier has answered.
+create index messages_waiting on messages (carrier, class, org, place) where state = 1;
 create index messages_scheduled on messages (due_at) where state = 0;
 -- What has no end yet, by the time at which we stop waiting for one.
 create index messages_unsent on messages (valid_until) where state = 1;
@@ -74,8 +77,10 @@ create table attempts (
     err text,
     done_date text,
     receipt_at integer,
+    done_at integer,                    -- done_date by the carrier's own clock, if it could be read
     primary key (message, part, attempt)
 ) strict, without rowid;
+create index attempts_in_doubt on attempts (carrier, message) where state = 7;
 create index attempts_by_receipt on attempts (receipt_key) where receipt_key is not null;
 
 -- Receipts that changed nothing but are part of the story: intermediate and contradictory ones.
@@ -91,7 +96,8 @@ create table receipt_events (
     primary key (message, part, attempt, received_at, stat)
 ) strict, without rowid;
 
--- Receipts whose attempt is not known yet (they outrun responses), bounded and expiring.
+-- Receipts whose attempt is not known yet (they outrun responses), bounded and expiring; after a
+-- while they are in quarantine, for people to look at and to replay.
 create table receipt_inbox (
     carrier text not null,
     normalised text not null,
@@ -102,14 +108,23 @@ create table receipt_inbox (
     raw_id text not null,
     err text not null,
     received_at integer not null,
+    done_at integer,
+    recipient text,                     -- whom the receipt is about, digits
+    sender text not null default '',
+    words text not null default '',     -- the first 20 characters of the text, if it brought them
+    submitted_at integer,               -- its submit date
+    reference integer,                  -- user_message_reference, if it brought ours back
+    quarantined_at integer,
     primary key (carrier, normalised, stat, done_date)
 ) strict, without rowid;
+create index receipt_inbox_recipient on receipt_inbox (carrier, recipient);
 create index receipt_inbox_key on receipt_inbox (receipt_key);
 create index receipt_inbox_age on receipt_inbox (received_at);
 
 -- A batch as it was handed to a bind, before its first octet left: what was perhaps sent.
 create table intents (
     id integer primary key,
+    carrier text not null,
     bind text not null,
     at integer not null,
     messages blob not null              -- 8 octets each, big endian: messages.seq
@@ -139,4 +154,25 @@ create table deliveries (
     status integer,
     error text,
     primary key (message, sequence, attempt)
+) strict, without rowid;
+
+-- What operators changed by `ctl`: who, what, why, and what came of it.
+create table audit (
+    id integer primary key,
+    at integer not null,
+    actor text not null,
+    action text not null,
+    subject text not null,
+    detail text not null,               -- JSON object
+    outcome text not null
+) strict;
+
+-- Accounts that an operator has paused or is draining, until a time if one is set.
+create table holds (
+    carrier text primary key,
+    kind text not null,                 -- paused, draining
+    reason text not null,
+    actor text not null,
+    at integer not null,
+    until integer
 ) strict, without rowid;

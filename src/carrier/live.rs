@@ -191,12 +191,16 @@ impl<'a> Live<'a> {
         if batch.is_empty() {
             return;
         }
-        let (bind, to) = (self.desk.seat.name.clone(), self.desk.answers_to.clone());
+        let seat = &self.desk.seat;
+        let (by, to) = (
+            (seat.account.config.id.clone(), seat.name.clone()),
+            self.desk.answers_to.clone(),
+        );
         let asked = self
             .desk
             .links
             .store
-            .intend(bind, (self.desk.links.now)(), batch, to);
+            .intend(by, (self.desk.links.now)(), batch, to);
         if let Err(batch) = asked {
             self.unasked = Some(batch);
         }

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::rate::Gcra;
-use crate::domain::ids::{BindName, CarrierId, CarrierIndex};
+use crate::domain::ids::{BindName, CarrierId, CarrierIndex, NetworkId};
 use crate::domain::time::Timestamp;
 use crate::flow::lane::Lanes;
 use crate::flow::{BindStatus, Outcome, ReceiptArrived};
@@ -32,6 +32,8 @@ use crate::store::Store;
 pub struct AccountConfig {
     /// Its id.
     pub id: CarrierId,
+    /// The network it belongs to.
+    pub network: NetworkId,
     /// Segments a second over all its binds.
     pub max_tps: u32,
     /// How its message ids are written in responses and in receipts.

@@ -15,7 +15,7 @@ use crate::domain::ids::ReceiptKey;
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{Encoding, Message};
 use crate::domain::phone::SenderKind;
-use crate::domain::receipt::Receipt;
+use crate::domain::receipt::{Evidence, Receipt};
 use crate::domain::time::Timestamp;
 
 /// The shortest validity that is asked for.
@@ -91,6 +91,10 @@ fn validity(message: &Message, now: Timestamp) -> OctetStr {
 }
 
 /// What a deliver_sm is to us.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every one is a receipt, which a box would cost an allocation"
+)]
 pub(super) enum Delivered {
     /// A receipt.
     Receipt(Receipt),
@@ -122,6 +126,8 @@ pub(super) fn delivered(
         err: cut(parsed.err()),
         done_date: cut(parsed.done_date()),
         raw_id,
+        done_at: None,
+        evidence: Evidence::default(),
         received_at: now,
     })
 }
@@ -162,6 +168,7 @@ mod tests {
     fn account() -> AccountConfig {
         AccountConfig {
             id: crate::domain::ids::CarrierId("c".into()),
+            network: crate::domain::ids::NetworkId("c".into()),
             max_tps: 1,
             ids: IdDialect::default(),
             receipts: true,

@@ -2,9 +2,11 @@
 //! turned into each part's own `Config`. Defaults stand with the parts.
 //! Never here: opening sockets or files other than those the configuration names.
 
+mod carriers;
 mod check;
 mod file;
 mod place;
+mod routing;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,8 +14,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::domain::ids::{CarrierIndex, NetworkId};
-use crate::domain::numbering::Plan;
+use crate::domain::route::Table;
 use crate::telemetry::logging;
 use crate::{api, carrier, ingest, scheduler, store, webhooks};
 
@@ -34,16 +35,12 @@ pub struct Config {
     pub carrier: carrier::Config,
     /// The accounts, in order.
     pub accounts: Vec<carrier::AccountConfig>,
-    /// The network of each account, in order.
-    pub networks: Vec<NetworkId>,
     /// Webhook workers.
     pub webhooks: webhooks::Config,
     /// Logging.
     pub log: logging::Config,
-    /// The numbering plan.
-    pub plan: Plan,
-    /// For each country of the plan: the account for mobile numbers of unknown networks.
-    pub fallback: Vec<Option<CarrierIndex>>,
+    /// The numbering plan and who carries its networks.
+    pub routes: Table,
     /// How long shutdown may take in all.
     pub shutdown_timeout: Duration,
 }

@@ -46,6 +46,33 @@ impl Class {
     }
 }
 
+/// A set of classes: what a bind may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClassSet(u8);
+
+impl ClassSet {
+    /// Every class.
+    pub const ALL: Self = Self(0b111);
+
+    /// The classes of a list.
+    pub fn of(classes: impl IntoIterator<Item = Class>) -> Self {
+        let set = classes
+            .into_iter()
+            .fold(0, |set, class| set | 1 << class.index());
+        Self(set)
+    }
+
+    /// Whether the class is in it.
+    pub const fn contains(self, class: Class) -> bool {
+        self.0 & (1 << class.index()) != 0
+    }
+
+    /// Whether no class is in it.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -54,7 +81,15 @@ impl fmt::Display for Class {
 
 #[cfg(test)]
 mod tests {
-    use super::Class;
+    use super::{Class, ClassSet};
+
+    #[test]
+    fn a_set_holds_what_it_was_made_of() {
+        let set = ClassSet::of([Class::Otp, Class::Promotional]);
+        assert!(set.contains(Class::Otp) && !set.contains(Class::Transactional));
+        assert!(ClassSet::of([]).is_empty());
+        assert_eq!(ClassSet::of(Class::ALL), ClassSet::ALL);
+    }
 
     #[test]
     fn names_and_numbers_round_trip() {

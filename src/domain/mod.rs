@@ -10,6 +10,7 @@ pub mod message;
 pub mod numbering;
 pub mod phone;
 pub mod receipt;
+pub mod route;
 pub mod time;
 pub mod verdict;
 pub mod webhook_url;

@@ -158,6 +158,15 @@ impl Plan {
         })
     }
 
+    /// The country and the network of a number in E.164; `None` if no country of the plan has it.
+    pub fn place(&self, number: Msisdn) -> Option<(usize, Option<usize>)> {
+        let country = self
+            .countries
+            .iter()
+            .position(|country| number.digits().starts_with(&*country.calling_code))?;
+        Some((country, self.network_of(number)))
+    }
+
     fn network_of(&self, number: Msisdn) -> Option<usize> {
         let digits = number.digits();
         let longest = PREFIX_DIGITS_MAX.min(digits.len());

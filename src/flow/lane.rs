@@ -3,7 +3,7 @@
 //! Never here: who fills them (`scheduler::feed`) or at what rate they empty (`carrier`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 use tokio::sync::Notify;
@@ -32,7 +32,12 @@ pub struct Lanes {
     floor: u32,
     /// Only returned messages are handed out: too many wait for a retry.
     held: AtomicBool,
+    /// How many messages may still be handed out; [`OPEN`] = no limit.
+    gate: AtomicU64,
 }
+
+/// A gate that lets everything through.
+const OPEN: u64 = u64::MAX;
 
 impl Lanes {
     /// Lanes of `capacity` messages for each class (and as many returned ones), served by
@@ -57,7 +62,51 @@ impl Lanes {
             passed_over: AtomicU32::new(0),
             floor,
             held: AtomicBool::new(false),
+            gate: AtomicU64::new(OPEN),
         }
+    }
+
+    /// Opens the gate (`None`), shuts it (`Some(0)`), or lets so many messages through: probes of
+    /// an account that is coming back. Wakes the binds when something may pass.
+    pub fn set_gate(&self, allowance: Option<u64>) {
+        self.gate
+            .store(allowance.unwrap_or(OPEN), Ordering::Relaxed);
+        if allowance != Some(0) {
+            self.wake();
+        }
+    }
+
+    /// Whether the gate lets a message through now.
+    pub fn is_shut(&self) -> bool {
+        self.gate.load(Ordering::Relaxed) == 0
+    }
+
+    /// One place of the gate's allowance, if it has one.
+    fn pass(&self) -> bool {
+        let left = self.gate.load(Ordering::Relaxed);
+        left == OPEN
+            || self
+                .gate
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| match left {
+                    OPEN => Some(OPEN),
+                    left => left.checked_sub(1),
+                })
+                .is_ok()
+    }
+
+    /// The place goes back: nothing was there to be handed out.
+    fn unpassed(&self) {
+        if self.gate.load(Ordering::Relaxed) == OPEN {
+            return;
+        }
+        let back = |left| match left {
+            OPEN => Some(OPEN),
+            left => Some(left + 1),
+        };
+        // The closure always gives a value, so this cannot fail.
+        let _ = self
+            .gate
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
     }
 
     /// Puts a fresh message at the end of its lane.
@@ -79,6 +128,17 @@ impl Lanes {
     /// Takes the next message in order of service: OTP, transactional, promotional, but
     /// promotional once in `floor` turns. Classes behind `limit` are left alone.
     pub fn take(&self, limit: Class) -> Option<Ready> {
+        if !self.pass() {
+            return None;
+        }
+        let taken = self.next(limit);
+        if taken.is_none() {
+            self.unpassed();
+        }
+        taken
+    }
+
+    fn next(&self, limit: Class) -> Option<Ready> {
         if limit >= Class::Promotional
             && self.promotional_is_due()
             && let Some(ready) = self.take_of(Class::Promotional)

@@ -11,12 +11,14 @@ use uuid::Uuid;
 
 use crate::domain::account::Organisation;
 use crate::domain::class::Class;
-use crate::domain::ids::{CarrierIndex, MessageId, MessageSeq, NetworkId};
+use crate::domain::ids::{MessageId, MessageSeq};
 use crate::domain::message::{Message, State};
-use crate::domain::numbering::{Plan, PlanError};
+use crate::domain::numbering::PlanError;
 use crate::domain::phone::{Msisdn, MsisdnError, Sender, SenderError};
+use crate::domain::route::Ask;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::{UrlError, WebhookUrl};
+use crate::flow::routes::Routes;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::api as meter;
 
@@ -160,41 +162,16 @@ impl Refusal {
 pub struct Ingest {
     config: Config,
     store: Store,
-    plan: Arc<Plan>,
-    /// By the plan's index of networks: the account that carries each.
-    routes: Vec<Option<CarrierIndex>>,
-    /// By the plan's index of countries: where mobile numbers of unknown networks go.
-    fallback: Vec<Option<CarrierIndex>>,
+    routes: Arc<Routes>,
 }
 
 impl Ingest {
-    /// `accounts` are the configured accounts' networks, in order; the first account of a network
-    /// carries it. `fallback` names an account for each country that has one.
-    pub fn new(
-        config: Config,
-        store: Store,
-        plan: Arc<Plan>,
-        accounts: &[NetworkId],
-        fallback: Vec<Option<CarrierIndex>>,
-    ) -> Self {
-        let account = |network: &NetworkId| {
-            accounts
-                .iter()
-                .position(|carried| carried == network)
-                .and_then(|index| u16::try_from(index).ok())
-                .map(CarrierIndex)
-        };
-        let routes = plan
-            .networks()
-            .iter()
-            .map(|network| account(&network.id))
-            .collect();
+    /// The way into `store`, over these routes.
+    pub fn new(config: Config, store: Store, routes: Arc<Routes>) -> Self {
         Self {
             config,
             store,
-            plan,
             routes,
-            fallback,
         }
     }
 
@@ -241,8 +218,12 @@ impl Ingest {
         submission: Submission<'_>,
         now: Timestamp,
     ) -> Result<Message, Refusal> {
-        let home = self.plan.country(&org.country);
-        let located = self.plan.locate(Msisdn::parse(submission.to)?, home)?;
+        let typed = Msisdn::parse(submission.to)?;
+        let to = {
+            let table = self.routes.table();
+            let home = table.plan().country(&org.country);
+            table.plan().locate(typed, home)?.number
+        };
         let from = self.sender(org, submission.from)?;
         let (encoding, segments) = compose::measure(submission.message, self.config.segments_max)?;
         let webhook_url = submission
@@ -250,21 +231,26 @@ impl Ingest {
             .map(|url| WebhookUrl::parse(url, self.config.webhooks_to_loopback).map(|_| url.into()))
             .transpose()?;
         let due_at = self.due(submission.due_at, now)?;
-        let carrier = match located.network {
-            Some(network) => self.routes[network],
-            None => self.fallback.get(located.country).copied().flatten(),
+        let ask = Ask {
+            to,
+            from: &from,
+            class: submission.class,
+            org: org.id,
+            segments,
         };
+        let choice = self.routes.choose(&ask, &[], now);
+        let carrier = choice.ok_or(Refusal::Unroutable)?.carrier;
         Ok(Message {
             seq: MessageSeq(0),
             id: MessageId(Uuid::now_v7()),
             org: org.id,
             class: submission.class,
-            to: located.number,
+            to,
             from,
             body: submission.message.into(),
             encoding,
             segments,
-            carrier: carrier.ok_or(Refusal::Unroutable)?,
+            carrier,
             webhook_url,
             metadata: submission.metadata.map(Into::into),
             tags: submission.tags.map(Into::into),
@@ -293,10 +279,5 @@ impl Ingest {
             return Err(Refusal::Schedule);
         }
         Ok(due_at.max(now))
-    }
-
-    /// The numbering plan in force.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
     }
 }

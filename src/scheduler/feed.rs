@@ -18,7 +18,7 @@ use crate::domain::class::Class;
 use crate::domain::ids::{CarrierIndex, MessageSeq};
 use crate::domain::message::{Message, State};
 use crate::flow::lane::Lanes;
-use crate::flow::{Committed, Ready, Return, Waiting};
+use crate::flow::{Committed, Ready, Return, Tried, Waiting};
 use crate::store::{Store, StoreError};
 
 /// How long a lane whose read failed is left alone.
@@ -315,6 +315,8 @@ impl Feed {
             && waiting.message.seq <= self.before_start
             && waiting.state == State::Queued;
         Ready {
+            carrier: waiting.message.carrier,
+            tried: Tried::new(),
             parts: waiting.parts,
             attempt: waiting.attempts + 1,
             possible_duplicate: waiting.possible_duplicate || otp_of_before,

@@ -26,6 +26,9 @@ pub struct Config {
     pub grace: Duration,
     /// How long a receipt without an attempt is kept.
     pub receipt_ttl: Duration,
+    /// How long messages of each class stand by an account that is out of use before they move to
+    /// another, in the order of `Class::ALL`; `None` = for good.
+    pub patience: [Option<Duration>; 3],
     /// How many such receipts are kept.
     pub receipt_parked_max: u32,
 }
@@ -40,6 +43,7 @@ impl Default for Config {
             grace: Duration::from_secs(24 * 3600),
             receipt_ttl: Duration::from_secs(24 * 3600),
             receipt_parked_max: 100_000,
+            patience: [Some(Duration::ZERO), Some(Duration::from_secs(5)), None],
         }
     }
 }

@@ -15,7 +15,9 @@ use crate::domain::lifecycle::{self, DoubtPolicy, SegmentState};
 use crate::domain::message::{FailureCode, Message, State};
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::Verdict;
-use crate::flow::{Answer, AttemptRecord, Outcome, Parts, Ready, Return, Settlement, Transition};
+use crate::flow::{
+    Answer, AttemptRecord, Outcome, Parts, Ready, Return, Settlement, Transition, Tried,
+};
 use crate::store::{Carriers, Store};
 use crate::telemetry::metrics::scheduler as meter;
 
@@ -363,6 +365,8 @@ pub(super) fn resend(
         DoubtPolicy::ResendAfter(delay) if !resent => {
             let ready = Ready {
                 message: Arc::clone(message),
+                carrier: message.carrier,
+                tried: Tried::new(),
                 parts,
                 attempt: attempts + 1,
                 possible_duplicate: true,

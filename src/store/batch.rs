@@ -9,7 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::StoreError;
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
-use crate::domain::ids::{BindName, CarrierIndex, EventId, IntentId, MessageSeq, ReceiptKey};
+use crate::domain::ids::{
+    BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, ReceiptKey,
+};
 use crate::domain::message::{Message, State};
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
@@ -26,6 +28,7 @@ pub(super) struct Accept {
 #[derive(Debug)]
 pub(super) struct Intent {
     pub(super) id: IntentId,
+    pub(super) carrier: CarrierId,
     pub(super) bind: BindName,
     pub(super) at: Timestamp,
     pub(super) batch: Vec<Ready>,

@@ -209,12 +209,13 @@ impl Store {
     /// The batch itself when the writer's queue is full or closed: ask again soon.
     pub fn intend(
         &self,
-        bind: BindName,
+        (carrier, bind): (CarrierId, BindName),
         at: Timestamp,
         batch: Vec<Ready>,
         to: mpsc::Sender<Answered>,
     ) -> Result<(), Vec<Ready>> {
         let request = IntentRequest {
+            carrier,
             bind,
             at,
             batch,

@@ -14,6 +14,7 @@ use crate::domain::ids::{CarrierIndex, IntentId, KeyId, ReceiptKey};
 use crate::domain::lifecycle::{SegmentState, failure_of};
 use crate::domain::message::{Encoding, State};
 use crate::domain::phone::{Msisdn, Sender};
+use crate::domain::receipt::Evidence;
 use crate::flow::{AttemptRecord, EventKind, Parts, Transition};
 
 const ORG: OrgId = OrgId(Uuid::from_u128(7));
@@ -75,6 +76,7 @@ impl World {
             attempts,
             transitions,
             closed_intents: Vec::new(),
+            reroutes: Vec::new(),
         })
         .await;
     }
@@ -175,6 +177,8 @@ fn receipt(id: &str, state: Option<SegmentState>) -> Receipt {
         stat: state.map_or("ENROUTE", SegmentState::name).into(),
         err: "000".into(),
         done_date: "2601010101".into(),
+        done_at: None,
+        evidence: Evidence::default(),
         received_at: Timestamp(3_000),
     }
 }

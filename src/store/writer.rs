@@ -18,7 +18,7 @@ use super::batch::{Accept, Batch, Deliveries, Effects, Errand, Intent, Receipts,
 use super::sqlite::Sqlite;
 use super::{Config, StoreError};
 use crate::domain::class::Class;
-use crate::domain::ids::{BindName, EventId, IntentId};
+use crate::domain::ids::{BindName, CarrierId, EventId, IntentId};
 use crate::domain::message::State;
 use crate::domain::time::Timestamp;
 use crate::flow::{Answered, Committed, EventJob, Ready, StoreHealth};
@@ -44,6 +44,7 @@ pub(super) enum Work {
 /// An intent that has no id yet.
 #[derive(Debug)]
 pub(super) struct IntentRequest {
+    pub(super) carrier: CarrierId,
     pub(super) bind: BindName,
     pub(super) at: Timestamp,
     pub(super) batch: Vec<Ready>,
@@ -187,6 +188,7 @@ impl Writer {
         };
         match work {
             Work::Intent(IntentRequest {
+                carrier,
                 bind,
                 at,
                 batch: ready,
@@ -195,6 +197,7 @@ impl Writer {
                 let id = self.sqlite.next_intent();
                 batch.intents.push(Intent {
                     id,
+                    carrier,
                     bind,
                     at,
                     batch: ready,

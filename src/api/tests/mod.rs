@@ -23,7 +23,10 @@ use super::v1::{self, Api};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::api_key::NewKey;
 use crate::domain::ids::{CarrierId, KeyId, NetworkId, OrgId};
+use crate::domain::route::Table;
 use crate::domain::time::Timestamp;
+use crate::flow::health::Health;
+use crate::flow::routes::Routes;
 use crate::ingest::{self, Ingest, plan};
 use crate::store::{self, Store};
 
@@ -65,17 +68,13 @@ impl House {
         tasks.spawn(async move { writer.run(writing).await.unwrap() });
         tasks.spawn(async move { while drained.recv().await.is_some() {} });
         tasks.close();
-        let plan = Arc::new(plan::parse(plan::BUILT_IN).unwrap().plan);
+        let plan = plan::parse(plan::BUILT_IN).unwrap().plan;
         let accounts = [NetworkId("vodacom_tz".into())];
         let fallback = vec![None; plan.countries().len()];
+        let table = Table::new(plan, &accounts, fallback);
+        let routes = Routes::new(table, Arc::new(Health::new(1, [None; 3])));
         let config = ingest::Config::default();
-        let ingest = Arc::new(Ingest::new(
-            config,
-            store.clone(),
-            plan,
-            &accounts,
-            fallback,
-        ));
+        let ingest = Arc::new(Ingest::new(config, store.clone(), Arc::new(routes)));
         let api = Api::new(ingest, store.clone(), BODY_MAX, Duration::from_millis(300));
         let key = sign_up(&store, "One", 1).await;
         let router = v1::router(Arc::new(api));

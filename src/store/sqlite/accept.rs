@@ -17,8 +17,8 @@ use crate::store::{Carriers, StoreError};
 
 static INSERT: Bulk = Bulk::new(
     "insert into messages (seq, id, org, class, state, carrier, recipient, sender, body, encoding, \
-     segments, webhook_url, metadata, tags, accepted_at, due_at, valid_until) values",
-    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+     segments, webhook_url, metadata, tags, accepted_at, due_at, valid_until, place) values",
+    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     "on conflict (seq) do nothing",
 );
 
@@ -53,6 +53,7 @@ pub(super) async fn insert(
                 .bind(message.accepted_at.0)
                 .bind(message.due_at.0)
                 .bind(message.valid_until.0)
+                .bind(message.seq.0)
         })
         .await?;
     Ok(())
@@ -140,11 +141,13 @@ pub(super) async fn release(
     for row in &rows {
         let mut message = message(row, carriers)?.message;
         let old = std::mem::replace(&mut message.seq, next_seq());
-        sqlx::query("update messages set seq = ?, state = 1 where seq = ? and state = 0")
-            .bind(message.seq.0)
-            .bind(old.0)
-            .execute(&mut *conn)
-            .await?;
+        sqlx::query(
+            "update messages set seq = ?1, place = ?1, state = 1 where seq = ?2 and state = 0",
+        )
+        .bind(message.seq.0)
+        .bind(old.0)
+        .execute(&mut *conn)
+        .await?;
         released.push(Arc::new(message));
     }
     Ok(released)

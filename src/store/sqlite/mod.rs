@@ -198,7 +198,7 @@ impl Sqlite {
     pub(super) async fn probe(&mut self) -> Result<(), StoreError> {
         let mut transaction = self.conn.begin().await?;
         for sql in [
-            "insert or replace into intents (id, bind, at, messages) values (0, '', 0, zeroblob(8192))",
+            "insert or replace into intents (id, carrier, bind, at, messages) values (0, '', '', 0, zeroblob(8192))",
             "delete from intents where id = 0",
         ] {
             sqlx::query(sql).execute(&mut *transaction).await?;

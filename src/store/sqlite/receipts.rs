@@ -15,7 +15,7 @@ use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageSeq, ReceiptKey};
 use crate::domain::lifecycle::{self, Applied, SegmentState};
 use crate::domain::message::State;
-use crate::domain::receipt::Receipt;
+use crate::domain::receipt::{Evidence, Receipt};
 use crate::domain::time::Timestamp;
 use crate::flow::{EventJob, EventKind, ReceiptResult, Transition};
 use crate::store::sqlite::outbox;
@@ -463,6 +463,8 @@ pub(super) async fn unpark(
             state: state.map(segment).transpose()?,
             raw_id: row.try_get::<&str, _>(6)?.into(),
             err: row.try_get::<&str, _>(7)?.into(),
+            done_at: None,
+            evidence: Evidence::default(),
             received_at: Timestamp(row.try_get(8)?),
         });
     }

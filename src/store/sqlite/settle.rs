@@ -234,8 +234,8 @@ pub(super) async fn still_unsent(
 }
 
 static INTEND: Bulk = Bulk::new(
-    "insert into intents (id, bind, at, messages) values",
-    "(?,?,?,?)",
+    "insert into intents (id, carrier, bind, at, messages) values",
+    "(?,?,?,?,?)",
     "on conflict (id) do nothing",
 );
 
@@ -249,6 +249,7 @@ pub(super) async fn intend(conn: &mut SqliteConnection, intents: &[Intent]) -> s
                 .flat_map(|ready| ready.message.seq.0.to_be_bytes());
             query
                 .bind(intent.id.0)
+                .bind(carrier_text(&intent.carrier))
                 .bind(Arc::clone(&intent.bind.0))
                 .bind(intent.at.0)
                 .bind(seqs.collect::<Vec<u8>>())
@@ -288,13 +289,14 @@ pub(super) async fn sign_off(conn: &mut SqliteConnection) -> sqlx::Result<()> {
 /// An attempt that the last run had intended and not settled.
 struct Interrupted {
     message: i64,
+    carrier: String,
     bind: String,
     at: i64,
 }
 
 /// The attempts that stand in an open intent.
 async fn interrupted(conn: &mut SqliteConnection) -> sqlx::Result<Vec<Interrupted>> {
-    let rows = sqlx::query("select bind, at, messages from intents")
+    let rows = sqlx::query("select bind, at, messages, carrier from intents")
         .fetch_all(conn)
         .await?;
     let mut found = Vec::new();
@@ -307,6 +309,7 @@ async fn interrupted(conn: &mut SqliteConnection) -> sqlx::Result<Vec<Interrupte
                 .unwrap_or_default();
             found.push(Interrupted {
                 message,
+                carrier: row.try_get(3)?,
                 bind: row.try_get(0)?,
                 at: row.try_get(1)?,
             });
@@ -320,12 +323,12 @@ async fn interrupted(conn: &mut SqliteConnection) -> sqlx::Result<Vec<Interrupte
 /// The rows of interrupted attempts: each segment that no carrier has taken is in doubt. Its
 /// sequence number is not known any more (0).
 static INTERRUPTED: Bulk = Bulk::new(
-    "with recursive v (message, bind, at) as (values",
-    "(?,?,?)",
+    "with recursive v (message, carrier, bind, at) as (values",
+    "(?,?,?,?)",
     "), n (part) as (select 1 union all select part + 1 from n where part < 16) \
      insert into attempts (message, part, attempt, carrier, bind, sequence, submitted_at, \
      answered_at, state) select distinct m.seq, n.part, 1 + coalesce((select max(a.attempt) \
-     from attempts a where a.message = m.seq), 0), m.carrier, v.bind, 0, v.at, v.at, 7 \
+     from attempts a where a.message = m.seq), 0), v.carrier, v.bind, 0, v.at, v.at, 7 \
      from v join messages m on m.seq = v.message join n on n.part <= m.segments \
      where m.state in (1, 3) and not exists (select 1 from attempts a where a.message = m.seq \
      and a.part = n.part and a.state not in (6, 7)) on conflict do nothing",
@@ -338,7 +341,11 @@ pub(super) async fn recover(conn: &mut SqliteConnection) -> sqlx::Result<Recover
     let intended = interrupted(conn).await?;
     INTERRUPTED
         .execute(conn, &intended, |query, one| {
-            query.bind(one.message).bind(one.bind.clone()).bind(one.at)
+            query
+                .bind(one.message)
+                .bind(one.carrier.clone())
+                .bind(one.bind.clone())
+                .bind(one.at)
         })
         .await?;
     static DOUBT: Bulk = Bulk::new(

@@ -8,6 +8,7 @@ fn settlement(attempts: Vec<AttemptRecord>, transitions: Vec<Transition>) -> Set
         attempts,
         transitions,
         closed_intents: Vec::new(),
+        ..Settlement::default()
     }
 }
 
@@ -172,7 +173,12 @@ async fn a_resend_whose_message_was_taken_meanwhile_is_turned_back() {
     let batch = vec![resend(&taken), resend(&open)];
     world
         .store
-        .intend(BindName("mtn_ng/1".into()), Timestamp(1), batch, to)
+        .intend(
+            (carrier(), BindName("mtn_ng/1".into())),
+            Timestamp(1),
+            batch,
+            to,
+        )
         .unwrap();
     let Some(Answered::Intent {
         batch, turned_back, ..

@@ -55,7 +55,12 @@ async fn what_was_intended_and_has_no_outcome_is_uncertain_after_a_restart() {
         let batch = vec![Ready::first(Arc::clone(message))];
         world
             .store
-            .intend(BindName("mtn_ng/1".into()), Timestamp(1), batch, to.clone())
+            .intend(
+                (carrier(), BindName("mtn_ng/1".into())),
+                Timestamp(1),
+                batch,
+                to.clone(),
+            )
             .unwrap();
     }
     let mut intents = Vec::new();
@@ -69,6 +74,7 @@ async fn what_was_intended_and_has_no_outcome_is_uncertain_after_a_restart() {
         attempts: vec![taken(&safe, 1, "A1")],
         transitions: vec![moved(&safe, State::Submitted)],
         closed_intents: vec![intents[1]],
+        reroutes: Vec::new(),
     };
     world.settle(done).await;
     world.close().await;

@@ -113,6 +113,7 @@ async fn a_message_of_several_segments_is_delivered_when_all_are() {
         attempts: vec![taken(&message, 2, "A2")],
         transitions: vec![moved(&message, State::Submitted)],
         closed_intents: Vec::new(),
+        ..Settlement::default()
     };
     world.settle(second).await;
     assert_eq!(world.state(&message).await, State::Delivered);
@@ -132,6 +133,7 @@ async fn a_late_response_mends_the_attempt_that_was_in_doubt() {
         attempts: vec![attempt(&message, 1, SegmentState::InDoubt, None)],
         transitions: vec![moved(&message, State::Uncertain)],
         closed_intents: vec![IntentId(1)],
+        ..Settlement::default()
     };
     world.settle(doubt).await;
     assert_eq!(world.state(&message).await, State::Uncertain);

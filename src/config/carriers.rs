@@ -1,0 +1,225 @@
+//! Lives here: what `[[carrier]]` and its binds must be, and what they become.
+//! Never here: the rest of the file (`check`), the file's shape (`file`).
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mnara_smpp::pdu::LONG_CREDENTIAL_MAX;
+use mnara_smpp::receipt::{IdDialect, IdRule};
+use mnara_smpp::transport::{Roots, TlsClient};
+use secrecy::ExposeSecret;
+use toml::Spanned;
+
+use super::check::{Checked, beside, millis, or, seconds, secret_file};
+use super::file;
+use super::place::Source;
+use crate::carrier::{AccountConfig, BindConfig, Mode};
+use crate::domain::ids::{CarrierId, NetworkId};
+use crate::ingest::plan::Loaded;
+
+/// Every account, in order.
+pub(super) fn accounts(
+    typed: &[Spanned<file::Carrier>],
+    loaded: &Loaded,
+    source: &Source<'_>,
+) -> Checked<Vec<AccountConfig>> {
+    let mut accounts = Vec::new();
+    let mut ids = HashSet::new();
+    if typed.is_empty() {
+        return Err(source.error(None, "no [[carrier]]: add at least one account"));
+    }
+    if typed.len() > 1_000 {
+        return Err(source.error(None, "more than 1,000 [[carrier]] accounts"));
+    }
+    for carrier in typed {
+        let span = carrier.span();
+        let carrier = carrier.get_ref();
+        let id = carrier.id.get_ref();
+        let shaped = |id: &str| {
+            id.bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || b"_-.".contains(&octet))
+        };
+        if id.is_empty() || id.len() > 32 || !shaped(id) {
+            return Err(source.error(
+                Some(carrier.id.span()),
+                "carrier.id is 1 to 32 letters, digits, _ - or .",
+            ));
+        }
+        if !ids.insert(id.clone()) {
+            return Err(source.error(
+                Some(carrier.id.span()),
+                format!("carrier.id \"{id}\" stands twice"),
+            ));
+        }
+        let network = loaded.network(carrier.network.get_ref()).ok_or_else(|| {
+            let message = format!(
+                "network \"{}\" is not in the numbering plan",
+                carrier.network.get_ref()
+            );
+            source.error(Some(carrier.network.span()), message)
+        })?;
+        if carrier.bind.is_empty() {
+            return Err(source.error(
+                Some(span),
+                format!("carrier \"{id}\" has no [[carrier.bind]]"),
+            ));
+        }
+        accounts.push(account(carrier, network, source)?);
+    }
+    Ok(accounts)
+}
+
+fn account(
+    typed: &file::Carrier,
+    network: NetworkId,
+    source: &Source<'_>,
+) -> Checked<AccountConfig> {
+    let rule = |typed: Option<&Spanned<String>>| match typed {
+        None => Ok(IdRule::Raw),
+        Some(typed) => IdRule::parse(typed.get_ref())
+            .map_err(|error| source.error(Some(typed.span()), error.to_string())),
+    };
+    Ok(AccountConfig {
+        id: CarrierId(typed.id.get_ref().as_str().into()),
+        network,
+        max_tps: or(1, Some(&typed.max_tps), 1..=1_000_000, source)?,
+        ids: IdDialect {
+            response: rule(typed.response_ids.as_ref())?,
+            receipt: rule(typed.receipt_ids.as_ref())?,
+        },
+        receipts: typed.receipts,
+        validity_period: typed.validity_period,
+        binds: typed
+            .bind
+            .iter()
+            .map(|one| bind(one, source))
+            .collect::<Checked<_>>()?,
+    })
+}
+
+fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig> {
+    let span = typed.span();
+    let typed = typed.get_ref();
+    let password = match (&typed.password, &typed.password_file) {
+        (Some(password), None) => password.get_ref().clone(),
+        (None, Some(path)) => secret_file(path, source)?,
+        (Some(_), Some(second)) => {
+            return Err(source.error(
+                Some(second.span()),
+                "give password or password_file, not both",
+            ));
+        }
+        (None, None) => {
+            return Err(source.error(
+                Some(span),
+                "the bind has neither password nor password_file",
+            ));
+        }
+    };
+    // Enforced here because nothing could be bound with more. SMPP 4.1.1 has lower limits (a password of 8 octets)
+    // and carriers that do not keep to them.
+    let most = LONG_CREDENTIAL_MAX;
+    let limited = |text: &Spanned<String>, name: &str| {
+        let fits = text.get_ref().len() <= most && !text.get_ref().contains('\0');
+        let message = format!("{name} has at most {most} octets and no NUL");
+        if fits {
+            Ok(text.get_ref().clone())
+        } else {
+            Err(source.error(Some(text.span()), message))
+        }
+    };
+    if password.expose_secret().len() > most || password.expose_secret().contains('\0') {
+        let at = typed
+            .password
+            .as_ref()
+            .map(Spanned::span)
+            .or_else(|| typed.password_file.as_ref().map(Spanned::span));
+        return Err(source.error(at, format!("password has at most {most} octets and no NUL")));
+    }
+    if typed.host.get_ref().is_empty() || typed.port == 0 {
+        return Err(source.error(
+            Some(typed.host.span()),
+            "give host and a port from 1 to 65535",
+        ));
+    }
+    let window = or(10, typed.window.as_ref(), 1..=10_000, source)?;
+    Ok(BindConfig {
+        host: typed.host.get_ref().clone(),
+        port: typed.port,
+        tls: tls(typed, source)?,
+        system_id: limited(&typed.system_id, "system_id")?,
+        password,
+        system_type: typed
+            .system_type
+            .as_ref()
+            .map_or(Ok(String::new()), |text| limited(text, "system_type"))?,
+        mode: match typed.mode.get_ref() {
+            file::Mode::Transmitter => Mode::Transmitter,
+            file::Mode::Receiver => Mode::Receiver,
+            file::Mode::Transceiver => Mode::Transceiver,
+        },
+        count: or(1, typed.count.as_ref(), 1..=100, source)?,
+        window,
+        max_tps: typed
+            .max_tps
+            .as_ref()
+            .map(|tps| or(1, Some(tps), 1..=1_000_000, source))
+            .transpose()?,
+        response_timeout: millis(
+            Duration::from_secs(30),
+            typed.response_timeout_ms.as_ref(),
+            10..=600_000,
+            source,
+        )?,
+        enquire_link_interval: seconds(typed.enquire_link_s.as_ref(), 1..=3_600, source)?
+            .unwrap_or(Duration::from_secs(30)),
+        connect_timeout: millis(
+            Duration::from_secs(10),
+            typed.connect_timeout_ms.as_ref(),
+            10..=120_000,
+            source,
+        )?,
+    })
+}
+
+fn tls(typed: &file::Bind, source: &Source<'_>) -> Checked<Option<TlsClient>> {
+    let files = [
+        &typed.tls_ca_file,
+        &typed.tls_cert_file,
+        &typed.tls_key_file,
+    ];
+    if !typed.tls {
+        return match files.into_iter().flatten().next() {
+            Some(stray) => Err(source.error(Some(stray.span()), "set tls = true to use this file")),
+            None => Ok(None),
+        };
+    }
+    let read = |path: &Option<Spanned<PathBuf>>| {
+        let read = |path: &Spanned<PathBuf>| {
+            std::fs::read(beside(path.get_ref(), source)).map_err(|error| {
+                source.error(
+                    Some(path.span()),
+                    format!("{}: {error}", path.get_ref().display()),
+                )
+            })
+        };
+        path.as_ref().map(read).transpose()
+    };
+    let roots = read(&typed.tls_ca_file)?;
+    let identity = match (read(&typed.tls_cert_file)?, read(&typed.tls_key_file)?) {
+        (Some(chain), Some(key)) => Some((chain, key)),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(source.error(
+                Some(typed.host.span()),
+                "tls_cert_file and tls_key_file go together",
+            ));
+        }
+    };
+    let roots = roots.as_deref().map_or(Roots::WebPki, Roots::Pem);
+    let identity = identity.as_ref().map(|(chain, key)| (&chain[..], &key[..]));
+    TlsClient::new(roots, identity, typed.tls_server_name.as_deref())
+        .map(Some)
+        .map_err(|error| source.error(Some(typed.host.span()), error.to_string()))
+}
