@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod api_key;
+pub mod capability;
 pub mod class;
 pub mod ids;
 pub mod lifecycle;
