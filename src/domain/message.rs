@@ -194,6 +194,10 @@ pub enum FailureCode {
     AbsentSubscriber,
     /// The network does not know the number.
     UnknownSubscriber,
+    /// The recipient's operator blocks such messages to this number (DND).
+    BlockedDnd,
+    /// The carrier's filter took it for spam.
+    SpamFiltered,
     /// The carrier refused the submit or the delivery.
     CarrierRejected,
     /// The validity ran out.
@@ -207,9 +211,11 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::AbsentSubscriber,
         Self::UnknownSubscriber,
+        Self::BlockedDnd,
+        Self::SpamFiltered,
         Self::CarrierRejected,
         Self::Expired,
         Self::RouteUnavailable,
@@ -222,6 +228,8 @@ impl FailureCode {
         match self {
             Self::AbsentSubscriber => "absent_subscriber",
             Self::UnknownSubscriber => "unknown_subscriber",
+            Self::BlockedDnd => "blocked_dnd",
+            Self::SpamFiltered => "spam_filtered",
             Self::CarrierRejected => "carrier_rejected",
             Self::Expired => "expired",
             Self::RouteUnavailable => "route_unavailable",
@@ -240,6 +248,8 @@ impl FailureCode {
         match self {
             Self::AbsentSubscriber => "The handset could not be reached.",
             Self::UnknownSubscriber => "The network does not know this number.",
+            Self::BlockedDnd => "The recipient's operator blocks such messages to this number.",
+            Self::SpamFiltered => "The carrier's filter took the message for spam.",
             Self::CarrierRejected => "The carrier refused the message.",
             Self::Expired => "The message was not delivered within its validity.",
             Self::RouteUnavailable => "No carrier could take the message.",
@@ -251,7 +261,11 @@ impl FailureCode {
     /// Whether sending the same message again is pointless.
     pub const fn permanent(self) -> bool {
         match self {
-            Self::UnknownSubscriber | Self::CarrierRejected | Self::Canceled => true,
+            Self::UnknownSubscriber
+            | Self::BlockedDnd
+            | Self::SpamFiltered
+            | Self::CarrierRejected
+            | Self::Canceled => true,
             Self::AbsentSubscriber
             | Self::Expired
             | Self::RouteUnavailable

@@ -14,7 +14,7 @@ use crate::domain::ids::MessageSeq;
 use crate::domain::lifecycle::{self, DoubtPolicy, SegmentState};
 use crate::domain::message::{FailureCode, Message, State};
 use crate::domain::time::Timestamp;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::{AfterRetries, Retry, Verdict};
 use crate::flow::{
     Answer, AttemptRecord, Outcome, Parts, Ready, Return, Settlement, Transition, Tried,
 };
@@ -87,7 +87,11 @@ fn measure(lanes: &[[meter::Lane; 3]], outcome: &Outcome) {
             ..
         } => lane.retried("session"),
         Answer::NotSent => lane.retried("not_sent"),
-        Answer::InDoubt => lane.retried("in_doubt"),
+        Answer::InDoubt
+        | Answer::Refused {
+            verdict: Verdict::AfterAcceptance,
+            ..
+        } => lane.retried("in_doubt"),
         Answer::Accepted { .. } | Answer::Refused { .. } | Answer::Expired => {}
     }
     let sent = matches!(outcome.answer, Answer::Accepted { .. } | Answer::InDoubt);
@@ -112,7 +116,8 @@ struct Progress {
     doubtful: bool,
     retry: Option<Duration>,
     failed: Option<(FailureCode, Box<str>)>,
-    counts: bool,
+    /// The carrier's errors count, and bound how often they are tried again.
+    passing: Option<Retry>,
 }
 
 /// Decides what outcomes mean. Keeps what it must know of messages of several segments.
@@ -156,7 +161,7 @@ impl Settler {
             doubtful: false,
             retry: None,
             failed: None,
-            counts: false,
+            passing: None,
         });
         progress.take(&outcome);
         if progress.open == 0
@@ -184,14 +189,14 @@ impl Settler {
         let Some(delay) = progress.retry else {
             return taken(ready, at, decided);
         };
-        if progress.counts && ready.attempt >= self.attempts_max {
-            let failure = (
-                FailureCode::CarrierRejected,
-                Some("too many attempts".into()),
-            );
+        if let Some(retry) = progress.passing
+            && ready.attempt >= self.attempts_max.min(u16::from(retry.attempts) + 1)
+        {
+            let (AfterRetries::OtherRoute(code) | AfterRetries::Permanent(code)) = retry.then;
+            let failure = (code, Some("too many attempts".into()));
             return conclude(ready, State::Rejected, at, failure, decided);
         }
-        let attempt = ready.attempt + u16::from(progress.counts);
+        let attempt = ready.attempt + u16::from(progress.passing.is_some());
         let again = Ready {
             parts: left,
             attempt,
@@ -214,12 +219,17 @@ impl Progress {
                 verdict, status, ..
             } => match verdict {
                 Verdict::Accepted => self.accepted.insert(outcome.part),
-                Verdict::Retry(delay) => {
-                    self.again(*delay);
-                    self.counts = true;
+                Verdict::Retry(retry) => {
+                    self.again(retry.after);
+                    // Of several segments the one that may be tried least often decides.
+                    let least = self.passing.map_or(u8::MAX, |known| known.attempts);
+                    if retry.attempts < least || self.passing.is_none() {
+                        self.passing = Some(*retry);
+                    }
                 }
                 Verdict::SlowDown(delay) => self.again(*delay),
                 Verdict::Session => self.again(Duration::from_secs(1)),
+                Verdict::AfterAcceptance => self.doubtful = true,
                 Verdict::OtherRoute(code) | Verdict::Permanent(code) => {
                     self.failed = Some((*code, format!("command_status 0x{status:08X}").into()));
                 }
@@ -266,10 +276,12 @@ fn late(outcome: Outcome, now: Instant, decided: &mut Decided) {
                 Verdict::OtherRoute(code) | Verdict::Permanent(code) => {
                     conclude(&outcome.ready, State::Rejected, at, (code, None), decided);
                 }
-                Verdict::Retry(delay) | Verdict::SlowDown(delay) => {
+                Verdict::Retry(Retry { after: delay, .. }) | Verdict::SlowDown(delay) => {
                     again(outcome, now + delay, decided);
                 }
                 Verdict::Session | Verdict::Accepted => again(outcome, now, decided),
+                // As much in doubt as before.
+                Verdict::AfterAcceptance => {}
             }
         }
         Answer::Refused { .. } | Answer::NotSent | Answer::InDoubt | Answer::Expired => {}
@@ -393,6 +405,11 @@ fn attempt_record(outcome: &Outcome) -> Option<AttemptRecord> {
         } => {
             return None;
         }
+        Answer::Refused {
+            verdict: Verdict::AfterAcceptance,
+            status,
+            ..
+        } => (SegmentState::InDoubt, Some(*status), None),
         Answer::Refused { status, .. } => (SegmentState::Refused, Some(*status), None),
         Answer::InDoubt => (SegmentState::InDoubt, None, None),
         Answer::NotSent | Answer::Expired => return None,

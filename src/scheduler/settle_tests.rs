@@ -7,6 +7,7 @@ use super::*;
 use crate::domain::ids::{BindName, CarrierId, CarrierIndex, IntentId, MessageId, OrgId};
 use crate::domain::message::Encoding;
 use crate::domain::phone::{Msisdn, Sender};
+use crate::domain::verdict::of_status;
 
 /// A ready message of class transactional with this many segments.
 pub(in crate::scheduler) fn ready(seq: i64, segments: u8) -> Ready {
@@ -139,7 +140,7 @@ fn a_throttled_message_is_tried_again_without_an_attempt_being_counted() {
 
 #[test]
 fn a_passing_error_is_tried_again_a_bounded_number_of_times() {
-    let error = || refused(Verdict::Retry(Duration::from_secs(30)));
+    let error = || refused(of_status(0x08));
     let mut one = ready(1, 1);
     assert_eq!(
         returns(&decide(vec![outcome(&one, 1, error())])),
@@ -160,6 +161,22 @@ fn a_permanent_refusal_rejects_with_its_code() {
         decided.settlement.transitions[0].failure,
         Some(FailureCode::UnknownSubscriber)
     );
+}
+
+#[test]
+fn an_error_that_may_follow_acceptance_leaves_the_attempt_in_doubt() {
+    let decided = decide(vec![outcome(
+        &ready(1, 1),
+        1,
+        refused(Verdict::AfterAcceptance),
+    )]);
+    assert_eq!(states(&decided), [State::Uncertain]);
+    let attempt = &decided.settlement.attempts[0];
+    assert_eq!(
+        (attempt.state, attempt.status),
+        (SegmentState::InDoubt, Some(0x45))
+    );
+    assert_eq!(returns(&decided), [(2, 1, true)]);
 }
 
 #[test]
@@ -236,7 +253,7 @@ fn an_expired_message_fails_with_its_event() {
 fn a_late_refusal_starts_nothing_while_a_resend_may_be_under_way() {
     let answer = Answer::Refused {
         status: 0x45,
-        verdict: Verdict::Retry(Duration::ZERO),
+        verdict: of_status(0x45),
         late: true,
     };
     let decided = decide(vec![outcome(&ready(1, 1), 1, answer)]);
