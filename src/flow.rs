@@ -348,6 +348,8 @@ pub enum EventKind {
     Delivered = 1,
     /// Ended in any other way.
     Failed = 2,
+    /// Taken back before any carrier had it.
+    Canceled = 3,
 }
 
 impl EventKind {
@@ -357,6 +359,7 @@ impl EventKind {
             Self::Sent => "message.sent",
             Self::Delivered => "message.delivered",
             Self::Failed => "message.failed",
+            Self::Canceled => "message.canceled",
         }
     }
 
@@ -366,6 +369,7 @@ impl EventKind {
             0 => Some(Self::Sent),
             1 => Some(Self::Delivered),
             2 => Some(Self::Failed),
+            3 => Some(Self::Canceled),
             _ => None,
         }
     }
@@ -380,7 +384,8 @@ impl EventKind {
             | State::Expired
             | State::Unknown
             | State::Failed => Some(Self::Failed),
-            State::Scheduled | State::Queued | State::Uncertain | State::Cancelled => None,
+            State::Cancelled => Some(Self::Canceled),
+            State::Scheduled | State::Queued | State::Uncertain => None,
         }
     }
 }

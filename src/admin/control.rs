@@ -135,7 +135,7 @@ pub(super) async fn create_org(
         webhook_secret: format!("whsec_{}", STANDARD.encode(random())).into(),
         created_at: now(),
     };
-    if !in_time(admin.parts.store.create_org(org.clone())).await? {
+    if !in_time(admin.parts.store.create_org(org.clone(), None)).await? {
         let message = format!("there is an organisation named {name}; choose another name");
         return Err(Refused::conflict(message));
     }
@@ -187,7 +187,7 @@ pub(super) async fn create_key(
         created_at: now(),
     };
     let id = record.id;
-    if !in_time(store.create_key(record)).await? {
+    if !in_time(store.create_key(record, None)).await? {
         return Err(Refused::conflict("the key could not be created; try again"));
     }
     tracing::info!(org = %org, key = %id, prefix = %key.prefix, "key created");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
+use super::control::{AuditEntry, Control, Controlled};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{
@@ -61,6 +62,8 @@ pub(super) struct Deliveries {
 pub(super) enum Chore {
     CreateOrg(Organisation),
     CreateKey(ApiKey),
+    /// What an operator wants changed.
+    Control(Control),
     ReleaseDue {
         now: Timestamp,
         limit: u32,
@@ -90,12 +93,15 @@ pub(super) enum ChoreDone {
     Created(bool),
     Count(u64),
     Events(Vec<EventJob>),
+    Controlled(Controlled),
 }
 
 /// A chore and who waits for it.
 #[derive(Debug)]
 pub(super) struct Errand {
     pub(super) chore: Chore,
+    /// Written in the same commit, if an operator asked for it.
+    pub(super) audit: Option<AuditEntry>,
     pub(super) reply: oneshot::Sender<ChoreDone>,
 }
 

@@ -3,6 +3,7 @@
 //! Never here: SQL outside `sqlite`, decisions about messages.
 
 mod batch;
+mod control;
 mod directory;
 mod sqlite;
 mod view;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use self::batch::{Accept, Chore, ChoreDone, Deliveries, Errand, Receipts, Settle};
+pub use self::control::{AuditEntry, HoldRow, Obstacle, Place, Sweep, SweepAudit, Swept, Tally};
 pub use self::directory::Credential;
 use self::directory::Directory;
 pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
@@ -272,15 +274,28 @@ impl Store {
     }
 
     async fn errand(&self, chore: Chore) -> Result<ChoreDone, StoreError> {
+        self.audited(chore, None).await
+    }
+
+    async fn audited(
+        &self,
+        chore: Chore,
+        audit: Option<AuditEntry>,
+    ) -> Result<ChoreDone, StoreError> {
         let (reply, done) = oneshot::channel();
-        self.send(Work::Errand(Errand { chore, reply })).await?;
+        let errand = Errand {
+            chore,
+            audit,
+            reply,
+        };
+        self.send(Work::Errand(errand)).await?;
         done.await.map_err(|_| StoreError::Closed)
     }
 
     async fn count(&self, chore: Chore) -> Result<u64, StoreError> {
         match self.errand(chore).await? {
             ChoreDone::Count(count) => Ok(count),
-            ChoreDone::Created(_) | ChoreDone::Events(_) => Ok(0),
+            ChoreDone::Created(_) | ChoreDone::Events(_) | ChoreDone::Controlled(_) => Ok(0),
         }
     }
 
@@ -288,9 +303,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Closed`].
-    pub async fn create_org(&self, org: Organisation) -> Result<bool, StoreError> {
+    pub async fn create_org(
+        &self,
+        org: Organisation,
+        audit: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
         Ok(matches!(
-            self.errand(Chore::CreateOrg(org)).await?,
+            self.audited(Chore::CreateOrg(org), audit).await?,
             ChoreDone::Created(true)
         ))
     }
@@ -299,9 +318,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Closed`].
-    pub async fn create_key(&self, key: ApiKey) -> Result<bool, StoreError> {
+    pub async fn create_key(
+        &self,
+        key: ApiKey,
+        audit: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
         Ok(matches!(
-            self.errand(Chore::CreateKey(key)).await?,
+            self.audited(Chore::CreateKey(key), audit).await?,
             ChoreDone::Created(true)
         ))
     }
@@ -362,7 +385,9 @@ impl Store {
     ) -> Result<Vec<EventJob>, StoreError> {
         match self.errand(Chore::ClaimEvents { now, limit }).await? {
             ChoreDone::Events(events) => Ok(events),
-            ChoreDone::Created(_) | ChoreDone::Count(_) => Ok(Vec::new()),
+            ChoreDone::Created(_) | ChoreDone::Count(_) | ChoreDone::Controlled(_) => {
+                Ok(Vec::new())
+            },
         }
     }
 

@@ -65,6 +65,7 @@ fn timeline(out: &mut Vec<u8>, job: &EventJob) {
         EventKind::Sent => (Some(job.at), None),
         EventKind::Delivered => (job.sent_at, Some(",\"delivered_at\":")),
         EventKind::Failed => (job.sent_at, Some(",\"failed_at\":")),
+        EventKind::Canceled => (None, Some(",\"canceled_at\":")),
     };
     time(
         out,
@@ -142,6 +143,7 @@ pub(super) mod tests {
                 EventKind::Sent => State::Submitted,
                 EventKind::Delivered => State::Delivered,
                 EventKind::Failed => State::Undelivered,
+                EventKind::Canceled => State::Cancelled,
             },
             failure: (kind == EventKind::Failed).then_some(FailureCode::AbsentSubscriber),
             attempts: 0,

@@ -189,7 +189,7 @@ impl House {
             webhook_secret: SECRET.to_owned().into(),
             created_at: Timestamp(0),
         };
-        assert!(store.create_org(org).await.unwrap());
+        assert!(store.create_org(org, None).await.unwrap());
         let webhooks = tokio::spawn(super::run(config, store.clone(), events, stop.clone()));
         Self {
             store,

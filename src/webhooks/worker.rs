@@ -256,7 +256,12 @@ pub(super) fn record(
 
 /// The handles of all workers.
 pub(super) fn meter() -> meter::Worker {
-    let kinds = [EventKind::Sent, EventKind::Delivered, EventKind::Failed];
+    let kinds = [
+        EventKind::Sent,
+        EventKind::Delivered,
+        EventKind::Failed,
+        EventKind::Canceled,
+    ];
     meter::Worker::new(kinds.map(EventKind::name))
 }
 

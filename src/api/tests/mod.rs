@@ -141,24 +141,26 @@ impl House {
 
 async fn sign_up(store: &Store, name: &str, seed: u8) -> String {
     let org = OrgId(Uuid::now_v7());
-    let created = store.create_org(Organisation {
+    let record = Organisation {
         id: org,
         name: name.into(),
         country: "TZ".into(),
         senders: vec!["MojaWave".into()],
         webhook_secret: "whsec_x".to_owned().into(),
         created_at: Timestamp(0),
-    });
+    };
+    let created = store.create_org(record, None);
     assert!(created.await.unwrap());
     let key = NewKey::from_random(true, [seed; 32]);
-    let created = store.create_key(ApiKey {
+    let record = ApiKey {
         id: KeyId(Uuid::now_v7()),
         org,
         hash: key.hash,
         prefix: key.prefix,
         live: true,
         created_at: Timestamp(0),
-    });
+    };
+    let created = store.create_key(record, None);
     assert!(created.await.unwrap());
     key.text.expose_secret().to_owned()
 }

@@ -3,6 +3,7 @@
 
 mod accept;
 mod bulk;
+mod control;
 mod outbox;
 mod people;
 mod read;
@@ -25,7 +26,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::batch::{Batch, Chore, ChoreDone, Effects};
 use super::{Carriers, Config, StoreError};
-use crate::domain::ids::{IntentId, MessageSeq, ReceiptKey};
+use crate::domain::ids::{CarrierId, IntentId, MessageSeq, ReceiptKey};
 use crate::domain::lifecycle::{self, SegmentState};
 use crate::domain::message::{Message, State};
 use crate::domain::receipt::Receipt;
@@ -44,6 +45,11 @@ pub(super) struct Sqlite {
     /// Keys of parked receipts, so that outcomes need not look in an empty inbox. May hold keys
     /// that are gone; never lacks one that is there.
     parked: HashSet<ReceiptKey>,
+    /// OTP messages up to here may have been sent by a run that did not end well.
+    unsure: MessageSeq,
+    /// An operator has changed what waits: until then every batch is looked at before it is handed
+    /// to its bind, not only resends.
+    watchful_until: Timestamp,
     /// Keeps a second daemon away; the system lets go of it with the process, however it ends.
     _lock: File,
 }
@@ -100,6 +106,12 @@ pub(super) async fn open(
         next_seq,
         next_intent: 1,
         parked,
+        unsure: if recovered.orderly {
+            MessageSeq(0)
+        } else {
+            recovered.last
+        },
+        watchful_until: Timestamp(0),
         _lock: lock,
     };
     Ok((writer, Reader { pool, carriers }, recovered))
@@ -231,6 +243,9 @@ impl Sqlite {
         outbox::due_at(&mut self.conn, &batch.left).await?;
         for chore in &batch.chores {
             let done = self.chore(&chore.chore, &mut effects).await?;
+            if let Some(audit) = &chore.audit {
+                control::note_done(&mut self.conn, audit, &done).await?;
+            }
             effects.chores.push(done);
         }
         Ok(effects)
@@ -316,17 +331,25 @@ impl Sqlite {
     }
 
     /// A resend whose message has meanwhile turned out to be with the carrier, or has ended, is
-    /// not handed to its bind. Every resend takes an intent, so this is the one gate.
+    /// not handed to its bind; nor, for a while after an operator has changed what waits, is any
+    /// message that has ended or moved to another account. This is the one gate.
     async fn turn_back_stale(&mut self, batch: &Batch, effects: &mut Effects) -> sqlx::Result<()> {
-        let ready = batch.intents.iter().flat_map(|intent| &intent.batch);
-        let resends: Vec<MessageSeq> = ready
-            .filter(|ready| ready.possible_duplicate)
-            .map(|ready| ready.message.seq)
+        let asked: Vec<(MessageSeq, &CarrierId)> = batch
+            .intents
+            .iter()
+            .flat_map(|intent| {
+                let watchful = intent.at < self.watchful_until;
+                let asked = intent.batch.iter();
+                asked
+                    .filter(move |ready| watchful || ready.possible_duplicate)
+                    .map(|ready| (ready.message.seq, &intent.carrier))
+            })
             .collect();
-        if !resends.is_empty() {
-            let unsent = settle::still_unsent(&mut self.conn, &resends).await?;
-            effects.stale = resends
+        if !asked.is_empty() {
+            let unsent = settle::still_unsent(&mut self.conn, &asked).await?;
+            effects.stale = asked
                 .into_iter()
+                .map(|(seq, _)| seq)
                 .filter(|seq| !unsent.contains(seq))
                 .collect();
         }
@@ -369,6 +392,7 @@ impl Sqlite {
             Chore::CreateKey(key) => {
                 ChoreDone::Created(people::create_key(&mut self.conn, key).await?)
             }
+            Chore::Control(control) => ChoreDone::Controlled(self.control(control, effects).await?),
             Chore::ReleaseDue { now, limit } => {
                 let next = &mut self.next_seq;
                 let released =

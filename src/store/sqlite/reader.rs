@@ -1,12 +1,14 @@
 //! Lives here: the readers' face of the embedded store, one line for each question.
 //! Never here: SQL (`read`, `people`).
 
-use super::{OrgBy, Reader, people, read};
+use super::{OrgBy, Reader, control, people, read};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierIndex, MessageId, MessageSeq, OrgId};
 use crate::flow::Waiting;
-use crate::store::{MessageView, QueueRow, StoreError, TimelineEntry};
+use crate::store::{
+    AuditEntry, HoldRow, MessageView, QueueRow, StoreError, Tally, TimelineEntry,
+};
 
 impl Reader {
     pub(in crate::store) async fn message(
@@ -43,6 +45,29 @@ impl Reader {
 
     pub(in crate::store) async fn queue(&self) -> Result<Vec<QueueRow>, StoreError> {
         read::queue(&self.pool).await
+    }
+
+    pub(in crate::store) async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        control::audit(&self.pool, limit).await
+    }
+
+    pub(in crate::store) async fn holds(&self) -> Result<Vec<HoldRow>, StoreError> {
+        control::holds(&self.pool).await
+    }
+
+    pub(in crate::store) async fn tallies(&self) -> Result<Vec<Tally>, StoreError> {
+        control::tallies(&self.pool).await
+    }
+
+    pub(in crate::store) async fn any_message(
+        &self,
+        id: MessageId,
+    ) -> Result<Option<(MessageView, Box<str>)>, StoreError> {
+        control::any_message(&self.pool, &self.carriers, id).await
+    }
+
+    pub(in crate::store) async fn ahead_of(&self, id: MessageId) -> Result<u64, StoreError> {
+        control::ahead_of(&self.pool, id).await
     }
 
     pub(in crate::store) async fn key(

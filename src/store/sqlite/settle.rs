@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::accept::carrier_text;
 use super::bulk::Bulk;
-use crate::domain::ids::{IntentId, MessageSeq, ReceiptKey};
+use crate::domain::ids::{CarrierId, IntentId, MessageSeq, ReceiptKey};
 use crate::domain::lifecycle;
 use crate::domain::message::{FailureCode, State};
 use crate::domain::time::Timestamp;
@@ -82,9 +82,10 @@ static STANDING: Bulk = Bulk::new(
 );
 
 static UNSENT: Bulk = Bulk::new(
-    "select seq from messages where state in (1, 3) and seq in (",
-    "?",
-    ")",
+    "with v (seq, carrier) as (values",
+    "(?,?)",
+    ") select m.seq from v join messages m on m.seq = v.seq and m.carrier = v.carrier \
+     where m.state in (1, 3)",
 );
 
 /// The states from which a move to `to` is legal, as a bit mask over their numbers.
@@ -220,13 +221,15 @@ async fn move_once(conn: &mut SqliteConnection, moves: &[&Move]) -> sqlx::Result
     Ok(moves.iter().map(made).collect())
 }
 
-/// Which of these messages may still be handed to a carrier.
+/// Which of these messages may still be handed to this account: they wait, and in its lane.
 pub(super) async fn still_unsent(
     conn: &mut SqliteConnection,
-    seqs: &[MessageSeq],
+    asked: &[(MessageSeq, &CarrierId)],
 ) -> sqlx::Result<HashSet<MessageSeq>> {
     let rows = UNSENT
-        .fetch(conn, seqs, |query, seq| query.bind(seq.0))
+        .fetch(conn, asked, |query, (seq, carrier)| {
+            query.bind(seq.0).bind(carrier_text(carrier))
+        })
         .await?;
     rows.iter()
         .map(|row| Ok(MessageSeq(row.try_get(0)?)))

@@ -292,15 +292,15 @@ async fn keys_are_found_by_hash_and_only_for_existing_organisations() {
         created_at: Timestamp(1),
     };
     assert!(
-        !world.store.create_key(key(ORG)).await.unwrap(),
+        !world.store.create_key(key(ORG), None).await.unwrap(),
         "no such organisation yet"
     );
-    assert!(world.store.create_org(org.clone()).await.unwrap());
+    assert!(world.store.create_org(org.clone(), None).await.unwrap());
     assert!(
-        !world.store.create_org(org).await.unwrap(),
+        !world.store.create_org(org, None).await.unwrap(),
         "the name is taken"
     );
-    assert!(world.store.create_key(key(ORG)).await.unwrap());
+    assert!(world.store.create_key(key(ORG), None).await.unwrap());
     let found = world.store.credential(&[3; 32]).await.unwrap().unwrap();
     assert_eq!((&*found.org.name, found.org.senders.len()), ("Duka", 1));
     assert!(world.store.credential(&[4; 32]).await.unwrap().is_none());

@@ -9,8 +9,8 @@ use super::{WEBHOOK_DELIVERIES, WEBHOOK_IN_FLIGHT, WEBHOOK_LEFT, WEBHOOK_SECONDS
 
 /// The handles of all workers.
 pub struct Worker {
-    delivered: [Counter; 3],
-    failed: [Counter; 3],
+    delivered: [Counter; 4],
+    failed: [Counter; 4],
     seconds: Histogram,
     in_flight: Gauge,
     left: Counter,
@@ -18,7 +18,7 @@ pub struct Worker {
 
 impl Worker {
     /// One for each kind of event, by its name in order.
-    pub fn new(events: [&'static str; 3]) -> Self {
+    pub fn new(events: [&'static str; 4]) -> Self {
         let handles = |result: &'static str| {
             events.map(|event| counter!(WEBHOOK_DELIVERIES, "event" => event, "result" => result))
         };

@@ -1,0 +1,555 @@
+//! Lives here: what operators change of what waits, and what they read: the audit, holds, sweeps,
+//! single messages cancelled or resent, the tally of all queues.
+//! Never here: recalling lanes, deciding whether an OTP may be with a bind.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
+
+use super::bulk::Bulk;
+use super::{Sqlite, accept};
+use crate::domain::class::Class;
+use crate::domain::ids::{CarrierId, MessageId, MessageSeq, OrgId};
+use crate::domain::message::{FailureCode, Message, State};
+use crate::domain::time::Timestamp;
+use crate::flow::Transition;
+use crate::flow::health::Hold;
+use crate::store::batch::{ChoreDone, Effects};
+use crate::store::control::{
+    AuditEntry, Control, Controlled, HoldRow, Obstacle, Place, Sweep, SweepAudit, Swept, Tally,
+};
+use crate::store::{Carriers, MessageView, StoreError};
+
+/// For so long every batch is looked at after an operator has changed what waits: a bind may have
+/// taken a message before its lane was recalled, and ask for its intent after.
+const WATCHFUL: Duration = Duration::from_secs(300);
+/// Rows that one round looks at: accepts that come meanwhile wait for a few milliseconds.
+const ROUND: usize = 256;
+
+impl Sqlite {
+    /// What an operator wants changed.
+    pub(super) async fn control(
+        &mut self,
+        control: &Control,
+        effects: &mut Effects,
+    ) -> Result<Controlled, StoreError> {
+        match control {
+            Control::Note => {}
+            Control::Hold(row) => hold(&mut self.conn, row).await?,
+            Control::Free(carrier) => free(&mut self.conn, carrier).await?,
+            Control::Sweep(sweep) => {
+                return self.sweep(sweep, effects).await.map(Controlled::Swept);
+            }
+            Control::Cancel {
+                message,
+                at,
+                detail,
+                otp,
+            } => return self.cancel(*message, *at, detail, *otp, effects).await,
+            Control::Resend { message, at } => return self.resend(*message, *at).await,
+        }
+        Ok(Controlled::Done)
+    }
+
+    async fn sweep(&mut self, sweep: &Sweep, effects: &mut Effects) -> Result<Swept, StoreError> {
+        self.watchful_until = sweep.at + WATCHFUL;
+        let round = round(&mut self.conn, &self.carriers, sweep, self.unsure).await?;
+        let changed = if let Some(to) = &sweep.to {
+            let next_seq = &mut self.next_seq;
+            let next = || {
+                *next_seq += 1;
+                MessageSeq(*next_seq - 1)
+            };
+            to_lane(&mut self.conn, &round.moved, to, next).await?
+        } else {
+            let moves: Vec<_> = round.cancelled.iter().collect();
+            self.transitions(&moves, effects).await?;
+            moves.len() as u64
+        };
+        let so_far = (changed, round.spared);
+        let ended = round.next.is_none() && sweep.last;
+        let audit = note_round(&mut self.conn, &sweep.audit, so_far, ended).await?;
+        Ok(Swept {
+            changed,
+            spared: round.spared,
+            next: round.next,
+            audit,
+        })
+    }
+
+    async fn cancel(
+        &mut self,
+        id: MessageId,
+        at: Timestamp,
+        detail: &str,
+        otp: bool,
+        effects: &mut Effects,
+    ) -> Result<Controlled, StoreError> {
+        self.watchful_until = at + WATCHFUL;
+        let Some(found) = candidate(&mut self.conn, &self.carriers, id).await? else {
+            return Ok(Controlled::Left(Obstacle::Missing));
+        };
+        if let Err(why) = may_cancel(&mut self.conn, &found, otp, self.unsure).await? {
+            return Ok(Controlled::Left(why));
+        }
+        let cancelling = cancelling(found.message, at, detail);
+        self.transitions(&[&cancelling], effects).await?;
+        Ok(Controlled::Done)
+    }
+
+    async fn resend(&mut self, id: MessageId, at: Timestamp) -> Result<Controlled, StoreError> {
+        let Some(found) = candidate(&mut self.conn, &self.carriers, id).await? else {
+            return Ok(Controlled::Left(Obstacle::Missing));
+        };
+        if let Err(why) = may_resend(&mut self.conn, &found, at).await? {
+            return Ok(Controlled::Left(why));
+        }
+        let place = self.next_seq();
+        requeue(&mut self.conn, found.message.seq, place).await?;
+        Ok(Controlled::Done)
+    }
+}
+
+/// Writes the line of the audit that belongs to a chore, with what came of it.
+pub(super) async fn note_done(
+    conn: &mut SqliteConnection,
+    entry: &AuditEntry,
+    done: &ChoreDone,
+) -> sqlx::Result<()> {
+    let refused = match done {
+        ChoreDone::Created(false) => Some("refused: there is one already, or not what it is for"),
+        ChoreDone::Controlled(Controlled::Left(why)) => Some(why.name()),
+        ChoreDone::Created(true)
+        | ChoreDone::Count(_)
+        | ChoreDone::Events(_)
+        | ChoreDone::Controlled(Controlled::Done | Controlled::Swept(_)) => None,
+    };
+    let mut entry = entry.clone();
+    if let Some(refused) = refused {
+        entry.outcome = refused.into();
+    }
+    note(conn, &entry).await.map(drop)
+}
+
+/// Writes a line of the audit; returns its row.
+async fn note(conn: &mut SqliteConnection, entry: &AuditEntry) -> sqlx::Result<i64> {
+    let done = sqlx::query(
+        "insert into audit (at, actor, action, subject, detail, outcome) values (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(entry.at.0)
+    .bind(&*entry.actor)
+    .bind(&*entry.action)
+    .bind(&*entry.subject)
+    .bind(&*entry.detail)
+    .bind(&*entry.outcome)
+    .execute(conn)
+    .await?;
+    Ok(done.last_insert_rowid())
+}
+
+/// Remembers a hold instead of what was known of its account.
+async fn hold(conn: &mut SqliteConnection, hold: &HoldRow) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert or replace into holds (carrier, kind, reason, actor, at, until) \
+         values (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(accept::carrier_text(&hold.carrier))
+    .bind(hold.hold.name())
+    .bind(&*hold.reason)
+    .bind(&*hold.actor)
+    .bind(hold.at.0)
+    .bind(hold.until.map(|until| until.0))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Forgets a hold.
+async fn free(conn: &mut SqliteConnection, carrier: &CarrierId) -> sqlx::Result<()> {
+    sqlx::query("delete from holds where carrier = ?")
+        .bind(accept::carrier_text(carrier))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// What a round has found.
+struct Round {
+    /// Messages to cancel.
+    cancelled: Vec<Transition>,
+    /// Messages to put at the end of another lane.
+    moved: Vec<MessageSeq>,
+    /// Messages left alone.
+    spared: u64,
+    /// Where to go on.
+    next: Option<Place>,
+}
+
+/// Looks at the next rows of a lane and sorts them: what can be changed, and what may be with a
+/// carrier. An OTP up to `unsure` may have been sent by a run that did not end well.
+async fn round(
+    conn: &mut SqliteConnection,
+    carriers: &Carriers,
+    sweep: &Sweep,
+    unsure: MessageSeq,
+) -> Result<Round, StoreError> {
+    let intended = under_way(conn).await?;
+    let which = match sweep.org {
+        Some(_) => "m.org = ? and m.place > ?",
+        None => "(m.org, m.place) > (?, ?)",
+    };
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select {}, m.place, {ATTEMPTED} from messages m indexed by messages_waiting \
+         where m.state = 1 and m.carrier = ? and m.class = ? and {which} \
+         order by m.org, m.place limit ?",
+        accept::COLUMNS
+    ));
+    let Place(org, place) = match (sweep.after, sweep.org) {
+        (Some(after), _) => after,
+        (None, org) => Place(org.unwrap_or(OrgId(uuid::Uuid::nil())), -1),
+    };
+    let rows = sqlx::query(sql)
+        .bind(&*sweep.carrier)
+        .bind(sweep.class.index() as i64)
+        .bind(org.0.as_bytes().to_vec())
+        .bind(place)
+        .bind(ROUND as i64)
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut round = Round {
+        cancelled: Vec::new(),
+        moved: Vec::new(),
+        spared: 0,
+        next: None,
+    };
+    for row in &rows {
+        let stored = accept::message(row, carriers);
+        let place = Place(OrgId(accept::uuid(row, 2)?), row.try_get(18)?);
+        if rows.len() == ROUND {
+            round.next = Some(place);
+        }
+        // A row that cannot be read is nothing to stop all writing for.
+        let Ok(accept::Stored { message, .. }) = stored else {
+            round.spared += 1;
+            continue;
+        };
+        if sweep.accepted_before.is_some_and(|before| message.accepted_at >= before) {
+            continue;
+        }
+        let attempted: bool = row.try_get(19)?;
+        let unsure = message.class == Class::Otp && message.seq <= unsure;
+        if attempted || unsure || intended.contains(&message.seq.0) {
+            round.spared += 1;
+        } else if sweep.to.is_some() {
+            round.moved.push(message.seq);
+        } else {
+            round
+                .cancelled
+                .push(cancelling(message, sweep.at, &sweep.detail));
+        }
+    }
+    Ok(round)
+}
+
+/// Whether a segment may be with a carrier: it has been taken, or is in doubt.
+const ATTEMPTED: &str =
+    "exists (select 1 from attempts a where a.message = m.seq and a.state <> 6)";
+
+static TO_LANE: Bulk = Bulk::new(
+    "with v (seq, carrier, place) as (values",
+    "(?,?,?)",
+    ") update messages set carrier = v.carrier, place = v.place from v \
+     where messages.seq = v.seq and messages.state = 1",
+);
+
+/// Puts queued messages at the end of another account's lane, in their order.
+async fn to_lane(
+    conn: &mut SqliteConnection,
+    messages: &[MessageSeq],
+    to: &CarrierId,
+    mut next: impl FnMut() -> MessageSeq,
+) -> sqlx::Result<u64> {
+    let rows: Vec<_> = messages.iter().map(|seq| (*seq, next())).collect();
+    TO_LANE
+        .execute(conn, &rows, |query, (seq, place)| {
+            query
+                .bind(seq.0)
+                .bind(accept::carrier_text(to))
+                .bind(place.0)
+        })
+        .await
+}
+
+/// Writes how far a command has come; returns the row.
+async fn note_round(
+    conn: &mut SqliteConnection,
+    audit: &SweepAudit,
+    (changed, spared): (u64, u64),
+    ended: bool,
+) -> sqlx::Result<i64> {
+    let (changed, spared) = (audit.before.0 + changed, audit.before.1 + spared);
+    let so_far = if ended { "" } else { "so far " };
+    let outcome = format!("{so_far}{changed} changed, {spared} left alone");
+    let Some(row) = audit.row else {
+        let entry = AuditEntry {
+            outcome: outcome.into(),
+            ..audit.entry.clone()
+        };
+        return note(conn, &entry).await;
+    };
+    sqlx::query("update audit set outcome = ? where id = ?")
+        .bind(outcome)
+        .bind(row)
+        .execute(conn)
+        .await?;
+    Ok(row)
+}
+
+/// One message, looked at before it is changed.
+struct Candidate {
+    message: Message,
+    state: State,
+    attempted: bool,
+    possible_duplicate: bool,
+}
+
+/// The message with this id.
+async fn candidate(
+    conn: &mut SqliteConnection,
+    carriers: &Carriers,
+    id: MessageId,
+) -> Result<Option<Candidate>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select {}, {ATTEMPTED}, m.possible_duplicate from messages m where m.id = ?",
+        accept::COLUMNS
+    ));
+    let row = sqlx::query(sql)
+        .bind(id.0.as_bytes().to_vec())
+        .fetch_optional(conn)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let accept::Stored { message, state, .. } = accept::message(&row, carriers)?;
+    Ok(Some(Candidate {
+        message,
+        state,
+        attempted: row.try_get(18)?,
+        possible_duplicate: row.try_get(19)?,
+    }))
+}
+
+/// Whether it can be cancelled. `otp` says that no bind can have an OTP of its account.
+async fn may_cancel(
+    conn: &mut SqliteConnection,
+    candidate: &Candidate,
+    otp: bool,
+    unsure: MessageSeq,
+) -> sqlx::Result<Result<(), Obstacle>> {
+    let Candidate { message, state, .. } = candidate;
+    Ok(match state {
+        State::Scheduled => Ok(()),
+        State::Queued if candidate.attempted => Err(Obstacle::Attempted),
+        State::Queued if message.class == Class::Otp && (!otp || message.seq <= unsure) => {
+            Err(Obstacle::Otp)
+        }
+        State::Queued if under_way(conn).await?.contains(&message.seq.0) => Err(Obstacle::UnderWay),
+        State::Queued => Ok(()),
+        State::Uncertain
+        | State::Submitted
+        | State::Delivered
+        | State::Undelivered
+        | State::Rejected
+        | State::Expired
+        | State::Unknown
+        | State::Cancelled
+        | State::Failed => Err(Obstacle::Standing(*state)),
+    })
+}
+
+/// The move of a cancelled message.
+fn cancelling(message: Message, at: Timestamp, detail: &str) -> Transition {
+    Transition {
+        message: Arc::new(message),
+        to: State::Cancelled,
+        at,
+        sent_at: None,
+        failure: Some(FailureCode::Canceled),
+        detail: Some(detail.into()),
+        possible_duplicate: false,
+    }
+}
+
+/// Whether it can be resent by an operator: it is in doubt, nobody has it, and nobody will resend
+/// it by itself.
+async fn may_resend(
+    conn: &mut SqliteConnection,
+    candidate: &Candidate,
+    at: Timestamp,
+) -> sqlx::Result<Result<(), Obstacle>> {
+    let message = &candidate.message;
+    if candidate.state != State::Uncertain {
+        return Ok(Err(Obstacle::Standing(candidate.state)));
+    }
+    if message.class != Class::Promotional && !candidate.possible_duplicate {
+        return Ok(Err(Obstacle::ResentByItself));
+    }
+    if message.valid_until <= at {
+        return Ok(Err(Obstacle::Overdue));
+    }
+    let intended = under_way(conn).await?;
+    Ok(if intended.contains(&message.seq.0) {
+        Err(Obstacle::UnderWay)
+    } else {
+        Ok(())
+    })
+}
+
+/// Puts a message in doubt back into its lane, at the end, marked.
+async fn requeue(
+    conn: &mut SqliteConnection,
+    message: MessageSeq,
+    place: MessageSeq,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update messages set state = 1, place = ?, possible_duplicate = 1 \
+         where seq = ? and state = 3",
+    )
+    .bind(place.0)
+    .bind(message.0)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The messages in open intents: a few batches for each bind.
+async fn under_way(conn: &mut SqliteConnection) -> sqlx::Result<HashSet<i64>> {
+    let rows = sqlx::query("select messages from intents")
+        .fetch_all(conn)
+        .await?;
+    let mut found = HashSet::new();
+    for row in &rows {
+        let blob: &[u8] = row.try_get(0)?;
+        let (numbers, _) = blob.as_chunks::<8>();
+        found.extend(numbers.iter().map(|octets| i64::from_be_bytes(*octets)));
+    }
+    Ok(found)
+}
+
+/// The audit's last lines.
+pub(super) async fn audit(pool: &SqlitePool, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+    let rows = sqlx::query(
+        "select at, actor, action, subject, detail, outcome from audit order by id desc limit ?",
+    )
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    let text = |row: &SqliteRow, column| row.try_get::<&str, _>(column).map(Into::into);
+    let entry = |row: &SqliteRow| -> sqlx::Result<AuditEntry> {
+        Ok(AuditEntry {
+            at: Timestamp(row.try_get(0)?),
+            actor: text(row, 1)?,
+            action: text(row, 2)?,
+            subject: text(row, 3)?,
+            detail: text(row, 4)?,
+            outcome: text(row, 5)?,
+        })
+    };
+    Ok(rows.iter().map(entry).collect::<sqlx::Result<_>>()?)
+}
+
+/// All holds.
+pub(super) async fn holds(pool: &SqlitePool) -> Result<Vec<HoldRow>, StoreError> {
+    let rows =
+        sqlx::query("select carrier, kind, reason, actor, at, until from holds order by carrier")
+            .fetch_all(pool)
+            .await?;
+    let mut holds = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let kind: &str = row.try_get(1)?;
+        let known = [Hold::Paused, Hold::Draining];
+        let hold = known.into_iter().find(|hold| hold.name() == kind);
+        holds.push(HoldRow {
+            carrier: CarrierId(row.try_get::<&str, _>(0)?.into()),
+            hold: hold.ok_or(StoreError::Corrupt { what: "holds.kind" })?,
+            reason: row.try_get::<&str, _>(2)?.into(),
+            actor: row.try_get::<&str, _>(3)?.into(),
+            at: Timestamp(row.try_get(4)?),
+            until: row.try_get::<Option<i64>, _>(5)?.map(Timestamp),
+        });
+    }
+    Ok(holds)
+}
+
+/// What waits, by lane and organisation. Queued messages are counted in their index alone: there
+/// may be a million; of the other states each row is read.
+pub(super) async fn tallies(pool: &SqlitePool) -> Result<Vec<Tally>, StoreError> {
+    let rows = sqlx::query(
+        "select w.carrier, w.class, w.org, 1, w.n, (select m.accepted_at from messages m \
+         indexed by messages_waiting where m.state = 1 and m.carrier = w.carrier \
+         and m.class = w.class and m.org = w.org and m.place = w.first limit 1), null, o.name \
+         from (select carrier, class, org, count(*) as n, min(place) as first from messages \
+         indexed by messages_waiting where state = 1 group by carrier, class, org) w \
+         left join organisations o on o.id = w.org \
+         union all select m.carrier, m.class, m.org, 0, count(*), min(m.accepted_at), \
+         min(m.due_at), o.name from messages m indexed by messages_scheduled \
+         left join organisations o on o.id = m.org where m.state = 0 \
+         group by m.carrier, m.class, m.org \
+         union all select m.carrier, m.class, m.org, 3, count(*), min(m.accepted_at), null, o.name \
+         from messages m indexed by messages_in_doubt left join organisations o on o.id = m.org \
+         where m.state = 3 group by m.carrier, m.class, m.org",
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut tallies = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let class = Class::from_index(row.try_get(1)?);
+        let state = State::from_index(row.try_get(3)?);
+        tallies.push(Tally {
+            carrier: row.try_get::<&str, _>(0)?.into(),
+            class: class.ok_or(StoreError::Corrupt {
+                what: "messages.class",
+            })?,
+            org: OrgId(accept::uuid(row, 2)?),
+            org_name: row.try_get::<Option<&str>, _>(7)?.unwrap_or_default().into(),
+            state: state.ok_or(StoreError::Corrupt {
+                what: "messages.state",
+            })?,
+            messages: row.try_get::<i64, _>(4)?.unsigned_abs(),
+            oldest: Timestamp(row.try_get::<Option<i64>, _>(5)?.unwrap_or_default()),
+            due: row.try_get::<Option<i64>, _>(6)?.map(Timestamp),
+        });
+    }
+    Ok(tallies)
+}
+
+/// How many of its lane stand before a queued message.
+pub(super) async fn ahead_of(pool: &SqlitePool, id: MessageId) -> Result<u64, StoreError> {
+    let row = sqlx::query(
+        "select count(*) from messages m indexed by messages_waiting join messages own \
+         on m.carrier = own.carrier and m.class = own.class and m.place < own.place \
+         where own.id = ? and own.state = 1 and m.state = 1",
+    )
+    .bind(id.0.as_bytes().to_vec())
+    .fetch_one(pool)
+    .await?;
+    Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
+}
+
+/// A message of any organisation, and the account by whose id its row stands.
+pub(super) async fn any_message(
+    pool: &SqlitePool,
+    carriers: &Carriers,
+    id: MessageId,
+) -> Result<Option<(MessageView, Box<str>)>, StoreError> {
+    let row = sqlx::query("select org, carrier from messages where id = ?")
+        .bind(id.0.as_bytes().to_vec())
+        .fetch_optional(pool)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let org = OrgId(accept::uuid(&row, 0)?);
+    let carrier = row.try_get::<&str, _>(1)?.into();
+    let view = super::read::message(pool, carriers, org, id).await?;
+    Ok(view.map(|view| (view, carrier)))
+}
