@@ -47,6 +47,11 @@ impl Parts {
         Self(((1u32 << segments) - 1) as u16)
     }
 
+    /// This part (from 1) alone.
+    pub const fn one(part: u8) -> Self {
+        Self(1 << (part - 1))
+    }
+
     /// How many.
     pub const fn count(self) -> u32 {
         self.0.count_ones()
@@ -137,7 +142,7 @@ pub struct Outcome {
 }
 
 /// A carrier's answer to one submit_sm, or the lack of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     /// ROK. The id is empty when the carrier gave none: then no receipt can be matched.
     Accepted {

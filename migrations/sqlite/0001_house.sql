@@ -107,6 +107,7 @@ create table receipt_inbox (
     state integer,
     raw_id text not null,
     err text not null,
+    failure text,                       -- what err means, by the carrier's profile
     received_at integer not null,
     done_at integer,
     recipient text,                     -- whom the receipt is about, digits

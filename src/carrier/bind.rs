@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::{Backoff, Trouble};
 use super::live::{Handed, Live};
-use super::{BindConfig, Config, Links, Mode, Seat};
+use super::{BindConfig, Config, Links, Mode, Seat, profile};
 use crate::domain::ids::IntentId;
 use crate::flow::{Answer, Answered, BindStatus, Outcome, Ready};
 use crate::telemetry::metrics::carrier as meter;
@@ -145,8 +145,9 @@ impl Desk {
         stop: &CancellationToken,
     ) -> Option<Result<Connection<Handed>, BindError>> {
         let to = connect_of(&self.seat.config);
-        let bind = bind_of(&self.seat.config);
-        let session = session_of(&self.seat.config);
+        let spoken = &self.seat.account.config.profile.session;
+        let bind = bind_of(&self.seat.config, spoken);
+        let session = session_of(&self.seat.config, spoken);
         let binding = client::bind(&to, &bind, session);
         tokio::pin!(binding);
         loop {
@@ -284,7 +285,7 @@ fn connect_of(config: &BindConfig) -> client::Connect {
     }
 }
 
-fn bind_of(config: &BindConfig) -> Bind {
+fn bind_of(config: &BindConfig, spoken: &profile::Session) -> Bind {
     let octets = |text: &str| OctetStr::copy_from_slice(text.as_bytes());
     Bind {
         kind: match config.mode {
@@ -295,14 +296,17 @@ fn bind_of(config: &BindConfig) -> Bind {
         system_id: octets(&config.system_id),
         password: octets(config.password.expose_secret()),
         system_type: octets(&config.system_type),
+        interface_version: spoken.interface_version,
         // `check` has let through what the carrier issued.
         long_credentials: true,
         ..Bind::default()
     }
 }
 
-fn session_of(config: &BindConfig) -> SessionConfig {
+fn session_of(config: &BindConfig, spoken: &profile::Session) -> SessionConfig {
     SessionConfig {
+        least_version: spoken.least_version,
+        untold_version: spoken.untold_version,
         window: config.window,
         bind_timeout: config.connect_timeout,
         response_timeout: config.response_timeout,

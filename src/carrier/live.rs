@@ -5,7 +5,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use mnara_smpp::pdu::{DataSmResp, DeliverSmResp, Pdu};
 use mnara_smpp::receipt::Incoming;
 use mnara_smpp::session::{Action, CloseReason, Input, Notice, Refused};
@@ -16,25 +15,29 @@ use tokio_util::sync::CancellationToken;
 use super::Mode;
 use super::bind::{Desk, UNBINDING, segments_of};
 use super::pull::{Pulled, Puller};
-use super::translate::{self, Delivered};
+use super::translate::{self, Delivered, Piece};
 use crate::domain::ids::IntentId;
+use crate::domain::message::FailureCode;
 use crate::domain::time::Timestamp;
-use crate::domain::verdict::{self, Verdict};
-use crate::flow::{Answer, Answered, Outcome, Ready, ReceiptAck, ReceiptArrived, ReceiptPdu};
+use crate::domain::verdict::Verdict;
+use crate::flow::{
+    Answer, Answered, Outcome, Parts, Ready, ReceiptAck, ReceiptArrived, ReceiptPdu,
+};
 
 /// What the session keeps for each outstanding submit_sm.
 #[derive(Clone)]
 pub(super) struct Handed {
     ready: Ready,
-    part: u8,
+    /// The parts that it carries: one, or all where the carrier divides messages itself.
+    parts: Parts,
     intent: IntentId,
     submitted_at: Timestamp,
 }
 
-/// A segment that may be written as soon as the window has a slot.
+/// A submit_sm that may be written as soon as the window has a slot.
 struct Unsent {
     handed: Handed,
-    segment: Bytes,
+    piece: Piece,
 }
 
 /// A bound session.
@@ -168,11 +171,11 @@ impl<'a> Live<'a> {
     /// Sends OTP on its way and asks for the rest's intent.
     fn hand(&mut self, pulled: Pulled) {
         for ready in pulled.expired {
-            let part = ready.parts.iter().next().unwrap_or(1);
+            let part = Parts::one(ready.parts.iter().next().unwrap_or(1));
             let now = (self.desk.links.now)();
             let handed = Handed {
                 ready,
-                part,
+                parts: part,
                 intent: IntentId(0),
                 submitted_at: now,
             };
@@ -206,53 +209,45 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Cuts a message and queues its segments for the wire.
+    /// Cuts a message and queues its pieces for the wire.
     fn queue(&mut self, ready: &Ready, intent: IntentId) {
-        let segments = translate::segments(&ready.message);
+        let profile = &self.desk.seat.account.config.profile;
+        let pieces = translate::pieces(profile, &ready.message, ready.parts);
         let submitted_at = (self.desk.links.now)();
-        for part in ready.parts.iter() {
-            let handed = Handed {
-                ready: ready.clone(),
-                part,
-                intent,
-                submitted_at,
-            };
-            match segments.get(usize::from(part) - 1) {
-                Some(segment) => self.unsent.push_back(Unsent {
-                    handed,
-                    segment: segment.clone(),
-                }),
-                None => self.unencodable(handed),
-            }
+        let handed = |parts| Handed {
+            ready: ready.clone(),
+            parts,
+            intent,
+            submitted_at,
+        };
+        if pieces.is_empty() {
+            return self.unencodable(handed(ready.parts));
         }
+        self.unsent.extend(pieces.into_iter().map(|piece| Unsent {
+            handed: handed(piece.parts),
+            piece,
+        }));
     }
 
+    /// What we cannot write in this carrier's way; another's may do.
     fn unencodable(&mut self, handed: Handed) {
-        let status = CommandStatus::ESME_RINVMSGLEN.0;
-        let verdict = verdict::of_status(status);
-        self.outcome(
-            handed,
-            0,
-            Answer::Refused {
-                status,
-                verdict,
-                late: false,
-            },
-        );
+        let answer = Answer::Refused {
+            status: CommandStatus::ESME_RINVMSGLEN.0,
+            verdict: Verdict::OtherRoute(FailureCode::CarrierRejected),
+            late: false,
+        };
+        self.outcome(handed, 0, answer);
     }
 
     /// Writes what the window takes. OTP was queued first where it came with others.
     fn write(&mut self) {
         while self.connection.session().window_free() > 0
-            && let Some(Unsent {
-                mut handed,
-                segment,
-            }) = self.unsent.pop_front()
+            && let Some(Unsent { mut handed, piece }) = self.unsent.pop_front()
         {
             handed.submitted_at = (self.desk.links.now)();
-            let account = &self.desk.seat.account.config;
+            let profile = &self.desk.seat.account.config.profile;
             let pdu =
-                translate::submit_sm(account, &handed.ready.message, segment, handed.submitted_at);
+                translate::submit_sm(profile, &handed.ready.message, &piece, handed.submitted_at);
             let input = Input::Request {
                 pdu: &Pdu::SubmitSm(pdu),
                 token: handed.clone(),
@@ -391,7 +386,7 @@ impl<'a> Live<'a> {
 
     fn answer(&mut self, status: CommandStatus, pdu: Option<Pdu>, late: bool) -> Answer {
         if !status.is_ok() {
-            let verdict = verdict::of_status(status.0);
+            let verdict = self.desk.seat.account.config.profile.verdict(status.0);
             match verdict {
                 Verdict::SlowDown(pause) if !late => self.puller.slow_down(pause, Instant::now()),
                 // The carrier and we disagree about this session: begin another.
@@ -413,6 +408,7 @@ impl<'a> Live<'a> {
             .seat
             .account
             .config
+            .profile
             .ids
             .response_key(&raw_id)
             .into();
@@ -423,7 +419,17 @@ impl<'a> Live<'a> {
         }
     }
 
+    /// Each part has an outcome of its own, also where one submit_sm carried several.
     fn outcome(&mut self, handed: Handed, sequence: u32, answer: Answer) {
+        let mut parts = handed.parts.iter();
+        let Some(first) = parts.next() else { return };
+        for part in parts {
+            self.outcome_of(part, handed.clone(), sequence, answer.clone());
+        }
+        self.outcome_of(first, handed, sequence, answer);
+    }
+
+    fn outcome_of(&mut self, part: u8, handed: Handed, sequence: u32, answer: Answer) {
         let closes = match self.open.get_mut(&handed.intent) {
             Some(left) if *left <= 1 => self.open.remove(&handed.intent).map(|_| handed.intent),
             Some(left) => {
@@ -434,7 +440,7 @@ impl<'a> Live<'a> {
         };
         self.desk.outcomes.push(Outcome {
             ready: handed.ready,
-            part: handed.part,
+            part,
             closes,
             carrier: self.desk.seat.account.config.id.clone(),
             bind: self.desk.seat.name.clone(),
@@ -466,7 +472,8 @@ impl<'a> Live<'a> {
 
     fn deliver(&mut self, sequence: u32, pdu: ReceiptPdu, incoming: Incoming<'_>) {
         let account = &self.desk.seat.account.config;
-        match translate::delivered(account, incoming, (self.desk.links.now)()) {
+        let now = (self.desk.links.now)();
+        match translate::delivered(&account.id, &account.profile, incoming, now) {
             Delivered::Receipt(receipt) => {
                 let (to, session) = (self.desk.answers_to.clone(), self.desk.session);
                 let ack = ReceiptAck {
@@ -492,6 +499,10 @@ impl<'a> Live<'a> {
             }
             Delivered::Useless => {
                 self.desk.tell.meter.pdu_error("receipt_without_id");
+                self.respond(sequence, pdu, CommandStatus::ESME_ROK);
+            }
+            Delivered::Acknowledgement => {
+                self.desk.tell.meter.pdu_error("sme_acknowledgement");
                 self.respond(sequence, pdu, CommandStatus::ESME_ROK);
             }
             Delivered::MobileOriginated => {

@@ -5,6 +5,7 @@
 mod backoff;
 mod bind;
 mod live;
+pub mod profile;
 mod pull;
 mod rate;
 mod throttle;
@@ -13,13 +14,13 @@ mod translate;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mnara_smpp::receipt::IdDialect;
 use mnara_smpp::transport::TlsClient;
 use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::profile::Profile;
 use self::rate::Gcra;
 use crate::domain::ids::{BindName, CarrierId, CarrierIndex, NetworkId};
 use crate::domain::time::Timestamp;
@@ -36,12 +37,9 @@ pub struct AccountConfig {
     pub network: NetworkId,
     /// Segments a second over all its binds.
     pub max_tps: u32,
-    /// How its message ids are written in responses and in receipts.
-    pub ids: IdDialect,
-    /// Ask for receipts.
-    pub receipts: bool,
-    /// Tell the carrier how long a message is valid.
-    pub validity_period: bool,
+    /// In what this carrier differs from others: the built-in default, the named profile and the
+    /// account's own keys, one over the other.
+    pub profile: Arc<Profile>,
     /// Its binds, one entry for each block of the configuration.
     pub binds: Vec<BindConfig>,
 }

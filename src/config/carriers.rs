@@ -3,17 +3,18 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mnara_smpp::pdu::LONG_CREDENTIAL_MAX;
-use mnara_smpp::receipt::{IdDialect, IdRule};
 use mnara_smpp::transport::{Roots, TlsClient};
 use secrecy::ExposeSecret;
 use toml::Spanned;
 
 use super::check::{Checked, beside, millis, or, seconds, secret_file};
-use super::file;
 use super::place::Source;
+use super::{file, profile};
+use crate::carrier::profile::Profile;
 use crate::carrier::{AccountConfig, BindConfig, Mode};
 use crate::domain::ids::{CarrierId, NetworkId};
 use crate::ingest::plan::Loaded;
@@ -75,27 +76,37 @@ fn account(
     network: NetworkId,
     source: &Source<'_>,
 ) -> Checked<AccountConfig> {
-    let rule = |typed: Option<&Spanned<String>>| match typed {
-        None => Ok(IdRule::Raw),
-        Some(typed) => IdRule::parse(typed.get_ref())
-            .map_err(|error| source.error(Some(typed.span()), error.to_string())),
-    };
+    let profile = Arc::new(profile_of(typed, &network, source)?);
     Ok(AccountConfig {
         id: CarrierId(typed.id.get_ref().as_str().into()),
         network,
         max_tps: or(1, Some(&typed.max_tps), 1..=1_000_000, source)?,
-        ids: IdDialect {
-            response: rule(typed.response_ids.as_ref())?,
-            receipt: rule(typed.receipt_ids.as_ref())?,
-        },
-        receipts: typed.receipts,
-        validity_period: typed.validity_period,
+        profile,
         binds: typed
             .bind
             .iter()
             .map(|one| bind(one, source))
             .collect::<Checked<_>>()?,
     })
+}
+
+/// The carrier's profile with the account's own keys over it.
+fn profile_of(typed: &file::Carrier, network: &NetworkId, source: &Source<'_>) -> Checked<Profile> {
+    let mut profile = profile::resolve(typed.profile.as_ref(), network, source)?;
+    let ids = &mut profile.ids;
+    if let Some(rule) = profile::rule(typed.response_ids.as_ref(), source)? {
+        ids.response = rule;
+    }
+    if let Some(rule) = profile::rule(typed.receipt_ids.as_ref(), source)? {
+        ids.receipt = rule;
+    }
+    if let Some(request) = typed.receipts {
+        profile.receipts.request = request;
+    }
+    if let Some(told) = typed.validity_period {
+        profile.submit.validity_period = told;
+    }
+    Ok(profile)
 }
 
 fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig> {

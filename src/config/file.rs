@@ -135,10 +135,9 @@ pub(super) struct Carrier {
     pub(super) id: Spanned<String>,
     pub(super) network: Spanned<String>,
     pub(super) max_tps: Spanned<u32>,
-    #[serde(default = "yes")]
-    pub(super) receipts: bool,
-    #[serde(default = "yes")]
-    pub(super) validity_period: bool,
+    pub(super) profile: Option<Spanned<String>>,
+    pub(super) receipts: Option<bool>,
+    pub(super) validity_period: Option<bool>,
     pub(super) response_ids: Option<Spanned<String>>,
     pub(super) receipt_ids: Option<Spanned<String>>,
     #[serde(default)]
@@ -175,10 +174,6 @@ pub(super) enum Mode {
     Transmitter,
     Receiver,
     Transceiver,
-}
-
-const fn yes() -> bool {
-    true
 }
 
 /// Reads the file's shape; a wrong type or an unknown key has its place.

@@ -6,6 +6,7 @@ mod carriers;
 mod check;
 mod file;
 mod place;
+mod profile;
 mod routing;
 
 use std::net::SocketAddr;

@@ -113,6 +113,63 @@ fn wrong_files_are_refused_with_their_place() {
 }
 
 #[test]
+fn an_account_has_its_network_s_profile_with_its_own_keys_over_it() {
+    let offset = |config: &Config| {
+        let zone = &config.accounts[0].profile.receipts.timezone;
+        zone.to_offset(jiff::Timestamp::UNIX_EPOCH)
+    };
+    let with = |keys: &str| {
+        let text = BASE.replacen("max_tps = 500", &format!("max_tps = 500\n{keys}"), 1);
+        check(&text)
+    };
+    assert_eq!(offset(&check(BASE).unwrap()), jiff::tz::offset(3));
+    assert_eq!(
+        offset(&with("profile = \"mtn_ng\"").unwrap()),
+        jiff::tz::offset(1)
+    );
+    let config = with(
+        "profile = \"default\"\nreceipts = false\nvalidity_period = false\nresponse_ids = \"hex\"",
+    )
+    .unwrap();
+    let profile = &config.accounts[0].profile;
+    assert_eq!(offset(&config), jiff::tz::Offset::UTC);
+    assert_eq!(profile.registered_delivery(), 0);
+    assert!(!profile.submit.validity_period);
+    assert_eq!(profile.ids.response.name(), "hex");
+    let error = with("profile = \"vodafone\"").unwrap_err();
+    let expected =
+        "mnara.toml:11:11: no profile \"vodafone\" is built in; give one of default, vodacom_tz";
+    assert!(error.starts_with(expected), "{error}");
+    let error = with("profile = \"./nowhere.toml\"").unwrap_err();
+    assert!(
+        error.starts_with("mnara.toml:11:11: ./nowhere.toml: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_profile_of_one_s_own_stands_beside_the_configuration_and_names_its_own_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mnara.toml");
+    let text = BASE.replacen(
+        "max_tps = 500",
+        "max_tps = 500\nprofile = \"./mine.toml\"",
+        1,
+    );
+    let read = |profile: &str| {
+        std::fs::write(folder.path().join("mine.toml"), profile).unwrap();
+        parse(&text, &path, [])
+    };
+    let config = read("[text]\nparts_max = 3\n").unwrap();
+    assert_eq!(config.accounts[0].profile.capability.parts_max, 3);
+    let error = read("[text]\nparts_min = 3\n").unwrap_err().to_string();
+    assert!(
+        error.contains("mine.toml:2:1: unknown field `parts_min`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn secrets_never_show_in_debug() {
     let shown = format!("{:?}", check(BASE).unwrap());
     assert!(!shown.contains("secret\""), "{shown}");

@@ -9,6 +9,17 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(pub Uuid);
 
+impl MessageId {
+    /// 16 bits that tell a message's segments from those of nearly all others: what goes to a
+    /// carrier as `user_message_reference` of the part with this number (from 1), and comes back
+    /// with receipts. The same at every attempt.
+    pub const fn reference(self, part: u8) -> u16 {
+        // The last octets of a UUIDv7 are random.
+        let [.., high, low] = *self.0.as_bytes();
+        u16::from_be_bytes([high, low]).wrapping_add(part as u16)
+    }
+}
+
 /// An organisation's id: UUIDv7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrgId(pub Uuid);

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::ids::{CarrierId, ReceiptKey};
 use super::lifecycle::SegmentState;
+use super::message::FailureCode;
 use super::phone::Msisdn;
 use super::time::Timestamp;
 
@@ -25,6 +26,8 @@ pub struct Receipt {
     pub stat: Box<str>,
     /// The error as the carrier spelt it, at most 32 characters.
     pub err: Box<str>,
+    /// What the error means by the carrier's profile: why the message failed, if it did.
+    pub failure: Option<FailureCode>,
     /// The carrier's own date, verbatim, at most 32 characters.
     pub done_date: Box<str>,
     /// The same by the carrier's own clock and time zone, if it could be read.

@@ -387,7 +387,7 @@ impl Store {
             ChoreDone::Events(events) => Ok(events),
             ChoreDone::Created(_) | ChoreDone::Count(_) | ChoreDone::Controlled(_) => {
                 Ok(Vec::new())
-            },
+            }
         }
     }
 

@@ -176,6 +176,7 @@ fn receipt(id: &str, state: Option<SegmentState>) -> Receipt {
         state,
         stat: state.map_or("ENROUTE", SegmentState::name).into(),
         err: "000".into(),
+        failure: None,
         done_date: "2601010101".into(),
         done_at: None,
         evidence: Evidence::default(),

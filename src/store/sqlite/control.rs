@@ -236,7 +236,10 @@ async fn round(
             round.spared += 1;
             continue;
         };
-        if sweep.accepted_before.is_some_and(|before| message.accepted_at >= before) {
+        if sweep
+            .accepted_before
+            .is_some_and(|before| message.accepted_at >= before)
+        {
             continue;
         }
         let attempted: bool = row.try_get(19)?;
@@ -512,7 +515,10 @@ pub(super) async fn tallies(pool: &SqlitePool) -> Result<Vec<Tally>, StoreError>
                 what: "messages.class",
             })?,
             org: OrgId(accept::uuid(row, 2)?),
-            org_name: row.try_get::<Option<&str>, _>(7)?.unwrap_or_default().into(),
+            org_name: row
+                .try_get::<Option<&str>, _>(7)?
+                .unwrap_or_default()
+                .into(),
             state: state.ok_or(StoreError::Corrupt {
                 what: "messages.state",
             })?,

@@ -6,9 +6,7 @@ use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierIndex, MessageId, MessageSeq, OrgId};
 use crate::flow::Waiting;
-use crate::store::{
-    AuditEntry, HoldRow, MessageView, QueueRow, StoreError, Tally, TimelineEntry,
-};
+use crate::store::{AuditEntry, HoldRow, MessageView, QueueRow, StoreError, Tally, TimelineEntry};
 
 impl Reader {
     pub(in crate::store) async fn message(

@@ -14,7 +14,7 @@ use super::settle::{self, Move};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageSeq, ReceiptKey};
 use crate::domain::lifecycle::{self, Applied, SegmentState};
-use crate::domain::message::State;
+use crate::domain::message::{FailureCode, State};
 use crate::domain::receipt::{Evidence, Receipt};
 use crate::domain::time::Timestamp;
 use crate::flow::{EventJob, EventKind, ReceiptResult, Transition};
@@ -75,21 +75,26 @@ pub(super) async fn apply(
 
 impl<'a> Effects<'a> {
     fn take(&mut self, receipt: &'a Receipt, found: Option<&mut Vec<Candidate>>) -> ReceiptResult {
-        let candidate = found.and_then(|list| {
-            list.iter_mut().find(|candidate| {
-                *candidate.carrier == *receipt.carrier.0
-                    && candidate.normalised == receipt.normalised
-            })
-        });
-        let Some(candidate) = candidate else {
+        let named = |candidate: &&mut Candidate| {
+            *candidate.carrier == *receipt.carrier.0 && candidate.normalised == receipt.normalised
+        };
+        let mut named = found.into_iter().flatten().filter(named);
+        let Some(candidate) = named.next() else {
             self.parked.push(receipt);
             return ReceiptResult::Parked;
         };
         match lifecycle::apply_receipt(candidate.state, receipt.state) {
             Applied::Settled(state) => {
-                candidate.state = state;
-                self.settled.push((candidate.id, state, receipt));
-                self.touched.insert(candidate.id.0);
+                let (message, _, attempt) = candidate.id;
+                // Where one submit_sm carried all parts, its id and its receipt are theirs too.
+                let others = named.filter(|other| {
+                    (other.id.0, other.id.2) == (message, attempt) && !other.state.is_final()
+                });
+                for part in std::iter::once(candidate).chain(others) {
+                    part.state = state;
+                    self.settled.push((part.id, state, receipt));
+                }
+                self.touched.insert(message);
                 ReceiptResult::Applied
             }
             Applied::Intermediate => {
@@ -102,6 +107,14 @@ impl<'a> Effects<'a> {
                 ReceiptResult::Conflict
             }
         }
+    }
+}
+
+impl Effects<'_> {
+    /// Why a message has ended, where a receipt of it says more than the state.
+    fn failure(&self, seq: MessageSeq) -> Option<FailureCode> {
+        let mut receipts = self.settled.iter().filter(|settled| settled.0.0 == seq);
+        receipts.find_map(|settled| settled.2.failure)
     }
 }
 
@@ -174,8 +187,8 @@ static EVENTS: Bulk = Bulk::new(
 );
 
 static PARK: Bulk = Bulk::new(
-    "insert into receipt_inbox (carrier, normalised, stat, done_date, receipt_key, state, raw_id, err, received_at) values",
-    "(?,?,?,?,?,?,?,?,?)",
+    "insert into receipt_inbox (carrier, normalised, stat, done_date, receipt_key, state, raw_id, err, received_at, failure) values",
+    "(?,?,?,?,?,?,?,?,?,?)",
     "on conflict do nothing",
 );
 
@@ -225,6 +238,7 @@ async fn write(conn: &mut SqliteConnection, effects: &Effects<'_>) -> sqlx::Resu
             .bind(&*receipt.raw_id)
             .bind(&*receipt.err)
             .bind(receipt.received_at.0)
+            .bind(receipt.failure.map(FailureCode::name))
     })
     .await?;
     Ok(())
@@ -262,7 +276,10 @@ async fn roll_up(
         let detail = (to != State::Delivered)
             .then(|| last.map(|settled| words(settled.2)))
             .flatten();
-        moves.push(Move::by_receipt(*seq, to, at, detail));
+        let why = (to != State::Delivered)
+            .then(|| effects.failure(*seq))
+            .flatten();
+        moves.push(Move::by_receipt(*seq, to, at, detail, why));
     }
     let made = settle::moves(conn, &moves).await?;
     let (mut jobs, mut reached) = (Vec::new(), Vec::with_capacity(moves.len()));
@@ -446,7 +463,7 @@ pub(super) async fn unpark(
     static TAKE: Bulk = Bulk::new(
         "delete from receipt_inbox where receipt_key in (",
         "?",
-        ") returning carrier, normalised, stat, done_date, receipt_key, state, raw_id, err, received_at",
+        ") returning carrier, normalised, stat, done_date, receipt_key, state, raw_id, err, received_at, failure",
     );
     let rows = TAKE
         .fetch(conn, keys, |query, key| query.bind(key.0))
@@ -463,6 +480,7 @@ pub(super) async fn unpark(
             state: state.map(segment).transpose()?,
             raw_id: row.try_get::<&str, _>(6)?.into(),
             err: row.try_get::<&str, _>(7)?.into(),
+            failure: accept::failure(row.try_get(9)?),
             done_at: None,
             evidence: Evidence::default(),
             received_at: Timestamp(row.try_get(8)?),

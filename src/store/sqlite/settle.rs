@@ -109,18 +109,22 @@ pub(super) struct Move {
 }
 
 impl Move {
-    /// What receipts have come to: every state may be left that the lifecycle lets go.
+    /// What receipts have come to: every state may be left that the lifecycle lets go. `why` is
+    /// what a receipt says of the failure beyond the state.
     pub(super) fn by_receipt(
         seq: MessageSeq,
         to: State,
         at: Timestamp,
         detail: Option<Box<str>>,
+        why: Option<FailureCode>,
     ) -> Self {
         Self {
             seq,
             to,
             at,
-            failure: lifecycle::failure_of(to).map(FailureCode::name),
+            failure: why
+                .or_else(|| lifecycle::failure_of(to))
+                .map(FailureCode::name),
             detail,
             possible_duplicate: false,
             from: legal_from(to),

@@ -2,6 +2,7 @@
 //! Never here: the world they run in (`tests`).
 
 use super::*;
+use crate::domain::message::FailureCode;
 
 #[tokio::test]
 async fn a_submitted_and_delivered_message_has_its_two_events_in_order() {
@@ -84,6 +85,41 @@ async fn a_receipt_of_another_account_never_matches() {
         [ReceiptResult::Parked]
     );
     assert_eq!(world.state(&message).await, State::Submitted);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_a_receipt_s_error_means_is_why_its_message_failed() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    // It outruns the response, and keeps its meaning in the inbox.
+    let early = Receipt {
+        failure: Some(FailureCode::BlockedDnd),
+        ..receipt("A1", Some(SegmentState::Undelivered))
+    };
+    let results = world.store.receipts(vec![early]).await.unwrap();
+    assert_eq!(results, [ReceiptResult::Parked]);
+    world.submit(&message, &["A1"]).await;
+    assert_eq!(world.state(&message).await, State::Undelivered);
+    let view = world.store.message(ORG, message.id).await.unwrap().unwrap();
+    assert_eq!(view.failure, Some(FailureCode::BlockedDnd));
+    world.close().await;
+}
+
+#[tokio::test]
+async fn one_receipt_speaks_for_all_parts_that_went_in_one_submit() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(3).await;
+    world.submit(&message, &["A1", "A1", "A1"]).await;
+    let delivered = || receipt("A1", Some(SegmentState::Delivered));
+    let results = world.store.receipts(vec![delivered(), delivered()]).await;
+    assert_eq!(
+        results.unwrap(),
+        [ReceiptResult::Applied, ReceiptResult::Duplicate]
+    );
+    assert_eq!(world.state(&message).await, State::Delivered);
     world.close().await;
 }
 
