@@ -27,6 +27,7 @@ mod late;
 mod long;
 mod outbox;
 mod priority;
+mod profiles;
 mod receipts;
 mod routing;
 mod scheduled;
