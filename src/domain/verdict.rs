@@ -32,7 +32,7 @@ pub enum Verdict {
 /// How a passing error is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// How long the message waits before each further attempt.
+    /// How long the message waits before the next attempt; twice as long before each that follows.
     pub after: Duration,
     /// Further attempts with the same account at most; all of them within the validity.
     pub attempts: u8,
@@ -49,7 +49,18 @@ pub enum AfterRetries {
     Permanent(FailureCode),
 }
 
+/// No message waits longer than this for its next attempt.
+const WAIT_MAX: Duration = Duration::from_secs(3_600);
+
 impl Retry {
+    /// How long to wait before the next attempt when this account has already answered so
+    /// `refusals` times (from 1); `None` when the attempts are used up.
+    pub fn next(self, refusals: u16) -> Option<Duration> {
+        let made = refusals.saturating_sub(1);
+        let factor = 1u32 << made.min(20);
+        (made < u16::from(self.attempts)).then(|| self.after.saturating_mul(factor).min(WAIT_MAX))
+    }
+
     /// What follows when the attempts are used up, as a verdict.
     pub const fn exhausted(self) -> Verdict {
         match self.then {
@@ -251,6 +262,12 @@ mod tests {
             };
             assert_eq!(retry.after, Duration::from_secs(after_s));
             assert_eq!(retry.attempts, attempts, "{status:#x}");
+            let waits: Vec<u64> = (1..)
+                .map_while(|refusals| retry.next(refusals))
+                .map(|wait| wait.as_secs())
+                .collect();
+            let expected: Vec<u64> = (0..u32::from(attempts)).map(|n| after_s << n).collect();
+            assert_eq!(waits, expected, "{status:#x}");
             assert_eq!(
                 retry.exhausted(),
                 Verdict::OtherRoute(FailureCode::CarrierRejected)

@@ -220,7 +220,7 @@ impl Progress {
             } => match verdict {
                 Verdict::Accepted => self.accepted.insert(outcome.part),
                 Verdict::Retry(retry) => {
-                    self.again(retry.after);
+                    self.again(retry.next(outcome.ready.attempt).unwrap_or(retry.after));
                     // Of several segments the one that may be tried least often decides.
                     let least = self.passing.map_or(u8::MAX, |known| known.attempts);
                     if retry.attempts < least || self.passing.is_none() {
