@@ -246,15 +246,22 @@ fn receipt(
 /// What a receipt says of its message beside the id. Its addresses are swapped: the source is whom
 /// the message was for.
 fn evidence(profile: &Profile, incoming: &Incoming<'_>, parsed: &Parsed<'_>) -> Evidence {
-    let recipient = incoming.source.addr.to_str_lossy();
     let submitted_at = parsed.submitted_at();
     Evidence {
-        recipient: Msisdn::from_digits(recipient.trim_start_matches(['+', '0'])).ok(),
+        recipient: international(&incoming.source.addr.to_str_lossy()),
         sender: first(&incoming.dest.addr.to_str_lossy(), 21).into(),
         words: Words(first(parsed.quote(), 20).into()),
         submitted_at: submitted_at.and_then(|date| profile.receipts.instant(date)),
         reference: incoming.tlvs.get_u16(tag::USER_MESSAGE_REFERENCE),
     }
+}
+
+/// A number as carriers write it in full; one in a national form could be anybody's.
+fn international(text: &str) -> Option<Msisdn> {
+    let digits = text.strip_prefix('+').or_else(|| text.strip_prefix("00"));
+    let digits = digits.unwrap_or(text);
+    let number = Msisdn::from_digits(digits).ok();
+    number.filter(|_| !digits.starts_with('0'))
 }
 
 /// A carrier's message id as we keep it: twice what the standard allows (65 octets with NUL), so

@@ -301,6 +301,21 @@ fn a_receipt_is_kept_as_written_and_read_by_the_profile() {
 }
 
 #[test]
+fn only_a_number_in_full_says_whom_a_message_was_for() {
+    for (address, expected) in [
+        ("255753276939", Some("255753276939")),
+        ("+255753276939", Some("255753276939")),
+        ("00255753276939", Some("255753276939")),
+        ("0753276939", None),
+        ("MojaWave", None),
+        ("", None),
+    ] {
+        let found = international(address);
+        assert_eq!(found.as_ref().map(Msisdn::digits), expected, "{address}");
+    }
+}
+
+#[test]
 fn an_error_is_a_failure_only_where_something_failed() {
     let profile = with(|profile| {
         profile.errors.texts = vec![("5".into(), FailureCode::SpamFiltered)];

@@ -114,7 +114,8 @@ pub const fn of_status(status: u32) -> Verdict {
         | 0x104
         | 0x10D
         | 0x400..=0x4FF => Verdict::OtherRoute(FailureCode::CarrierRejected),
-        // The rest of the standard's errors are faults of the message or of our encoder.
+        // The rest of the standard's errors are faults of the message or of our encoder, or (0xFE)
+        // answers to a transaction mode that we never ask for.
         0x01
         | 0x03
         | 0x06

@@ -2,6 +2,7 @@
 //! Never here: anything but tests.
 
 use mnara_smpp::receipt::IdDialect;
+use proptest::prelude::{prop_assert, proptest};
 
 use super::*;
 use crate::carrier::profile::{Addresses, Errors, ReceiptRules, TextRules};
@@ -267,5 +268,29 @@ fn wrong_profiles_are_refused_with_their_place() {
     ] {
         let error = over(&mut Profile::default(), text).unwrap_err();
         assert!(error.starts_with(expected), "{error}\n  wanted {expected}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_file_makes_the_reader_panic(
+        any in "\\PC{0,60}",
+        line in 0usize..150,
+        value in "-?[0-9]{1,20}|\"\\PC{0,12}\"|true|\\[\\]|\\{ verdict = \"retry\", after_s = [0-9]{1,19} \\}",
+    ) {
+        let lines: Vec<&str> = shipped("default").lines().collect();
+        let changed: String = lines
+            .iter()
+            .enumerate()
+            .map(|(at, text)| match text.split_once(" = ") {
+                Some((key, _)) if at == line % lines.len() => format!("{key} = {value}\n"),
+                Some(_) | None => format!("{text}\n"),
+            })
+            .collect();
+        for text in [any, changed] {
+            let mut profile = Profile::default();
+            let _ = over(&mut profile, &text);
+            prop_assert!(profile.verdicts.of(0) == Verdict::Accepted);
+        }
     }
 }
