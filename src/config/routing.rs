@@ -5,8 +5,8 @@ use super::check::{Checked, beside};
 use super::file;
 use super::place::Source;
 use crate::carrier::AccountConfig;
-use crate::domain::ids::{CarrierIndex, NetworkId};
-use crate::domain::route::Table;
+use crate::domain::ids::CarrierIndex;
+use crate::domain::route::{Account, Limits, Table};
 use crate::ingest::plan::{self, Loaded, PlanFileError};
 
 /// Reads the numbering plan.
@@ -36,11 +36,14 @@ pub(super) fn table(
     source: &Source<'_>,
 ) -> Checked<Table> {
     let fallback = fallback(&typed.unknown_network, &loaded, accounts, source)?;
-    let networks: Vec<NetworkId> = accounts
-        .iter()
-        .map(|account| account.network.clone())
-        .collect();
-    Ok(Table::new(loaded.plan, &networks, fallback))
+    let accounts = accounts.iter().map(|account| {
+        Account::new(
+            account.id.clone(),
+            account.network.clone(),
+            Limits::default(),
+        )
+    });
+    Ok(Table::new(loaded.plan, accounts.collect(), fallback))
 }
 
 fn fallback(

@@ -67,6 +67,18 @@ impl ClassSet {
         self.0 & (1 << class.index()) != 0
     }
 
+    /// The classes that are in either.
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those of one, in order of service.
+    pub fn iter(self) -> impl Iterator<Item = Class> {
+        Class::ALL
+            .into_iter()
+            .filter(move |class| self.contains(*class))
+    }
+
     /// Whether no class is in it.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

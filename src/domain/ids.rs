@@ -114,7 +114,7 @@ impl ReceiptKey {
 }
 
 /// FNV-1a, 64 bits: well spread in its upper bits for short texts.
-fn fnv(octets: &[u8]) -> u64 {
+pub(super) fn fnv(octets: &[u8]) -> u64 {
     let hash = octets
         .iter()
         .fold(0xCBF2_9CE4_8422_2325_u64, |hash, octet| {

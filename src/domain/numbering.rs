@@ -1,6 +1,9 @@
 //! Lives here: the numbering plan as a look-up: from a number as typed to its country and network.
-//! Never here: reading files (`ingest` owns the plan's file format), portability overlays.
+//! Never here: reading files (`ingest` owns their formats).
 
+mod overlay;
+
+pub use self::overlay::{NETWORKS_MAX, Overlay};
 use super::ids::NetworkId;
 use super::phone::{Msisdn, Typed};
 
@@ -37,6 +40,39 @@ pub struct Located {
     pub country: usize,
     /// Index into [`Plan::networks`]; `None` = a mobile number of no known network.
     pub network: Option<usize>,
+}
+
+/// Where a number belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Index into [`Plan::countries`].
+    pub country: usize,
+    /// Index into [`Plan::networks`]; `None` = a mobile number of no known network.
+    pub network: Option<usize>,
+    /// How the network is known.
+    pub by: PlacedBy,
+}
+
+/// How the network of a number is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlacedBy {
+    /// The number has been ported: it is in the overlay.
+    Ported,
+    /// By its longest known prefix.
+    Prefix,
+    /// It is not.
+    Nothing,
+}
+
+impl PlacedBy {
+    /// The name in explanations.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ported => "ported",
+            Self::Prefix => "prefix",
+            Self::Nothing => "unknown",
+        }
+    }
 }
 
 /// Why the plan cannot place a number. Each says what to do.
@@ -158,13 +194,25 @@ impl Plan {
         })
     }
 
-    /// The country and the network of a number in E.164; `None` if no country of the plan has it.
-    pub fn place(&self, number: Msisdn) -> Option<(usize, Option<usize>)> {
+    /// Where a number in E.164 belongs, ported numbers first; `None` if no country of the plan has
+    /// it.
+    pub fn place(&self, number: Msisdn, ported: &Overlay) -> Option<Place> {
         let country = self
             .countries
             .iter()
             .position(|country| number.digits().starts_with(&*country.calling_code))?;
-        Some((country, self.network_of(number)))
+        let (network, by) = match ported.network(number) {
+            Some(network) => (Some(network), PlacedBy::Ported),
+            None => match self.network_of(number) {
+                Some(network) => (Some(network), PlacedBy::Prefix),
+                None => (None, PlacedBy::Nothing),
+            },
+        };
+        Some(Place {
+            country,
+            network,
+            by,
+        })
     }
 
     fn network_of(&self, number: Msisdn) -> Option<usize> {
@@ -205,6 +253,18 @@ mod tests {
             &[("702".into(), 0), ("7020".into(), 1), ("803".into(), 0)],
         )
         .unwrap()
+    }
+
+    #[test]
+    fn a_ported_number_is_of_its_new_network() {
+        let plan = plan();
+        let number = Msisdn::from_digits("2347020000000").unwrap();
+        let placed = |overlay: &Overlay| plan.place(number, overlay).unwrap();
+        let before = placed(&Overlay::default());
+        assert_eq!((before.network, before.by), (Some(1), PlacedBy::Prefix));
+        let overlay = Overlay::new(vec![Overlay::row(number, 0)]).unwrap();
+        let after = placed(&overlay);
+        assert_eq!((after.network, after.by), (Some(0), PlacedBy::Ported));
     }
 
     fn network(plan: &Plan, text: &str) -> Result<Option<String>, PlanError> {

@@ -100,6 +100,16 @@ impl Msisdn {
         std::str::from_utf8(&self.digits[..usize::from(self.length)]).unwrap_or_default()
     }
 
+    /// The digits as a number: at most 15 digits, below 2^50.
+    pub const fn value(&self) -> u64 {
+        let (mut value, mut at) = (0, 0);
+        while at < self.length {
+            value = value * 10 + (self.digits[at as usize] - b'0') as u64;
+            at += 1;
+        }
+        value
+    }
+
     /// For logs: the first four and last three digits, stars between.
     pub fn masked(&self) -> String {
         let digits = self.digits();

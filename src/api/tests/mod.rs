@@ -23,7 +23,7 @@ use super::v1::{self, Api};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::api_key::NewKey;
 use crate::domain::ids::{CarrierId, KeyId, NetworkId, OrgId};
-use crate::domain::route::Table;
+use crate::domain::route::{Account, Limits, Table};
 use crate::domain::time::Timestamp;
 use crate::flow::health::Health;
 use crate::flow::routes::Routes;
@@ -69,9 +69,13 @@ impl House {
         tasks.spawn(async move { while drained.recv().await.is_some() {} });
         tasks.close();
         let plan = plan::parse(plan::BUILT_IN).unwrap().plan;
-        let accounts = [NetworkId("vodacom_tz".into())];
+        let account = |id: &str| {
+            let (id, network) = (CarrierId(id.into()), NetworkId(id.into()));
+            Account::new(id, network, Limits::default())
+        };
+        let accounts = vec![account("vodacom_tz")];
         let fallback = vec![None; plan.countries().len()];
-        let table = Table::new(plan, &accounts, fallback);
+        let table = Table::new(plan, accounts, fallback);
         let routes = Routes::new(table, Arc::new(Health::new(1, [None; 3])));
         let config = ingest::Config::default();
         let ingest = Arc::new(Ingest::new(config, store.clone(), Arc::new(routes)));

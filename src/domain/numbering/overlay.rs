@@ -1,0 +1,128 @@
+//! Lives here: the ported numbers: millions of numbers that have left the network of their prefix,
+//! packed into eight octets each.
+//! Never here: the file they come from (`ingest::ported`).
+
+use std::fmt;
+
+use crate::domain::phone::Msisdn;
+
+/// Bits of a row that name the network; the number, at most 15 digits (50 bits), stands above.
+const NETWORK_BITS: u32 = 14;
+/// Networks that a row can name.
+pub const NETWORKS_MAX: usize = 1 << NETWORK_BITS;
+/// Rows between two entries of the directory: 2 KiB, half a memory page.
+const STRIDE: usize = 256;
+
+/// Which network each ported number belongs to now. Sorted; a look-up is two binary searches, the
+/// first in a directory that stays in the processor's cache (160 KB for five million rows).
+#[derive(Clone, Default)]
+pub struct Overlay {
+    rows: Box<[u64]>,
+    directory: Box<[u64]>,
+}
+
+impl Overlay {
+    /// Packs one row.
+    pub const fn row(number: Msisdn, network: u16) -> u64 {
+        number.value() << NETWORK_BITS | network as u64
+    }
+
+    /// Puts rows, made by [`Overlay::row`], in order.
+    ///
+    /// # Errors
+    /// The first number that stands twice.
+    pub fn new(mut rows: Vec<u64>) -> Result<Self, u64> {
+        rows.sort_unstable();
+        let number = |row: u64| row >> NETWORK_BITS;
+        if let Some(pair) = rows
+            .windows(2)
+            .find(|pair| number(pair[0]) == number(pair[1]))
+        {
+            return Err(number(pair[0]));
+        }
+        let directory = rows.iter().step_by(STRIDE).copied().collect();
+        Ok(Self {
+            rows: rows.into(),
+            directory,
+        })
+    }
+
+    /// The index of the network that a number has been ported to.
+    pub fn network(&self, number: Msisdn) -> Option<usize> {
+        let from = number.value() << NETWORK_BITS;
+        // The last stretch that begins at or before the number, and the head of the next one.
+        let stretch = self.directory.partition_point(|first| *first < from);
+        let begin = stretch.saturating_sub(1) * STRIDE;
+        let end = self.rows.len().min(begin + STRIDE + 1);
+        let rows = self.rows.get(begin..end)?;
+        let row = *rows.get(rows.partition_point(|row| *row < from))?;
+        (row >> NETWORK_BITS == number.value())
+            .then_some((row & (NETWORKS_MAX as u64 - 1)) as usize)
+    }
+
+    /// How many numbers.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+impl fmt::Debug for Overlay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Overlay({} rows)", self.rows.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::{prop_assert_eq, proptest};
+
+    use super::*;
+
+    fn number(value: u64) -> Msisdn {
+        Msisdn::from_digits(&value.to_string()).unwrap()
+    }
+
+    #[test]
+    fn a_number_that_stands_twice_is_named() {
+        let rows = [255_712_345_678, 255_712_345_679, 255_712_345_678];
+        let rows = rows
+            .iter()
+            .zip(0..)
+            .map(|(value, network)| Overlay::row(number(*value), network))
+            .collect();
+        assert_eq!(Overlay::new(rows).unwrap_err(), 255_712_345_678);
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_is_found_and_nothing_else(
+            rows in proptest::collection::btree_map(255_700_000_000_u64..255_700_003_000, 0_u16..16_384, 0..1_500),
+        ) {
+            let rows: BTreeMap<u64, u16> = rows;
+            let packed = rows
+                .iter()
+                .rev()
+                .map(|(value, network)| Overlay::row(number(*value), *network))
+                .collect();
+            let overlay = Overlay::new(packed).unwrap();
+            prop_assert_eq!(overlay.len(), rows.len());
+            for value in 255_699_999_999_u64..255_700_003_001 {
+                let expected = rows.get(&value).map(|network| usize::from(*network));
+                prop_assert_eq!(overlay.network(number(value)), expected, "{}", value);
+            }
+        }
+
+        #[test]
+        fn the_longest_numbers_fit(value in 999_999_999_999_000_u64..=999_999_999_999_999) {
+            let overlay = Overlay::new(vec![Overlay::row(number(value), 16_383)]).unwrap();
+            prop_assert_eq!(overlay.network(number(value)), Some(16_383));
+        }
+    }
+}
