@@ -1,6 +1,8 @@
 //! Lives here: the only wiring: parts built, channels made, tasks started, watched and ended.
 //! Never here: behaviour of a part.
 
+mod reload;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,17 +15,18 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::reload::Reloader;
 use crate::config::{Admin, Config};
 use crate::domain::ids::MessageSeq;
 use crate::domain::time::Timestamp;
 use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
 use crate::flow::routes::Routes;
-use crate::flow::{BindStatus, Committed, EventJob, Return, StoreHealth};
+use crate::flow::{BindStatus, Committed, EventJob, Reload, Return, StoreHealth};
 use crate::ingest::Ingest;
 use crate::scheduler::{feed, settle};
 use crate::store::{Carriers, Store};
@@ -38,6 +41,8 @@ const OUTCOMES: usize = 1024;
 const RECEIPTS: usize = 8192;
 /// Returns that may wait for `feed`; full: `settle` waits a moment.
 const RETURNS: usize = 4096;
+/// Wishes to reload that may wait; full: who asks waits.
+const RELOADS: usize = 4;
 /// How often the metrics recorder is tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -69,6 +74,7 @@ pub struct Daemon {
     pub token: SecretString,
     /// Every bind, as it describes itself.
     pub binds: Vec<watch::Receiver<BindStatus>>,
+    reload: mpsc::Sender<Reload>,
     draining: watch::Sender<bool>,
     stops: Stops,
     tasks: Tasks,
@@ -115,8 +121,10 @@ impl Daemon {
     ///
     /// # Errors
     /// What cannot be opened, with its name.
-    pub async fn start(mut config: Config) -> anyhow::Result<Self> {
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
         let page = metrics_page();
+        let mut config = reload::with_ported(config).await?;
+        metrics::routing::reloaded(true, SystemTime::now());
         // Before the store: a port that is taken must not cost the store a start.
         let api_listener = listen(config.api.listen, "api").await?;
         let admin_listener = listen(config.admin.listen, "admin").await?;
@@ -127,6 +135,8 @@ impl Daemon {
         let token = token(&config.admin)?;
 
         let house = House::new(&mut config, opened.store.clone());
+        let reloader = Reloader::new(&config, Arc::clone(&house.routes));
+        let (reload, asked) = mpsc::channel(RELOADS);
         let stops = Stops::default();
         let mut tasks = Tasks::default();
         let orderly = tasks.write(opened.writer, &stops.writer);
@@ -137,6 +147,8 @@ impl Daemon {
             events,
             stops.workers.clone(),
         ));
+        let reloading = reloader.run(asked, stops.workers.clone());
+        tasks.workers.spawn(reloading);
         tasks
             .workers
             .spawn(upkeep(page.clone(), stops.workers.clone()));
@@ -163,6 +175,7 @@ impl Daemon {
             admin,
             token,
             binds,
+            reload,
             draining,
             stops,
             tasks,
@@ -171,6 +184,13 @@ impl Daemon {
             orderly,
             health,
         })
+    }
+
+    /// Asks for the configuration to be read again; the log says what came of it.
+    pub async fn reload(&self) {
+        let (done, _) = oneshot::channel();
+        // A daemon that is going down does not reload any more.
+        let _ = self.reload.send(Reload { done }).await;
     }
 
     /// A number that rises while the scheduler's loop turns; for watchdogs.

@@ -545,6 +545,13 @@ pub enum Steer {
     Look,
 }
 
+/// A wish to read the configuration again.
+#[derive(Debug)]
+pub struct Reload {
+    /// What has changed, a line each; or why nothing has.
+    pub done: tokio::sync::oneshot::Sender<Result<Vec<String>, String>>,
+}
+
 /// One line of `ctl binds`: a bind as its task last described itself.
 #[derive(Clone, Debug)]
 pub struct BindStatus {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use mnara::app::{self, Daemon};
-use mnara::config::{self, Config};
+use mnara::config::{self, Config, ConfigError};
 use mnara::telemetry::logging;
 use mnara::{ctl, demo};
 use tokio::signal::unix::{SignalKind, signal};
@@ -88,17 +88,7 @@ fn main() -> ExitCode {
             Ok(config) => runtime.block_on(serve(config)),
             Err(code) => code,
         },
-        Command::Check { config: path } => match read(&path) {
-            Ok(config) => {
-                println!(
-                    "{}: good; {} carrier accounts",
-                    path.display(),
-                    config.accounts.len()
-                );
-                ExitCode::SUCCESS
-            }
-            Err(code) => code,
-        },
+        Command::Check { config } => check(&config),
         Command::Demo { once } => match runtime.block_on(demo::run(once)) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
@@ -131,6 +121,24 @@ fn read(path: &Path) -> Result<Config, ExitCode> {
     config::load(path, std::env::vars()).map_err(|error| fail(&error.to_string(), EX_CONFIG))
 }
 
+fn check(path: &Path) -> ExitCode {
+    let config = match read(path) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let ported = match config.read_ported() {
+        Ok(ported) => ported.overlay.len(),
+        Err(error) => return fail(&error.to_string(), EX_CONFIG),
+    };
+    println!(
+        "{}: good; {} carrier accounts, {} rules, {ported} ported numbers",
+        path.display(),
+        config.accounts.len(),
+        config.routes.rules().len(),
+    );
+    ExitCode::SUCCESS
+}
+
 async fn control(config: &Config, command: ctl::Command, json: bool) -> ExitCode {
     let token = match app::token_for_ctl(&config.admin) {
         Ok(token) => token,
@@ -146,20 +154,25 @@ async fn control(config: &Config, command: ctl::Command, json: bool) -> ExitCode
     }
 }
 
-/// Runs until SIGTERM or SIGINT, then ends in phases; a second signal ends at once.
+/// Runs until SIGTERM or SIGINT (SIGHUP reads the configuration again), then ends in phases; a second signal ends at once.
 async fn serve(config: Config) -> ExitCode {
     if let Err(error) = logging::start(&config.log) {
         return fail(&error.to_string(), EX_CONFIG);
     }
-    let (mut terminate, mut interrupt) = match (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) {
-        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-        (Err(error), _) | (_, Err(error)) => return fail(&format!("signals: {error}"), 1),
+    let signals = [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::hangup(),
+    ];
+    let [mut terminate, mut interrupt, mut hangup] = match signals.map(signal) {
+        [Ok(terminate), Ok(interrupt), Ok(hangup)] => [terminate, interrupt, hangup],
+        [Err(error), ..] | [_, Err(error), _] | [.., Err(error)] => {
+            return fail(&format!("signals: {error}"), 1);
+        }
     };
     let mut daemon = match Daemon::start(config).await {
         Ok(daemon) => daemon,
+        Err(error) if error.is::<ConfigError>() => return fail(&error.to_string(), EX_CONFIG),
         Err(error) => return fail(&format!("{error:#}"), 1),
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -168,6 +181,7 @@ async fn serve(config: Config) -> ExitCode {
         tokio::select! {
             _ = terminate.recv() => break false,
             _ = interrupt.recv() => break false,
+            _ = hangup.recv() => daemon.reload().await,
             () = daemon.failed() => break true,
             () = watchdog(&beat) => {}
         }

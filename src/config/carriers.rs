@@ -17,12 +17,12 @@ use super::{file, profile};
 use crate::carrier::profile::Profile;
 use crate::carrier::{AccountConfig, BindConfig, Mode};
 use crate::domain::ids::{CarrierId, NetworkId};
-use crate::ingest::plan::Loaded;
+use crate::domain::numbering::Plan;
 
 /// Every account, in order.
 pub(super) fn accounts(
     typed: &[Spanned<file::Carrier>],
-    loaded: &Loaded,
+    plan: &Plan,
     source: &Source<'_>,
 ) -> Checked<Vec<AccountConfig>> {
     let mut accounts = Vec::new();
@@ -53,7 +53,7 @@ pub(super) fn accounts(
                 format!("carrier.id \"{id}\" stands twice"),
             ));
         }
-        let network = loaded.network(carrier.network.get_ref()).ok_or_else(|| {
+        let network = plan.network(carrier.network.get_ref()).ok_or_else(|| {
             let message = format!(
                 "network \"{}\" is not in the numbering plan",
                 carrier.network.get_ref()
@@ -66,6 +66,7 @@ pub(super) fn accounts(
                 format!("carrier \"{id}\" has no [[carrier.bind]]"),
             ));
         }
+        let network = plan.networks()[network].id.clone();
         accounts.push(account(carrier, network, source)?);
     }
     Ok(accounts)

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::file::{self, File};
 use super::place::Source;
-use super::{Admin, Config, ConfigError, carriers, routing};
+use super::{Admin, Config, ConfigError, Keys, carriers, routing};
 use crate::telemetry::logging;
 use crate::{api, carrier, ingest, scheduler, store, webhooks};
 
@@ -17,9 +17,11 @@ pub(super) type Checked<T> = Result<T, ConfigError>;
 
 /// Checks everything and builds the parts' configurations.
 pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
-    let loaded = routing::numbering(&file.routing, source)?;
-    let accounts = carriers::accounts(&file.carrier, &loaded, source)?;
-    let routes = routing::table(&file.routing, loaded, &accounts, source)?;
+    let plan = routing::numbering(&file.routing, source)?;
+    let accounts = carriers::accounts(&file.carrier, &plan, source)?;
+    let ported = file.routing.ported.as_ref();
+    let ported = ported.map(|path| beside(path.get_ref(), source));
+    let routes = routing::table(&file.routing, plan, &accounts, source)?;
     let drain = seconds(file.shutdown.drain_s.as_ref(), 1..=600, source)?;
     let shared = carrier::Config::default();
     let api = api_config(&file.api, source)?;
@@ -56,7 +58,10 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
         shutdown_timeout: request_timeout
             + drain.unwrap_or(shared.drain_timeout)
             + Duration::from_secs(15),
+        path: source.path.to_owned(),
+        keys: Keys::of(source.text),
         routes,
+        ported,
         accounts,
     })
 }
@@ -307,7 +312,9 @@ fn log(typed: &file::Log, source: &Source<'_>) -> Checked<logging::Config> {
 /// otherwise to the working directory, as everywhere.
 pub(super) fn beside(path: &Path, source: &Source<'_>) -> PathBuf {
     match source.path.parent() {
-        Some(folder) if path.starts_with(".") || path.starts_with("..") => folder.join(path),
+        Some(folder) if path.starts_with(".") || path.starts_with("..") => {
+            folder.join(path.strip_prefix(".").unwrap_or(path))
+        }
         _ => path.to_owned(),
     }
 }

@@ -105,8 +105,41 @@ pub(super) struct Webhooks {
 #[serde(deny_unknown_fields)]
 pub(super) struct Routing {
     pub(super) numbering: Option<Spanned<PathBuf>>,
+    pub(super) ported: Option<Spanned<PathBuf>>,
+    pub(super) plan: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) unknown_network: Vec<UnknownNetwork>,
+    #[serde(default)]
+    pub(super) rule: Vec<Spanned<Rule>>,
+}
+
+/// The file that `routing.plan` names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlanFile {
+    #[serde(default)]
+    pub(super) rule: Vec<Spanned<Rule>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rule {
+    pub(super) name: Spanned<String>,
+    pub(super) country: Option<Spanned<String>>,
+    pub(super) network: Option<Spanned<String>>,
+    pub(super) class: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) sender: Option<Spanned<String>>,
+    pub(super) org: Option<Spanned<String>>,
+    pub(super) strategy: Option<Spanned<String>>,
+    pub(super) targets: Spanned<Vec<Spanned<Target>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Target {
+    pub(super) carrier: Spanned<String>,
+    pub(super) weight: Option<Spanned<u32>>,
+    pub(super) cost_micros: Option<Spanned<u64>>,
 }
 
 #[derive(Deserialize)]

@@ -5,9 +5,11 @@
 mod carriers;
 mod check;
 mod file;
+mod keys;
 mod place;
 mod profile;
 mod routing;
+mod rules;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,7 +17,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+pub use self::keys::Keys;
 use crate::domain::route::Table;
+use crate::ingest::ported::{self, Ported};
 use crate::telemetry::logging;
 use crate::{api, carrier, ingest, scheduler, store, webhooks};
 
@@ -40,10 +44,16 @@ pub struct Config {
     pub webhooks: webhooks::Config,
     /// Logging.
     pub log: logging::Config,
-    /// The numbering plan and who carries its networks.
+    /// The numbering plan and the routing plan, without ported numbers.
     pub routes: Table,
+    /// Where the ported numbers are, if any are known; see [`Config::read_ported`].
+    pub ported: Option<PathBuf>,
     /// How long shutdown may take in all.
     pub shutdown_timeout: Duration,
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// The file's keys, to tell later which have changed.
+    pub keys: Keys,
 }
 
 /// The admin listener's part: its token may be made at start.
@@ -65,6 +75,26 @@ pub struct ConfigError {
     pub place: String,
     /// What is wrong and what to do.
     pub message: String,
+}
+
+impl Config {
+    /// Reads the file of ported numbers, which may have millions of rows: it takes a second or
+    /// two and must not be done by a task. All of them or none; none without a file.
+    ///
+    /// # Errors
+    /// The first line that is wrong, and what to do.
+    pub fn read_ported(&self) -> Result<Ported, ConfigError> {
+        let Some(path) = &self.ported else {
+            return Ok(Ported::default());
+        };
+        ported::read(path, self.routes.plan()).map_err(|error| ConfigError {
+            place: match error.line {
+                Some(line) => format!("{}:{line}", path.display()),
+                None => path.display().to_string(),
+            },
+            message: error.message,
+        })
+    }
 }
 
 /// Reads and checks a configuration file; `environment` overlays it (`MNARA__API__LISTEN`).

@@ -1,16 +1,21 @@
-//! Lives here: `[routing]`: the numbering plan's file and the accounts that carry its networks.
+//! Lives here: `[routing]`: the numbering plan's file, the accounts that carry its networks, the
+//! routing plan's file.
 //! Never here: decisions (`domain::route`).
 
 use super::check::{Checked, beside};
 use super::file;
 use super::place::Source;
+use super::rules::Rules;
 use crate::carrier::AccountConfig;
+use crate::domain::capability::Capability;
+use crate::domain::class::ClassSet;
 use crate::domain::ids::CarrierIndex;
-use crate::domain::route::{Account, Limits, Table};
-use crate::ingest::plan::{self, Loaded, PlanFileError};
+use crate::domain::numbering::Plan;
+use crate::domain::route::{Account, Table};
+use crate::ingest::plan::{self, PlanFileError};
 
 /// Reads the numbering plan.
-pub(super) fn numbering(typed: &file::Routing, source: &Source<'_>) -> Checked<Loaded> {
+pub(super) fn numbering(typed: &file::Routing, source: &Source<'_>) -> Checked<Plan> {
     let Some(typed) = &typed.numbering else {
         return plan::parse(plan::BUILT_IN)
             .map_err(|error| source.error(None, format!("built-in numbering plan: {error}")));
@@ -28,33 +33,48 @@ pub(super) fn numbering(typed: &file::Routing, source: &Source<'_>) -> Checked<L
     })
 }
 
-/// The routing plan over these accounts.
+/// The routing plan over these accounts: the rules of the configuration itself, then those of the
+/// plan's file.
 pub(super) fn table(
     typed: &file::Routing,
-    loaded: Loaded,
+    plan: Plan,
     accounts: &[AccountConfig],
     source: &Source<'_>,
 ) -> Checked<Table> {
-    let fallback = fallback(&typed.unknown_network, &loaded, accounts, source)?;
+    let unknown = unknown(&typed.unknown_network, &plan, accounts, source)?;
+    let mut rules = Rules::new(&plan, accounts);
+    rules.add(&typed.rule, source)?;
+    if let Some(path) = &typed.plan {
+        let span = path.span();
+        let path = beside(path.get_ref(), source);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| source.error(Some(span), format!("{}: {error}", path.display())))?;
+        let source = Source::new(&text, &path);
+        let file: file::PlanFile =
+            toml::from_str(&text).map_err(|error| source.error(error.span(), error.message()))?;
+        rules.add(&file.rule, &source)?;
+    }
+    let rules = rules.into_rules();
     let accounts = accounts.iter().map(|account| {
         Account::new(
             account.id.clone(),
             account.network.clone(),
-            Limits::default(),
+            ClassSet::ALL,
+            Capability::default(),
         )
     });
-    Ok(Table::new(loaded.plan, accounts.collect(), fallback))
+    Ok(Table::new(plan, accounts.collect(), unknown).with_rules(rules))
 }
 
-fn fallback(
+fn unknown(
     typed: &[file::UnknownNetwork],
-    loaded: &Loaded,
+    plan: &Plan,
     accounts: &[AccountConfig],
     source: &Source<'_>,
 ) -> Checked<Vec<Option<CarrierIndex>>> {
-    let mut fallback = vec![None; loaded.plan.countries().len()];
+    let mut unknown = vec![None; plan.countries().len()];
     for row in typed {
-        let country = loaded.plan.country(row.country.get_ref()).ok_or_else(|| {
+        let country = plan.country(row.country.get_ref()).ok_or_else(|| {
             let message = format!(
                 "country \"{}\" is not in the numbering plan",
                 row.country.get_ref()
@@ -68,7 +88,7 @@ fn fallback(
                 let message = format!("no [[carrier]] has id \"{}\"", row.carrier.get_ref());
                 source.error(Some(row.carrier.span()), message)
             })?;
-        fallback[country] = Some(CarrierIndex(carrier as u16));
+        unknown[country] = Some(CarrierIndex(carrier as u16));
     }
-    Ok(fallback)
+    Ok(unknown)
 }

@@ -8,7 +8,7 @@ use super::ids::NetworkId;
 use super::phone::{Msisdn, Typed};
 
 /// A country's rules for its national numbers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Country {
     /// ISO 3166 code, two capital letters.
     pub code: Box<str>,
@@ -29,6 +29,8 @@ pub struct Network {
     pub country: usize,
     /// The public name (`airtel` in both countries).
     pub telco: Box<str>,
+    /// Other ids by which it may be named.
+    pub aliases: Vec<Box<str>>,
 }
 
 /// What the plan says of a number.
@@ -154,6 +156,21 @@ impl Plan {
             .position(|country| &*country.code == code)
     }
 
+    /// The index of a network by its id or one of its aliases.
+    pub fn network(&self, name: &str) -> Option<usize> {
+        self.networks.iter().position(|network| {
+            *network.id.0 == *name || network.aliases.iter().any(|alias| **alias == *name)
+        })
+    }
+
+    /// The prefixes of a network with their calling code, as numbers, the shorter first.
+    pub fn prefixes(&self, network: usize) -> Vec<u64> {
+        let all = self.prefixes.iter().flatten();
+        all.filter(|entry| entry.1 == network)
+            .map(|entry| entry.0)
+            .collect()
+    }
+
     /// Places a number as typed; a local one is read in `home`.
     ///
     /// # Errors
@@ -245,6 +262,7 @@ mod tests {
             id: NetworkId(id.into()),
             country: 0,
             telco: id.into(),
+            aliases: Vec::new(),
         };
         let networks = vec![network("mtn_ng"), network("smile_ng")];
         Plan::new(

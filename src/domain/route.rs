@@ -3,14 +3,16 @@
 //! Never here: how the plan's file looks (`config`), how accounts stand at the moment
 //! (`flow::health`).
 
+pub mod diff;
 mod rank;
 mod rule;
 pub mod score;
 
 use smallvec::SmallVec;
 
-pub use self::rule::{Match, Rule, SenderPattern, Strategy, Target};
+pub use self::rule::{Match, Rule, Strategy, Target};
 use self::score::{NetworkKey, Scores};
+use super::capability::{self, Capability};
 use super::class::{Class, ClassSet};
 use super::ids::{CarrierId, CarrierIndex, NetworkId, OrgId, fnv};
 use super::message::Message;
@@ -52,55 +54,32 @@ pub struct Account {
     pub id: CarrierId,
     /// The network it belongs to.
     pub network: NetworkId,
-    /// What it does not take.
-    pub limits: Limits,
+    /// The classes that it carries.
+    pub classes: ClassSet,
+    /// What else it can take.
+    pub takes: Capability,
     /// A hash of its id.
     key: u64,
 }
 
 impl Account {
     /// An account.
-    pub fn new(id: CarrierId, network: NetworkId, limits: Limits) -> Self {
+    pub fn new(id: CarrierId, network: NetworkId, classes: ClassSet, takes: Capability) -> Self {
         Self {
             key: fnv(id.0.as_bytes()),
             id,
             network,
-            limits,
+            classes,
+            takes,
         }
     }
-}
 
-/// What an account does not take, whatever its state.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// The classes that it carries.
-    pub classes: ClassSet,
-    /// Segments of one message at most.
-    pub parts_max: u8,
-    /// The senders that it takes; empty = all.
-    pub senders: Vec<SenderPattern>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            classes: ClassSet::ALL,
-            parts_max: u8::MAX,
-            senders: Vec::new(),
-        }
-    }
-}
-
-impl Limits {
-    fn refuse(&self, ask: &Ask<'_>) -> Option<Unfit> {
+    fn refuses(&self, ask: &Ask<'_>) -> Option<Unfit> {
         if !self.classes.contains(ask.class) {
             return Some(Unfit::Class);
         }
-        if ask.segments > self.parts_max {
-            return Some(Unfit::Parts(self.parts_max));
-        }
-        let known = |pattern: &SenderPattern| pattern.matches(ask.from.as_str());
-        (!self.senders.is_empty() && !self.senders.iter().any(known)).then_some(Unfit::Sender)
+        let taken = self.takes.accepts(ask.from, ask.segments);
+        taken.err().map(Unfit::Message)
     }
 }
 
@@ -109,10 +88,8 @@ impl Limits {
 pub enum Unfit {
     /// It does not carry the class.
     Class,
-    /// It takes no more segments than this.
-    Parts(u8),
-    /// It does not take the sender.
-    Sender,
+    /// It cannot take a message like this.
+    Message(capability::Unfit),
 }
 
 /// How an account stands at the moment.
@@ -203,6 +180,16 @@ impl Decision {
     }
 }
 
+/// A rule, or the configuration, names an account that does not run.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{by} names account {carrier}")]
+pub struct Stranger {
+    /// Who names it.
+    pub by: Box<str>,
+    /// The account.
+    pub carrier: CarrierId,
+}
+
 /// The plan in force: numbers to networks, messages to accounts.
 #[derive(Debug, Default)]
 pub struct Table {
@@ -260,6 +247,61 @@ impl Table {
     #[must_use]
     pub fn with_ported(self, ported: Overlay) -> Self {
         Self { ported, ..self }
+    }
+
+    /// The same rules over other accounts, found by their ids: those that run, while the plan was
+    /// read with those of a newer configuration.
+    ///
+    /// # Errors
+    /// Who names an account that is not among them.
+    pub fn over(mut self, accounts: &[Account]) -> Result<Self, Stranger> {
+        let theirs: Vec<Option<CarrierIndex>> = self
+            .accounts
+            .iter()
+            .map(|mine| {
+                let found = accounts.iter().position(|account| account.id == mine.id);
+                found.map(|index| CarrierIndex(index as u16))
+            })
+            .collect();
+        let mut stranger = None;
+        let ids = &self.accounts;
+        let mut translate = |by: &str, target: &mut Target| match theirs
+            .get(target.carrier.index())
+            .copied()
+            .flatten()
+        {
+            Some(index) => target.carrier = index,
+            None => {
+                let carrier = ids.get(target.carrier.index());
+                stranger = carrier.map(|account| Stranger {
+                    by: by.into(),
+                    carrier: account.id.clone(),
+                });
+            }
+        };
+        for rule in &mut self.rules {
+            for target in &mut rule.targets {
+                translate(&format!("rule {}", rule.name), target);
+            }
+        }
+        for target in self.of_unknown.iter_mut().flatten() {
+            translate("unknown_network", target);
+        }
+        match stranger {
+            Some(stranger) => Err(stranger),
+            None => {
+                let unknown = self.of_unknown.iter();
+                let unknown = unknown.map(|list| list.first().map(|target| target.carrier));
+                let table = Self::new(self.plan.clone(), accounts.to_vec(), unknown.collect());
+                Ok(table.with_rules(self.rules).with_ported(self.ported))
+            }
+        }
+    }
+
+    /// The id of a target's account.
+    pub fn name(&self, target: &Target) -> &str {
+        let account = self.accounts.get(target.carrier.index());
+        account.map_or("", |account| &account.id.0)
     }
 
     /// The numbering plan.

@@ -3,6 +3,7 @@
 
 pub mod compose;
 pub mod plan;
+pub mod ported;
 
 use std::sync::Arc;
 use std::time::Duration;

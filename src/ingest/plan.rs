@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use crate::domain::ids::NetworkId;
-use crate::domain::numbering::{Country, Network, Plan};
+use crate::domain::numbering::{Country, NETWORKS_MAX, Network, Plan};
 
 /// The plan that ships with this version.
 pub const BUILT_IN: &str = include_str!("../../config/numbering.toml");
@@ -29,6 +29,9 @@ pub enum PlanFileError {
     /// The same id twice, or as somebody's alias.
     #[error("network id {0} stands twice")]
     Id(String),
+    /// More networks than a row of the ported numbers can name.
+    #[error("more than {NETWORKS_MAX} networks")]
+    Networks,
 }
 
 #[derive(Deserialize)]
@@ -58,41 +61,15 @@ struct NetworkRow {
     country: String,
     telco: String,
     #[serde(default)]
-    aliases: Vec<String>,
+    aliases: Vec<Box<str>>,
     prefixes: Vec<Box<str>>,
-}
-
-/// A plan and the other names of its networks.
-#[derive(Debug)]
-pub struct Loaded {
-    /// The plan.
-    pub plan: Plan,
-    /// (alias, id).
-    aliases: Vec<(String, NetworkId)>,
-}
-
-impl Loaded {
-    /// The network with this id or alias.
-    pub fn network(&self, name: &str) -> Option<NetworkId> {
-        let known = self
-            .plan
-            .networks()
-            .iter()
-            .find(|network| &*network.id.0 == name);
-        known.map(|network| network.id.clone()).or_else(|| {
-            self.aliases
-                .iter()
-                .find(|(alias, _)| alias == name)
-                .map(|(_, id)| id.clone())
-        })
-    }
 }
 
 /// Reads a plan.
 ///
 /// # Errors
 /// [`PlanFileError`].
-pub fn parse(text: &str) -> Result<Loaded, PlanFileError> {
+pub fn parse(text: &str) -> Result<Plan, PlanFileError> {
     let file: File = toml::from_str(text).map_err(|error| PlanFileError::Toml(Box::new(error)))?;
     let countries: Vec<Country> = file
         .country
@@ -104,7 +81,7 @@ pub fn parse(text: &str) -> Result<Loaded, PlanFileError> {
             mobile_prefixes: row.mobile_prefixes,
         })
         .collect();
-    let (mut networks, mut prefixes, mut aliases) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut networks, mut prefixes) = (Vec::new(), Vec::new());
     for row in file.network {
         let country = countries
             .iter()
@@ -113,24 +90,28 @@ pub fn parse(text: &str) -> Result<Loaded, PlanFileError> {
                 network: row.id.clone(),
                 country: row.country.clone(),
             })?;
-        let id = NetworkId(row.id.as_str().into());
         let index = networks.len();
         prefixes.extend(row.prefixes.into_iter().map(|prefix| (prefix, index)));
-        aliases.extend(row.aliases.into_iter().map(|alias| (alias, id.clone())));
         networks.push(Network {
-            id,
+            id: NetworkId(row.id.into()),
             country,
             telco: row.telco.into(),
+            aliases: row.aliases,
         });
     }
-    let mut names: Vec<&str> = networks.iter().map(|network| &*network.id.0).collect();
-    names.extend(aliases.iter().map(|(alias, _)| alias.as_str()));
+    if networks.len() > NETWORKS_MAX {
+        return Err(PlanFileError::Networks);
+    }
+    let names = networks.iter().flat_map(|network: &Network| {
+        let aliases = network.aliases.iter().map(|alias| &**alias);
+        aliases.chain([&*network.id.0])
+    });
+    let mut names: Vec<&str> = names.collect();
     names.sort_unstable();
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(PlanFileError::Id(pair[0].into()));
     }
-    let plan = Plan::new(countries, networks, &prefixes).map_err(PlanFileError::Prefix)?;
-    Ok(Loaded { plan, aliases })
+    Plan::new(countries, networks, &prefixes).map_err(PlanFileError::Prefix)
 }
 
 #[cfg(test)]
@@ -138,18 +119,18 @@ mod tests {
     use super::*;
     use crate::domain::phone::Msisdn;
 
-    fn network(loaded: &Loaded, number: &str) -> String {
+    fn network(plan: &Plan, number: &str) -> String {
         let typed = Msisdn::parse(number).unwrap();
-        let located = loaded.plan.locate(typed, None).unwrap();
+        let located = plan.locate(typed, None).unwrap();
         located.network.map_or_else(
             || "none".into(),
-            |index| loaded.plan.networks()[index].id.to_string(),
+            |index| plan.networks()[index].id.to_string(),
         )
     }
 
     #[test]
     fn the_built_in_plan_knows_all_eight_networks() {
-        let loaded = parse(BUILT_IN).unwrap();
+        let plan = parse(BUILT_IN).unwrap();
         let table = [
             ("+255753276939", "vodacom_tz"),
             ("+255712345678", "tigo_tz"),
@@ -163,10 +144,10 @@ mod tests {
             ("+2347020234567", "smile_ng"),
         ];
         for (number, expected) in table {
-            assert_eq!(network(&loaded, number), expected, "{number}");
+            assert_eq!(network(&plan, number), expected, "{number}");
         }
-        assert_eq!(loaded.network("yas_tz"), loaded.network("tigo_tz"));
-        assert_eq!(loaded.network("t2_ng"), loaded.network("ninemobile_ng"));
+        assert_eq!(plan.network("yas_tz"), plan.network("tigo_tz"));
+        assert_eq!(plan.network("t2_ng"), plan.network("ninemobile_ng"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod carrier;
+pub mod routing;
 pub mod scheduler;
 pub mod store;
 pub mod webhooks;
@@ -169,6 +170,22 @@ pub const ALL: &[(&str, Kind, &str)] = &[
         Kind::Counter,
         "Moves that the lifecycle does not permit.",
     ),
+    (PORTED_ROWS, Kind::Gauge, "Ported numbers in force."),
+    (
+        PORTED_MODIFIED_SECONDS,
+        Kind::Gauge,
+        "When the file of ported numbers in force was last changed, Unix time.",
+    ),
+    (
+        CONFIG_RELOAD_SUCCESS,
+        Kind::Gauge,
+        "1 if the last reload of the configuration was good, 0 if it changed nothing for an error.",
+    ),
+    (
+        CONFIG_RELOAD_SECONDS,
+        Kind::Gauge,
+        "When the configuration was last loaded, Unix time.",
+    ),
     (
         RECOVERY_SECONDS,
         Kind::Gauge,
@@ -215,6 +232,10 @@ const STORE_COMMIT_SECONDS: &str = "mnara_store_commit_seconds";
 const STORE_BATCH_ROWS: &str = "mnara_store_batch_rows";
 const STORE_HEALTHY: &str = "mnara_store_healthy";
 const LIFECYCLE_REFUSED: &str = "mnara_lifecycle_refused_total";
+const PORTED_ROWS: &str = "mnara_ported_rows";
+const PORTED_MODIFIED_SECONDS: &str = "mnara_ported_modified_timestamp_seconds";
+const CONFIG_RELOAD_SUCCESS: &str = "mnara_config_reload_success";
+const CONFIG_RELOAD_SECONDS: &str = "mnara_config_reload_timestamp_seconds";
 const RECOVERY_SECONDS: &str = "mnara_recovery_seconds";
 const RECOVERED_UNCERTAIN: &str = "mnara_recovered_uncertain";
 

@@ -22,8 +22,10 @@ use uuid::Uuid;
 use super::v1::{self, Api};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::api_key::NewKey;
+use crate::domain::capability::Capability;
+use crate::domain::class::ClassSet;
 use crate::domain::ids::{CarrierId, KeyId, NetworkId, OrgId};
-use crate::domain::route::{Account, Limits, Table};
+use crate::domain::route::{Account, Table};
 use crate::domain::time::Timestamp;
 use crate::flow::health::Health;
 use crate::flow::routes::Routes;
@@ -68,10 +70,10 @@ impl House {
         tasks.spawn(async move { writer.run(writing).await.unwrap() });
         tasks.spawn(async move { while drained.recv().await.is_some() {} });
         tasks.close();
-        let plan = plan::parse(plan::BUILT_IN).unwrap().plan;
+        let plan = plan::parse(plan::BUILT_IN).unwrap();
         let account = |id: &str| {
             let (id, network) = (CarrierId(id.into()), NetworkId(id.into()));
-            Account::new(id, network, Limits::default())
+            Account::new(id, network, ClassSet::ALL, Capability::default())
         };
         let accounts = vec![account("vodacom_tz")];
         let fallback = vec![None; plan.countries().len()];

@@ -2,6 +2,7 @@
 //! packed into eight octets each.
 //! Never here: the file they come from (`ingest::ported`).
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::domain::phone::Msisdn;
@@ -60,6 +61,41 @@ impl Overlay {
             .then_some((row & (NETWORKS_MAX as u64 - 1)) as usize)
     }
 
+    /// How a newer overlay differs: numbers added, removed, and with another network.
+    pub fn difference(&self, newer: &Self) -> (usize, usize, usize) {
+        let number = |row: &u64| *row >> NETWORK_BITS;
+        let (mut mine, mut theirs) = (self.rows.iter().peekable(), newer.rows.iter().peekable());
+        let (mut added, mut removed, mut moved) = (0, 0, 0);
+        loop {
+            match (mine.peek(), theirs.peek()) {
+                (None, None) => return (added, removed, moved),
+                (Some(_), None) => {
+                    removed += 1;
+                    mine.next();
+                }
+                (None, Some(_)) => {
+                    added += 1;
+                    theirs.next();
+                }
+                (Some(one), Some(other)) => match number(one).cmp(&number(other)) {
+                    Ordering::Less => {
+                        removed += 1;
+                        mine.next();
+                    }
+                    Ordering::Greater => {
+                        added += 1;
+                        theirs.next();
+                    }
+                    Ordering::Equal => {
+                        moved += usize::from(one != other);
+                        mine.next();
+                        theirs.next();
+                    }
+                },
+            }
+        }
+    }
+
     /// How many numbers.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -98,6 +134,32 @@ mod tests {
             .map(|(value, network)| Overlay::row(number(*value), network))
             .collect();
         assert_eq!(Overlay::new(rows).unwrap_err(), 255_712_345_678);
+    }
+
+    #[test]
+    fn the_difference_counts_what_came_went_and_moved() {
+        let overlay = |rows: &[(u64, u16)]| {
+            let rows = rows.iter();
+            Overlay::new(
+                rows.map(|(value, network)| Overlay::row(number(*value), *network))
+                    .collect(),
+            )
+            .unwrap()
+        };
+        let old = overlay(&[
+            (255_700_000_001, 1),
+            (255_700_000_002, 1),
+            (255_700_000_004, 1),
+        ]);
+        let new = overlay(&[
+            (255_700_000_002, 2),
+            (255_700_000_003, 1),
+            (255_700_000_004, 1),
+            (255_700_000_005, 1),
+        ]);
+        assert_eq!(old.difference(&new), (2, 1, 1));
+        assert_eq!(old.difference(&old), (0, 0, 0));
+        assert_eq!(Overlay::default().difference(&new), (4, 0, 0));
     }
 
     proptest! {

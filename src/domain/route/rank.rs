@@ -33,7 +33,7 @@ pub(super) fn order(
             target: *target,
             unfit: accounts
                 .get(target.carrier.index())
-                .and_then(|account| account.limits.refuse(ask)),
+                .and_then(|account| account.refuses(ask)),
             score: 0.0,
             explored: false,
         })

@@ -2,9 +2,8 @@
 //! Never here: in which order its targets come (`rank`), how a rule is written in a file
 //! (`config`).
 
-use std::fmt;
-
 use super::Ask;
+use crate::domain::capability::Pattern;
 use crate::domain::class::ClassSet;
 use crate::domain::ids::{CarrierIndex, OrgId};
 use crate::domain::numbering::Place;
@@ -60,52 +59,6 @@ pub struct Target {
     pub cost: Option<u64>,
 }
 
-/// A sender, or how senders begin; without regard to ASCII case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SenderPattern {
-    text: Box<str>,
-    prefix: bool,
-}
-
-impl SenderPattern {
-    /// Reads `NAME` or `NAME*`; `None` for an empty text or a star elsewhere.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (text, prefix) = match text.strip_suffix('*') {
-            Some(start) => (start, true),
-            None => (text, false),
-        };
-        // A number's plus is not part of a sender, whichever way it was typed.
-        let text = text.strip_prefix('+').unwrap_or(text);
-        (!text.is_empty() && !text.contains('*')).then(|| Self {
-            text: text.into(),
-            prefix,
-        })
-    }
-
-    /// Whether the sender is meant.
-    pub fn matches(&self, sender: &str) -> bool {
-        let (ours, theirs) = (self.text.as_bytes(), sender.as_bytes());
-        match self.prefix {
-            true => theirs
-                .get(..ours.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(ours)),
-            false => theirs.eq_ignore_ascii_case(ours),
-        }
-    }
-
-    /// Whether every sender of the other is one of this.
-    fn covers(&self, other: &Self) -> bool {
-        self.matches(&other.text) && (self.prefix || !other.prefix)
-    }
-}
-
-impl fmt::Display for SenderPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let star = if self.prefix { "*" } else { "" };
-        write!(f, "{}{star}", self.text)
-    }
-}
-
 /// What a rule is for; `None` = any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
@@ -116,7 +69,7 @@ pub struct Match {
     /// The classes.
     pub classes: ClassSet,
     /// The sender.
-    pub sender: Option<SenderPattern>,
+    pub sender: Option<Pattern>,
     /// Whose message.
     pub org: Option<OrgId>,
 }
@@ -145,7 +98,8 @@ impl Match {
             && match (&self.sender, &other.sender) {
                 (None, _) => true,
                 (Some(_), None) => false,
-                (Some(ours), Some(theirs)) => ours.covers(theirs),
+                // A star of the other can only fall to a star of this.
+                (Some(ours), Some(theirs)) => ours.matches(&theirs.0),
             }
     }
 }
@@ -167,28 +121,6 @@ pub struct Rule {
 mod tests {
     use super::*;
 
-    fn pattern(text: &str) -> SenderPattern {
-        SenderPattern::parse(text).unwrap()
-    }
-
-    #[test]
-    fn a_sender_is_matched_whole_or_by_its_beginning() {
-        let table = [
-            ("BANK", "BANK", true),
-            ("BANK", "bank", true),
-            ("BANK", "BANKX", false),
-            ("BANK*", "BankOfX", true),
-            ("BANK*", "BAN", false),
-            ("+2557*", "255712345678", true),
-        ];
-        for (text, sender, expected) in table {
-            assert_eq!(pattern(text).matches(sender), expected, "{text} {sender}");
-        }
-        for wrong in ["", "*", "A*B", "A**"] {
-            assert!(SenderPattern::parse(wrong).is_none(), "{wrong}");
-        }
-    }
-
     #[test]
     fn a_rule_covers_what_is_narrower_and_nothing_else() {
         let any = Match {
@@ -207,7 +139,7 @@ mod tests {
             ..any.clone()
         };
         let bank = |text: &str| Match {
-            sender: Some(pattern(text)),
+            sender: Some(Pattern(text.into())),
             ..any.clone()
         };
         let of = |_| 1;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::score::Scoreboard;
 use super::*;
+use crate::domain::capability::Pattern;
 use crate::domain::numbering::{Country, Network, PlacedBy};
 
 const NOW: Timestamp = Timestamp(1_775_390_584_485);
@@ -26,6 +27,7 @@ fn plan() -> Plan {
         id: NetworkId(id.into()),
         country: 0,
         telco: id.into(),
+        aliases: Vec::new(),
     };
     let prefixes = [("74", 0), ("75", 1), ("76", 2)];
     let prefixes = prefixes.map(|(prefix, network)| (prefix.into(), network));
@@ -33,13 +35,18 @@ fn plan() -> Plan {
 }
 
 /// Account n belongs to network n mod 3.
-fn accounts(limits: impl Fn(u16) -> Limits) -> Vec<Account> {
+fn accounts(classes: impl Fn(u16) -> ClassSet, takes: impl Fn(u16) -> Capability) -> Vec<Account> {
     let account = |n: u16| {
         let network = NETWORKS[usize::from(n) % 3];
         let id = CarrierId(format!("account{n}").into());
-        Account::new(id, NetworkId(network.into()), limits(n))
+        Account::new(id, NetworkId(network.into()), classes(n), takes(n))
     };
     (0..ACCOUNTS).map(account).collect()
+}
+
+/// Accounts that can take anything.
+fn able() -> Vec<Account> {
+    accounts(|_| ClassSet::ALL, |_| Capability::default())
 }
 
 fn any() -> Match {
@@ -67,7 +74,7 @@ fn rule(strategy: Strategy, targets: &[(u16, u32, u64)]) -> Rule {
 }
 
 fn table(rules: Vec<Rule>) -> Table {
-    Table::new(plan(), accounts(|_| Limits::default()), vec![None]).with_rules(rules)
+    Table::new(plan(), able(), vec![None]).with_rules(rules)
 }
 
 fn ask(to: u64, class: Class, from: &Sender) -> Ask<'_> {
@@ -101,11 +108,7 @@ fn without_a_rule_the_accounts_of_the_network_carry_it_in_their_order() {
     assert_eq!(order(&table, 255_740_000_000, Class::Otp), [0, 3, 6]);
     assert_eq!(order(&table, 255_750_000_000, Class::Otp), [1, 4, 7]);
     assert!(order(&table, 255_710_000_000, Class::Otp).is_empty());
-    let fallback = Table::new(
-        plan(),
-        accounts(|_| Limits::default()),
-        vec![Some(CarrierIndex(5))],
-    );
+    let fallback = Table::new(plan(), able(), vec![Some(CarrierIndex(5))]);
     assert_eq!(order(&fallback, 255_710_000_000, Class::Otp), [5]);
 }
 
@@ -128,7 +131,7 @@ fn the_first_rule_that_matches_decides_by_each_of_its_keys() {
         with(
             "sender",
             Match {
-                sender: SenderPattern::parse("PAY*"),
+                sender: Some(Pattern("PAY*".into())),
                 ..any()
             },
             2,
@@ -191,23 +194,20 @@ fn a_ported_number_is_routed_by_its_new_network() {
 
 #[test]
 fn what_an_account_does_not_take_stands_last_and_is_never_chosen() {
-    let limits = |n: u16| match n {
-        0 => Limits {
-            parts_max: 1,
-            ..Limits::default()
-        },
-        1 => Limits {
-            classes: ClassSet::of([Class::Promotional]),
-            ..Limits::default()
-        },
-        2 => Limits {
-            senders: SenderPattern::parse("SHOP*").into_iter().collect(),
-            ..Limits::default()
-        },
-        _ => Limits::default(),
+    let classes = |n: u16| match n {
+        1 => ClassSet::of([Class::Promotional]),
+        _ => ClassSet::ALL,
+    };
+    let takes = |n: u16| Capability {
+        parts_max: if n == 0 { 1 } else { 10 },
+        senders: (n == 2)
+            .then(|| Pattern("SHOP*".into()))
+            .into_iter()
+            .collect(),
+        ..Capability::default()
     };
     let targets = [(0, 1, 1), (1, 1, 1), (2, 1, 1), (3, 1, 1)];
-    let table = Table::new(plan(), accounts(limits), vec![None])
+    let table = Table::new(plan(), accounts(classes, takes), vec![None])
         .with_rules(vec![rule(Strategy::Priority, &targets)]);
     let sender = sender();
     let ask = Ask {
@@ -224,9 +224,9 @@ fn what_an_account_does_not_take_stands_last_and_is_never_chosen() {
         unfit,
         [
             (3, None),
-            (0, Some(Unfit::Parts(1))),
+            (0, Some(Unfit::Message(capability::Unfit::Parts))),
             (1, Some(Unfit::Class)),
-            (2, Some(Unfit::Sender)),
+            (2, Some(Unfit::Message(capability::Unfit::SenderUnknown))),
         ]
     );
     let in_use = |_| Standing::InUse;
@@ -329,6 +329,73 @@ fn a_few_recipients_explore_others_each_hour_and_none_with_otp() {
     assert!(now.intersection(&later).count() < 40);
 }
 
+#[test]
+fn the_difference_of_two_plans_is_said_line_by_line() {
+    let named = |name: &str, rule: Rule| Rule {
+        name: name.into(),
+        ..rule
+    };
+    let old = table(vec![
+        named("gone", rule(Strategy::Priority, &[(0, 1, 1)])),
+        named(
+            "kept",
+            rule(Strategy::Weighted, &[(0, 1, 1), (1, 2, 1), (2, 1, 1)]),
+        ),
+        named("other", rule(Strategy::Priority, &[(0, 1, 1)])),
+    ]);
+    let kept = Rule {
+        matches: Match {
+            country: Some(0),
+            classes: ClassSet::of([Class::Otp]),
+            sender: Some(Pattern("BANK*".into())),
+            ..any()
+        },
+        ..rule(Strategy::LeastCost, &[(1, 3, 7), (0, 1, 1), (3, 1, 1)])
+    };
+    let number = Msisdn::from_digits("255740000000").unwrap();
+    let ported = Overlay::new(vec![Overlay::row(number, 2)]).unwrap();
+    let new = table(vec![
+        named("other", rule(Strategy::Priority, &[(0, 1, 1)])),
+        named("kept", kept),
+        named("new", rule(Strategy::Predictive, &[(4, 1, 1), (5, 1, 1)])),
+    ]);
+    let new = new.with_ported(ported);
+    assert_eq!(
+        diff::lines(&old, &new),
+        [
+            "rule gone removed",
+            "rule kept: for TZ, otp, sender BANK* instead of everything",
+            "rule kept: least_cost instead of weighted",
+            "rule kept: target account2 removed",
+            "rule kept: target account1 has weight 3 instead of 2",
+            "rule kept: target account1 costs 7 instead of 1",
+            "rule kept: target account3 added",
+            "rule kept: targets in another order: account1, account0, account3",
+            "rule new added: predictive over account4, account5",
+            "rules in another order: other, kept; before: kept, other",
+            "ported numbers: 1 rows, before 0: 1 added, 0 removed, 0 to another network",
+        ]
+    );
+    assert!(diff::lines(&old, &old).is_empty());
+}
+
+#[test]
+fn a_plan_is_laid_over_the_accounts_that_run_by_their_ids() {
+    let mut running = able();
+    running.reverse();
+    let table = table(vec![rule(Strategy::Priority, &[(0, 1, 1), (2, 1, 1)])]);
+    let over = table.over(&running).unwrap();
+    let names: Vec<&str> = over.rules()[0]
+        .targets
+        .iter()
+        .map(|target| over.name(target))
+        .collect();
+    assert_eq!(names, ["account0", "account2"]);
+    assert_eq!(order(&over, 255_740_000_000, Class::Otp), [7, 5]);
+    let stranger = over.over(&running[..6]).unwrap_err();
+    assert_eq!(stranger.to_string(), "rule priority names account account0");
+}
+
 fn strategies() -> impl proptest::strategy::Strategy<Value = Strategy> {
     proptest::sample::select(Strategy::ALL.to_vec())
 }
@@ -356,8 +423,8 @@ proptest! {
         at in 0_i64..4_000_000_000_000,
     ) {
         let targets: Vec<_> = targets.into_iter().map(|(n, (weight, cost))| (n, weight, cost)).collect();
-        let limits = |n: u16| Limits { parts_max: parts[usize::from(n)], ..Limits::default() };
-        let table = Table::new(plan(), accounts(limits), vec![None])
+        let takes = |n: u16| Capability { parts_max: parts[usize::from(n)], ..Capability::default() };
+        let table = Table::new(plan(), accounts(|_| ClassSet::ALL, takes), vec![None])
             .with_rules(vec![rule(strategy, &targets)]);
         let sender = sender();
         let ask = ask(to, Class::ALL[class], &sender);
