@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::reload::Reloader;
 use crate::config::{Admin, Config};
-use crate::domain::ids::MessageSeq;
+use crate::domain::ids::Place;
 use crate::domain::time::Timestamp;
 use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
@@ -336,7 +336,7 @@ impl Tasks {
         house: &House,
         config: &Config,
         committed: mpsc::Receiver<Committed>,
-        before_start: MessageSeq,
+        before_start: Place,
         stop: &CancellationToken,
     ) -> mpsc::Sender<Return> {
         let (returns_to, returns) = mpsc::channel(RETURNS);
@@ -496,7 +496,7 @@ fn lanes(config: &Config, account: &carrier::AccountConfig, refill: &Arc<Notify>
     let binds = carrier::bind_count(account);
     let returned = windows.max(64);
     Arc::new(Lanes::new(
-        scheduler.ready_max,
+        scheduler.lane(account.max_tps),
         returned,
         binds,
         scheduler.promotional_floor,

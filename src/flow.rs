@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use crate::domain::class::Class;
-use crate::domain::ids::{BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq};
+use crate::domain::ids::{BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, Place};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{FailureCode, Message, State};
 use crate::domain::phone::Msisdn;
@@ -30,15 +30,17 @@ use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::Verdict;
 
-/// Messages that one commit made durable, in the order of their `seq`.
+/// Messages that one commit has brought to their lanes, in the order of their places: new ones,
+/// scheduled ones whose time has come, and those that come from another lane. The one way into a
+/// lane: whoever reads the store beside it knows by the place what has been told already.
 #[derive(Debug)]
 pub struct Committed {
-    /// Queued messages; scheduled ones appear when their time has come.
-    pub messages: Vec<Arc<Message>>,
+    /// With `carrier` the lane's account.
+    pub messages: Vec<Ready>,
 }
 
 /// The segments of a message, as a set: bit n = part n+1. At most 16.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parts(pub u16);
 
 impl Parts {
@@ -90,6 +92,8 @@ pub struct Ready {
     pub message: Arc<Message>,
     /// The account whose lane it is in: the message's own, until it is moved.
     pub carrier: CarrierIndex,
+    /// Its place in that lane; the default for a resend, which no lane's order knows.
+    pub place: Place,
     /// Accounts that would not take it, or where it is in doubt; it is not moved back to them.
     pub tried: Tried,
     /// Which segments still have to go.
@@ -109,6 +113,7 @@ impl Ready {
         let parts = Parts::all(message.segments);
         Self {
             carrier: message.carrier,
+            place: Place(message.seq.0),
             tried: Tried::new(),
             message,
             parts,
@@ -425,6 +430,10 @@ pub struct Waiting {
     pub message: Arc<Message>,
     /// Queued or uncertain.
     pub state: State,
+    /// Its place in its lane.
+    pub place: Place,
+    /// Accounts that have refused it, or left it in doubt.
+    pub tried: Tried,
     /// Segments not yet taken by a carrier.
     pub parts: Parts,
     /// Attempts already made.

@@ -37,6 +37,12 @@ pub struct EventId(pub Uuid);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct MessageSeq(pub i64);
 
+/// A message's place in the order of its lane: its `seq` at accept, a fresh number of the same
+/// counter whenever it comes to a lane later (a schedule's release, another account, a doubt that
+/// has become a no). The writer gives it, strictly rising with each commit. 0 = before all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Place(pub i64);
+
 /// The recorded intent of a batch handed to a bind; 0 = none was needed (OTP).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct IntentId(pub i64);
@@ -74,7 +80,7 @@ macro_rules! display_inner {
     )*};
 }
 display_inner!(
-    MessageId, OrgId, KeyId, MessageSeq, IntentId, CarrierId, NetworkId, BindName
+    MessageId, OrgId, KeyId, MessageSeq, Place, IntentId, CarrierId, NetworkId, BindName
 );
 
 impl fmt::Display for EventId {

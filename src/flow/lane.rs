@@ -1,9 +1,9 @@
 //! Lives here: the ready queues of one carrier account, the channel by which the scheduler hands
-//! messages to binds. Lock-free and bounded: what does not fit stays in the store.
+//! messages to binds. Lock-free and short: whose message is next is decided behind them, late.
 //! Never here: who fills them (`scheduler::feed`) or at what rate they empty (`carrier`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 use tokio::sync::Notify;
@@ -16,8 +16,10 @@ use crate::domain::class::Class;
 struct Lane {
     fresh: ArrayQueue<Ready>,
     returned: ArrayQueue<Ready>,
-    /// More of this lane waits in the store.
-    spilled: AtomicBool,
+    /// Messages of this lane in memory behind this queue.
+    behind: AtomicUsize,
+    /// More of this lane waits behind this queue, in memory or in the store.
+    more: AtomicBool,
 }
 
 /// The lanes of one carrier account, one for each class.
@@ -25,7 +27,7 @@ struct Lane {
 pub struct Lanes {
     lanes: [Lane; 3],
     binds: Box<[Notify]>,
-    /// Rung when a spilled lane has run half empty.
+    /// Rung when a lane behind which more waits has run half empty.
     refill: Arc<Notify>,
     /// Turns in which promotional was passed over; shared by the account's binds.
     passed_over: AtomicU32,
@@ -42,7 +44,7 @@ const OPEN: u64 = u64::MAX;
 impl Lanes {
     /// Lanes of `capacity` messages for each class (and as many returned ones), served by
     /// `binds` binds. After `floor` messages of other classes promotional has one turn
-    /// (0 = never). `refill` is rung when a spilled lane runs low.
+    /// (0 = never). `refill` is rung when a lane behind which more waits runs low.
     pub fn new(
         capacity: usize,
         returned: usize,
@@ -53,7 +55,8 @@ impl Lanes {
         let lane = || Lane {
             fresh: ArrayQueue::new(capacity.max(1)),
             returned: ArrayQueue::new(returned.max(1)),
-            spilled: AtomicBool::new(false),
+            behind: AtomicUsize::new(0),
+            more: AtomicBool::new(false),
         };
         Self {
             lanes: [lane(), lane(), lane()],
@@ -169,16 +172,26 @@ impl Lanes {
             let held = self.held.load(Ordering::Relaxed);
             if held { None } else { lane.fresh.pop() }
         });
-        if lane.spilled.load(Ordering::Relaxed) && lane.fresh.len() * 2 <= lane.fresh.capacity() {
+        if lane.more.load(Ordering::Relaxed) && self.runs_low(class) {
             self.refill.notify_one();
         }
         ready
     }
 
-    /// Messages ready in one class.
+    /// Messages of one class in memory: those ready here and those behind them.
     pub fn depth(&self, class: Class) -> usize {
+        self.ready_now(class) + self.lanes[class.index()].behind.load(Ordering::Relaxed)
+    }
+
+    fn ready_now(&self, class: Class) -> usize {
         let lane = &self.lanes[class.index()];
         lane.fresh.len() + lane.returned.len()
+    }
+
+    /// Whether the queue of fresh messages of one class is half empty.
+    pub fn runs_low(&self, class: Class) -> bool {
+        let fresh = &self.lanes[class.index()].fresh;
+        fresh.len() * 2 <= fresh.capacity()
     }
 
     /// Whether nothing up to this class is ready.
@@ -186,7 +199,12 @@ impl Lanes {
         Class::ALL
             .into_iter()
             .filter(|class| *class <= limit)
-            .all(|class| self.depth(class) == 0)
+            .all(|class| self.ready_now(class) == 0)
+    }
+
+    /// Fresh messages of one class at most.
+    pub fn capacity(&self) -> usize {
+        self.lanes[0].fresh.capacity()
     }
 
     /// Free places for fresh messages of one class.
@@ -201,16 +219,17 @@ impl Lanes {
         self.held.swap(held, Ordering::Relaxed) && !held
     }
 
-    /// Says whether more of a class waits in the store.
-    pub fn set_spilled(&self, class: Class, spilled: bool) {
-        self.lanes[class.index()]
-            .spilled
-            .store(spilled, Ordering::Relaxed);
+    /// Says what waits behind this queue: messages in memory, and whether there are more in the
+    /// store.
+    pub fn set_behind(&self, class: Class, held: usize, more: bool) {
+        let lane = &self.lanes[class.index()];
+        lane.behind.store(held, Ordering::Relaxed);
+        lane.more.store(more || held > 0, Ordering::Relaxed);
     }
 
-    /// Whether more of a class waits in the store.
+    /// Whether more of a class waits behind this queue.
     pub fn is_spilled(&self, class: Class) -> bool {
-        self.lanes[class.index()].spilled.load(Ordering::Relaxed)
+        self.lanes[class.index()].more.load(Ordering::Relaxed)
     }
 
     /// Wakes every bind: something has become ready.

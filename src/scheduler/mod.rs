@@ -2,8 +2,10 @@
 //! retries timed, outcomes decided, overdue messages ended.
 //! Never here: sockets, PDUs, SQL, receipts.
 
+mod fair;
 pub mod feed;
 mod keeper;
+mod refill;
 mod returns;
 pub mod settle;
 
@@ -31,6 +33,23 @@ pub struct Config {
     pub patience: [Option<Duration>; 3],
     /// How many such receipts are kept.
     pub receipt_parked_max: u32,
+}
+
+/// The share of a second's messages that stand in front of the binds, in the order that is then
+/// settled.
+const LANE_SHARE: usize = 50;
+/// Messages in front of the binds at least: a slow account's binds still pull some at a time.
+const LANE_MIN: usize = 16;
+
+impl Config {
+    /// Messages that stand in front of the binds of an account of this pace, for each class: about
+    /// 20 ms of it. Of `ready_max` at most half, so that most is still in turn.
+    pub fn lane(&self, max_tps: u32) -> usize {
+        (max_tps as usize / LANE_SHARE)
+            .max(LANE_MIN)
+            .min(self.ready_max / 2)
+            .max(1)
+    }
 }
 
 impl Default for Config {

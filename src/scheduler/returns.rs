@@ -33,7 +33,7 @@ impl Returns {
                 if in_doubt {
                     self.in_doubt.insert(ready.message.seq, Parts(0));
                 }
-                *self.counts.entry(ready.message.carrier).or_default() += 1;
+                *self.counts.entry(ready.carrier).or_default() += 1;
                 self.next += 1;
                 self.due.push(Reverse((at, self.next)));
                 self.waiting.insert(self.next, (ready, in_doubt));
@@ -56,7 +56,7 @@ impl Returns {
         while self.next_due().is_some_and(|at| at <= now) {
             let Reverse((_, ticket)) = self.due.pop()?;
             let (mut ready, in_doubt) = self.waiting.remove(&ticket)?;
-            if let Some(count) = self.counts.get_mut(&ready.message.carrier) {
+            if let Some(count) = self.counts.get_mut(&ready.carrier) {
                 *count -= 1;
             }
             if in_doubt && let Some(taken) = self.in_doubt.remove(&ready.message.seq) {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::Config;
 use crate::domain::class::Class;
-use crate::domain::ids::MessageSeq;
+use crate::domain::ids::{MessageSeq, Place};
 use crate::domain::lifecycle::{self, DoubtPolicy, SegmentState};
 use crate::domain::message::{FailureCode, Message, State};
 use crate::domain::time::Timestamp;
@@ -378,6 +378,7 @@ pub(super) fn resend(
             let ready = Ready {
                 message: Arc::clone(message),
                 carrier: message.carrier,
+                place: Place(0),
                 tried: Tried::new(),
                 parts,
                 attempt: attempts + 1,

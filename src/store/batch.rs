@@ -141,7 +141,7 @@ impl Batch {
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     /// Messages for the lanes.
-    pub(super) committed: Vec<Arc<Message>>,
+    pub(super) committed: Vec<Ready>,
     /// Events for the webhook workers.
     pub(super) events: Vec<EventJob>,
     /// Results for each [`Receipts`] of the batch.

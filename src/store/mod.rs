@@ -24,7 +24,7 @@ use self::writer::{IntentRequest, Work};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{
-    BindName, CarrierId, CarrierIndex, EventId, MessageId, MessageSeq, OrgId,
+    self, BindName, CarrierId, CarrierIndex, EventId, MessageId, MessageSeq, OrgId,
 };
 use crate::domain::message::Message;
 use crate::domain::receipt::Receipt;
@@ -135,9 +135,9 @@ pub struct Opened {
     pub writer: Writer,
     /// Messages that a crash left in doubt.
     pub uncertain: u64,
-    /// The newest message that a lost run may have handed to a bind without a word in the store
-    /// (OTP); 0 after an orderly end.
-    pub last: MessageSeq,
+    /// The newest place whose message a lost run may have handed to a bind without a word in the
+    /// store (OTP); 0 after an orderly end.
+    pub last: ids::Place,
 }
 
 /// Opens the store. `committed` takes what goes to the lanes, `events` what goes to the webhook
@@ -173,7 +173,7 @@ pub async fn open(
         writer,
         uncertain: recovered.uncertain,
         last: if recovered.orderly {
-            MessageSeq(0)
+            ids::Place(0)
         } else {
             recovered.last
         },
@@ -422,17 +422,29 @@ impl Store {
         self.inner.reader.timeline(seq).await
     }
 
-    /// The next queued messages of a lane after `after`, in order.
+    /// An organisation's next queued messages in a lane after `after`, in order of place.
     ///
     /// # Errors
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].
     pub async fn waiting(
         &self,
         lane: (CarrierIndex, Class),
-        after: MessageSeq,
+        org: OrgId,
+        after: ids::Place,
         limit: u32,
     ) -> Result<Vec<Waiting>, StoreError> {
-        self.inner.reader.waiting(lane, after, limit).await
+        self.inner.reader.waiting(lane, org, after, limit).await
+    }
+
+    /// The organisations of which messages are queued in a lane, each with its newest place.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn backlog(
+        &self,
+        lane: (CarrierIndex, Class),
+    ) -> Result<Vec<(OrgId, ids::Place)>, StoreError> {
+        self.inner.reader.backlog(lane).await
     }
 
     /// Messages in doubt after `after`, in order.

@@ -62,7 +62,7 @@ impl World {
         self.store.accept(message(segments)).await.unwrap();
         let mut committed = self.committed.recv().await.unwrap();
         assert_eq!(committed.messages.len(), 1);
-        committed.messages.remove(0)
+        committed.messages.remove(0).message
     }
 
     async fn submit(&self, message: &Arc<Message>, ids: &[&str]) {

@@ -9,10 +9,11 @@ use uuid::Uuid;
 
 use super::bulk::Bulk;
 use crate::domain::class::Class;
-use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId};
+use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
 use crate::domain::message::{Encoding, FailureCode, Message, State};
 use crate::domain::phone::{Msisdn, Sender};
 use crate::domain::time::Timestamp;
+use crate::flow::Ready;
 use crate::store::{Carriers, StoreError};
 
 static INSERT: Bulk = Bulk::new(
@@ -120,15 +121,15 @@ pub(super) fn failure(text: Option<&str>) -> Option<FailureCode> {
     text.and_then(FailureCode::parse)
 }
 
-/// Moves at most `limit` scheduled messages whose time has come to their lanes. Each takes a
-/// new `seq` (it has no attempts yet), so that lanes see it in order.
+/// Moves at most `limit` scheduled messages whose time has come to their lanes, each to a fresh
+/// place at the end.
 pub(super) async fn release(
     conn: &mut SqliteConnection,
     carriers: &Carriers,
     now: Timestamp,
     limit: u32,
-    mut next_seq: impl FnMut() -> MessageSeq,
-) -> Result<Vec<Arc<Message>>, StoreError> {
+    mut next_place: impl FnMut() -> Place,
+) -> Result<Vec<Ready>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
         "select {COLUMNS} from messages m where m.state = 0 and m.due_at <= ? order by m.due_at limit ?"
     ));
@@ -139,17 +140,23 @@ pub(super) async fn release(
         .await?;
     let mut released = Vec::with_capacity(rows.len());
     for row in &rows {
-        let mut message = message(row, carriers)?.message;
-        let old = std::mem::replace(&mut message.seq, next_seq());
-        sqlx::query(
-            "update messages set seq = ?1, place = ?1, state = 1 where seq = ?2 and state = 0",
-        )
-        .bind(message.seq.0)
-        .bind(old.0)
-        .execute(&mut *conn)
-        .await?;
-        released.push(Arc::new(message));
+        let message = message(row, carriers)?.message;
+        released.push(Ready {
+            place: next_place(),
+            ..Ready::first(Arc::new(message))
+        });
     }
+    static RELEASE: Bulk = Bulk::new(
+        "with v (seq, place) as (values",
+        "(?,?)",
+        ") update messages set place = v.place, state = 1 from v \
+         where messages.seq = v.seq and messages.state = 0",
+    );
+    RELEASE
+        .execute(conn, &released, |query, ready| {
+            query.bind(ready.message.seq.0).bind(ready.place.0)
+        })
+        .await?;
     Ok(released)
 }
 

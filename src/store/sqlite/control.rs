@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 use super::bulk::Bulk;
 use super::{Sqlite, accept};
 use crate::domain::class::Class;
-use crate::domain::ids::{CarrierId, MessageId, MessageSeq, OrgId};
+use crate::domain::ids::{self, CarrierId, MessageId, MessageSeq, OrgId};
 use crate::domain::message::{FailureCode, Message, State};
 use crate::domain::time::Timestamp;
 use crate::flow::Transition;
@@ -58,10 +58,10 @@ impl Sqlite {
         self.watchful_until = sweep.at + WATCHFUL;
         let round = round(&mut self.conn, &self.carriers, sweep, self.unsure).await?;
         let changed = if let Some(to) = &sweep.to {
-            let next_seq = &mut self.next_seq;
+            let next_place = &mut self.next_place;
             let next = || {
-                *next_seq += 1;
-                MessageSeq(*next_seq - 1)
+                *next_place += 1;
+                ids::Place(*next_place - 1)
             };
             to_lane(&mut self.conn, &round.moved, to, next).await?
         } else {
@@ -107,7 +107,7 @@ impl Sqlite {
         if let Err(why) = may_resend(&mut self.conn, &found, at).await? {
             return Ok(Controlled::Left(why));
         }
-        let place = self.next_seq();
+        let place = self.next_place();
         requeue(&mut self.conn, found.message.seq, place).await?;
         Ok(Controlled::Done)
     }
@@ -194,7 +194,7 @@ async fn round(
     conn: &mut SqliteConnection,
     carriers: &Carriers,
     sweep: &Sweep,
-    unsure: MessageSeq,
+    unsure: ids::Place,
 ) -> Result<Round, StoreError> {
     let intended = under_way(conn).await?;
     let which = match sweep.org {
@@ -243,7 +243,7 @@ async fn round(
             continue;
         }
         let attempted: bool = row.try_get(19)?;
-        let unsure = message.class == Class::Otp && message.seq <= unsure;
+        let unsure = message.class == Class::Otp && message.seq.0 <= unsure.0;
         if attempted || unsure || intended.contains(&message.seq.0) {
             round.spared += 1;
         } else if sweep.to.is_some() {
@@ -273,7 +273,7 @@ async fn to_lane(
     conn: &mut SqliteConnection,
     messages: &[MessageSeq],
     to: &CarrierId,
-    mut next: impl FnMut() -> MessageSeq,
+    mut next: impl FnMut() -> ids::Place,
 ) -> sqlx::Result<u64> {
     let rows: Vec<_> = messages.iter().map(|seq| (*seq, next())).collect();
     TO_LANE
@@ -348,13 +348,13 @@ async fn may_cancel(
     conn: &mut SqliteConnection,
     candidate: &Candidate,
     otp: bool,
-    unsure: MessageSeq,
+    unsure: ids::Place,
 ) -> sqlx::Result<Result<(), Obstacle>> {
     let Candidate { message, state, .. } = candidate;
     Ok(match state {
         State::Scheduled => Ok(()),
         State::Queued if candidate.attempted => Err(Obstacle::Attempted),
-        State::Queued if message.class == Class::Otp && (!otp || message.seq <= unsure) => {
+        State::Queued if message.class == Class::Otp && (!otp || message.seq.0 <= unsure.0) => {
             Err(Obstacle::Otp)
         }
         State::Queued if under_way(conn).await?.contains(&message.seq.0) => Err(Obstacle::UnderWay),
@@ -413,7 +413,7 @@ async fn may_resend(
 async fn requeue(
     conn: &mut SqliteConnection,
     message: MessageSeq,
-    place: MessageSeq,
+    place: ids::Place,
 ) -> sqlx::Result<()> {
     sqlx::query(
         "update messages set state = 1, place = ?, possible_duplicate = 1 \

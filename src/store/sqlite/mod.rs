@@ -26,12 +26,12 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::batch::{Batch, Chore, ChoreDone, Effects};
 use super::{Carriers, Config, StoreError};
-use crate::domain::ids::{CarrierId, IntentId, MessageSeq, ReceiptKey};
+use crate::domain::ids::{CarrierId, IntentId, MessageSeq, Place, ReceiptKey};
 use crate::domain::lifecycle::{self, SegmentState};
 use crate::domain::message::{Message, State};
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
-use crate::flow::{AttemptRecord, EventJob, EventKind, ReceiptResult, Transition};
+use crate::flow::{AttemptRecord, EventJob, EventKind, Ready, ReceiptResult, Transition};
 
 pub(super) use people::OrgBy;
 pub(super) use settle::Recovered;
@@ -40,13 +40,14 @@ pub(super) use settle::Recovered;
 pub(super) struct Sqlite {
     conn: SqliteConnection,
     carriers: Arc<Carriers>,
-    next_seq: i64,
+    /// The next number for a `seq` or a place: one counter for both.
+    next_place: i64,
     next_intent: i64,
     /// Keys of parked receipts, so that outcomes need not look in an empty inbox. May hold keys
     /// that are gone; never lacks one that is there.
     parked: HashSet<ReceiptKey>,
     /// OTP messages up to here may have been sent by a run that did not end well.
-    unsure: MessageSeq,
+    unsure: Place,
     /// An operator has changed what waits: until then every batch is looked at before it is handed
     /// to its bind, not only resends.
     watchful_until: Timestamp,
@@ -99,15 +100,15 @@ pub(super) async fn open(
         .connect_with(options.read_only(true).create_if_missing(false))
         .await
         .map_err(failed)?;
-    let next_seq = recovered.last.0 + 1;
+    let next_place = recovered.last.0 + 1;
     let writer = Sqlite {
         conn,
         carriers: Arc::clone(&carriers),
-        next_seq,
+        next_place,
         next_intent: 1,
         parked,
         unsure: if recovered.orderly {
-            MessageSeq(0)
+            Place(0)
         } else {
             recovered.last
         },
@@ -167,10 +168,16 @@ impl Sqlite {
         &self.carriers
     }
 
-    /// The place of the next accepted message. A place is not used again if its commit fails.
+    /// The number of the next accepted message, its place as well. A number is not used again if
+    /// its commit fails.
     pub(super) fn next_seq(&mut self) -> MessageSeq {
-        self.next_seq += 1;
-        MessageSeq(self.next_seq - 1)
+        self.next_place += 1;
+        MessageSeq(self.next_place - 1)
+    }
+
+    /// A place at the end of a lane.
+    fn next_place(&mut self) -> Place {
+        Place(self.next_seq().0)
     }
 
     /// The id of the next intent.
@@ -230,6 +237,7 @@ impl Sqlite {
         effects.committed = accepted
             .into_iter()
             .filter(|one| accept::initial_state(one) == State::Queued)
+            .map(Ready::first)
             .collect();
         settle::intend(&mut self.conn, &batch.intents).await?;
         self.settle(batch, &mut effects).await?;
@@ -394,11 +402,11 @@ impl Sqlite {
             }
             Chore::Control(control) => ChoreDone::Controlled(self.control(control, effects).await?),
             Chore::ReleaseDue { now, limit } => {
-                let next = &mut self.next_seq;
+                let next = &mut self.next_place;
                 let released =
                     accept::release(&mut self.conn, &self.carriers, *now, *limit, || {
                         *next += 1;
-                        MessageSeq(*next - 1)
+                        Place(*next - 1)
                     })
                     .await?;
                 let count = released.len() as u64;

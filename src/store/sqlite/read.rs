@@ -10,11 +10,11 @@ use sqlx::sqlite::SqlitePool;
 use super::accept;
 use super::bulk::Bulk;
 use crate::domain::class::Class;
-use crate::domain::ids::{CarrierIndex, EventId, MessageId, MessageSeq, OrgId};
+use crate::domain::ids::{CarrierIndex, EventId, MessageId, MessageSeq, OrgId, Place};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::State;
 use crate::domain::time::Timestamp;
-use crate::flow::{Parts, Waiting};
+use crate::flow::{Parts, Tried, Waiting};
 use crate::store::{Carriers, MessageView, QueueRow, StoreError, TimelineEntry};
 
 /// One message of an organisation.
@@ -132,27 +132,54 @@ async fn side_events(pool: &SqlitePool, seq: MessageSeq) -> Result<Vec<TimelineE
     Ok(entries)
 }
 
-/// The next queued messages of one lane, after `after`, in order.
+/// An organisation's next queued messages in one lane, after `after`, in order of place.
 pub(super) async fn waiting(
     pool: &SqlitePool,
     carriers: &Carriers,
-    lane: (CarrierIndex, Class),
-    after: MessageSeq,
+    (lane, org): ((CarrierIndex, Class), OrgId),
+    after: Place,
     limit: u32,
 ) -> Result<Vec<Waiting>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "select {}, m.possible_duplicate from messages m where m.state = 1 and m.carrier = ? \
-         and m.class = ? and m.seq > ? order by m.seq limit ?",
+        "select {}, m.possible_duplicate, m.place from messages m indexed by messages_waiting \
+         where m.state = 1 and m.carrier = ? and m.class = ? and m.org = ? and m.place > ? \
+         order by m.place limit ?",
         accept::COLUMNS
     ));
     let rows = sqlx::query(sql)
         .bind(carriers.text(lane.0))
         .bind(lane.1.index() as i64)
+        .bind(&org.0.as_bytes()[..])
         .bind(after.0)
         .bind(limit)
         .fetch_all(pool)
         .await?;
     with_attempts(pool, carriers, &rows).await
+}
+
+/// The organisations of which messages are queued in a lane, each with its newest place. The
+/// index is entered once for each organisation, however much each has waiting.
+pub(super) async fn backlog(
+    pool: &SqlitePool,
+    carriers: &Carriers,
+    lane: (CarrierIndex, Class),
+) -> Result<Vec<(OrgId, Place)>, StoreError> {
+    let rows = sqlx::query(
+        "with recursive o (org) as (select min(org) from messages indexed by messages_waiting \
+         where state = 1 and carrier = ?1 and class = ?2 union all select (select min(m.org) \
+         from messages m indexed by messages_waiting where m.state = 1 and m.carrier = ?1 \
+         and m.class = ?2 and m.org > o.org) from o where o.org is not null) \
+         select o.org, (select max(m.place) from messages m indexed by messages_waiting \
+         where m.state = 1 and m.carrier = ?1 and m.class = ?2 and m.org = o.org) \
+         from o where o.org is not null",
+    )
+    .bind(carriers.text(lane.0))
+    .bind(lane.1.index() as i64)
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| Ok((OrgId(accept::uuid(row, 0)?), Place(row.try_get(1)?))))
+        .collect()
 }
 
 /// The messages in doubt, the oldest first.
@@ -163,7 +190,7 @@ pub(super) async fn in_doubt(
     limit: u32,
 ) -> Result<Vec<Waiting>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "select {}, m.possible_duplicate from messages m indexed by messages_in_doubt \
+        "select {}, m.possible_duplicate, m.place from messages m indexed by messages_in_doubt \
          where m.state = 3 and m.seq > ? order by m.seq limit ?",
         accept::COLUMNS
     ));
@@ -175,13 +202,21 @@ pub(super) async fn in_doubt(
     with_attempts(pool, carriers, &rows).await
 }
 
+/// What a message's attempts say of the next one.
+#[derive(Default)]
+struct Story {
+    taken: Parts,
+    attempts: u16,
+    tried: Tried,
+}
+
 async fn with_attempts(
     pool: &SqlitePool,
     carriers: &Carriers,
     rows: &[sqlx::sqlite::SqliteRow],
 ) -> Result<Vec<Waiting>, StoreError> {
     static ATTEMPTS: Bulk = Bulk::new(
-        "select message, part, attempt, state from attempts where message in (",
+        "select message, part, attempt, state, carrier from attempts where message in (",
         "?",
         ")",
     );
@@ -190,26 +225,34 @@ async fn with_attempts(
         .map(|row| row.try_get(0))
         .collect::<sqlx::Result<Vec<i64>>>()?;
     let mut conn = pool.acquire().await?;
-    let mut taken: HashMap<i64, (Parts, u16)> = HashMap::new();
+    let mut story: HashMap<i64, Story> = HashMap::new();
     for row in ATTEMPTS
         .fetch(&mut conn, &seqs, |query, seq| query.bind(*seq))
         .await?
     {
-        let entry = taken.entry(row.try_get(0)?).or_insert((Parts(0), 0));
-        entry.1 = entry.1.max(row.try_get(2)?);
-        let state = SegmentState::from_index(row.try_get(3)?);
-        if state.is_some_and(|state| state == SegmentState::Submitted || state.is_final()) {
-            entry.0.insert(row.try_get(1)?);
+        let story = story.entry(row.try_get(0)?).or_default();
+        story.attempts = story.attempts.max(row.try_get(2)?);
+        match SegmentState::from_index(row.try_get(3)?) {
+            Some(state) if state == SegmentState::Submitted || state.is_final() => {
+                story.taken.insert(row.try_get(1)?);
+            }
+            _ => {
+                let account = carriers.index(row.try_get(4)?);
+                let known = |account: &CarrierIndex| story.tried.contains(account);
+                story.tried.extend(account.filter(|one| !known(one)));
+            }
         }
     }
     let mut waiting = Vec::with_capacity(rows.len());
     for row in rows {
         let accept::Stored { message, state, .. } = accept::message(row, carriers)?;
-        let (done, attempts) = taken.get(&message.seq.0).copied().unwrap_or((Parts(0), 0));
+        let story = story.remove(&message.seq.0).unwrap_or_default();
         waiting.push(Waiting {
             state,
-            parts: Parts(Parts::all(message.segments).0 & !done.0),
-            attempts,
+            place: Place(row.try_get(19)?),
+            tried: story.tried,
+            parts: Parts::all(message.segments).without(story.taken),
+            attempts: story.attempts,
             possible_duplicate: row.try_get(18)?,
             message: Arc::new(message),
         });

@@ -4,7 +4,7 @@
 use super::{OrgBy, Reader, control, people, read};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
-use crate::domain::ids::{CarrierIndex, MessageId, MessageSeq, OrgId};
+use crate::domain::ids::{CarrierIndex, MessageId, MessageSeq, OrgId, Place};
 use crate::flow::Waiting;
 use crate::store::{AuditEntry, HoldRow, MessageView, QueueRow, StoreError, Tally, TimelineEntry};
 
@@ -27,10 +27,18 @@ impl Reader {
     pub(in crate::store) async fn waiting(
         &self,
         lane: (CarrierIndex, Class),
-        after: MessageSeq,
+        org: OrgId,
+        after: Place,
         limit: u32,
     ) -> Result<Vec<Waiting>, StoreError> {
-        read::waiting(&self.pool, &self.carriers, lane, after, limit).await
+        read::waiting(&self.pool, &self.carriers, (lane, org), after, limit).await
+    }
+
+    pub(in crate::store) async fn backlog(
+        &self,
+        lane: (CarrierIndex, Class),
+    ) -> Result<Vec<(OrgId, Place)>, StoreError> {
+        read::backlog(&self.pool, &self.carriers, lane).await
     }
 
     pub(in crate::store) async fn in_doubt(

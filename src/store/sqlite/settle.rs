@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::accept::carrier_text;
 use super::bulk::Bulk;
-use crate::domain::ids::{CarrierId, IntentId, MessageSeq, ReceiptKey};
+use crate::domain::ids::{CarrierId, IntentId, MessageSeq, Place, ReceiptKey};
 use crate::domain::lifecycle;
 use crate::domain::message::{FailureCode, State};
 use crate::domain::time::Timestamp;
@@ -280,8 +280,8 @@ pub(super) async fn close(conn: &mut SqliteConnection, intents: &[IntentId]) -> 
 pub(crate) struct Recovered {
     /// Messages still queued that had been handed to a bind: now uncertain.
     pub(crate) uncertain: u64,
-    /// The newest message.
-    pub(crate) last: MessageSeq,
+    /// The newest number given, as a `seq` or as a place.
+    pub(crate) last: Place,
     /// The last run ended by itself: every attempt that it made has its outcome.
     pub(crate) orderly: bool,
 }
@@ -368,10 +368,14 @@ pub(super) async fn recover(conn: &mut SqliteConnection) -> sqlx::Result<Recover
     sqlx::query("delete from intents")
         .execute(&mut *conn)
         .await?;
-    let last: Option<i64> = sqlx::query("select max(seq) from messages")
-        .fetch_one(&mut *conn)
-        .await?
-        .try_get(0)?;
+    // Places of what waits no more are in nobody's order.
+    let last: i64 = sqlx::query(
+        "select max(coalesce((select max(seq) from messages), 0), coalesce((select max(place) \
+         from messages indexed by messages_waiting where state = 1), 0))",
+    )
+    .fetch_one(&mut *conn)
+    .await?
+    .try_get(0)?;
     let signed_off: i64 = sqlx::query("pragma user_version")
         .fetch_one(&mut *conn)
         .await?
@@ -386,6 +390,6 @@ pub(super) async fn recover(conn: &mut SqliteConnection) -> sqlx::Result<Recover
     Ok(Recovered {
         orderly: signed_off == 1 && intended.is_empty(),
         uncertain,
-        last: MessageSeq(last.unwrap_or(0)),
+        last: Place(last),
     })
 }

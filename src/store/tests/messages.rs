@@ -129,14 +129,23 @@ async fn waiting_messages_come_in_order_with_what_is_left_of_them() {
         .await;
     world.submit(&three, &["A3"]).await;
     let lane = (CarrierIndex(0), Class::Transactional);
-    let page = world.store.waiting(lane, MessageSeq(0), 10).await.unwrap();
+    let page = world
+        .store
+        .waiting(lane, ORG, ids::Place(0), 10)
+        .await
+        .unwrap();
     let seen: Vec<_> = page
         .iter()
         .map(|one| (one.message.seq, one.parts, one.attempts))
         .collect();
     assert_eq!(seen, [(one.seq, Parts(1), 0), (two.seq, Parts(0b101), 1)]);
     assert_eq!(
-        world.store.waiting(lane, one.seq, 10).await.unwrap().len(),
+        world
+            .store
+            .waiting(lane, ORG, ids::Place(one.seq.0), 10)
+            .await
+            .unwrap()
+            .len(),
         1
     );
     let queue = world.store.queue().await.unwrap();
@@ -167,12 +176,16 @@ async fn a_scheduled_message_reaches_its_lane_when_due() {
         1
     );
     let committed = world.committed.recv().await.unwrap();
-    assert_eq!(committed.messages[0].id, id);
+    let released = &committed.messages[0];
+    assert_eq!(released.message.id, id);
     assert!(
-        committed.messages[0].seq > later.seq,
-        "lanes see it in the order of its release"
+        released.message.seq < later.seq && released.place.0 > later.seq.0,
+        "it keeps its number, and its lane sees it in the order of its release"
     );
-    assert_eq!(world.state(&committed.messages[0]).await, State::Queued);
+    assert_eq!(world.state(&released.message).await, State::Queued);
+    let lane = (CarrierIndex(0), Class::Transactional);
+    let backlog = world.store.backlog(lane).await.unwrap();
+    assert_eq!(backlog, [(ORG, released.place)]);
     world.close().await;
 }
 
@@ -325,9 +338,9 @@ async fn a_thousand_accepts_share_commits_and_keep_their_order() {
             .unwrap()
             .unwrap();
         commits += 1;
-        for message in committed.messages {
-            assert!(message.seq > last);
-            last = message.seq;
+        for ready in committed.messages {
+            assert!(ready.message.seq > last);
+            last = ready.message.seq;
             seen += 1;
         }
     }
