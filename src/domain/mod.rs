@@ -4,6 +4,7 @@
 pub mod account;
 pub mod api_key;
 pub mod capability;
+pub mod breaker;
 pub mod class;
 pub mod ids;
 pub mod lifecycle;
