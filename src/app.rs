@@ -2,11 +2,9 @@
 //! Never here: behaviour of a part.
 
 mod reload;
+pub mod token;
 
-use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -20,18 +18,19 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::reload::Reloader;
-use crate::config::{Admin, Config};
-use crate::domain::ids::Place;
+use crate::config::Config;
+use crate::domain::ids::{CarrierIndex, Place};
 use crate::domain::time::Timestamp;
 use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
 use crate::flow::routes::Routes;
-use crate::flow::{BindStatus, Committed, EventJob, Reload, Return, StoreHealth};
+use crate::flow::signs::Signs;
+use crate::flow::{BindStatus, Committed, EventJob, Reload, Return, Steer, StoreHealth};
 use crate::ingest::Ingest;
 use crate::scheduler::{feed, settle};
 use crate::store::{Carriers, Store};
 use crate::telemetry::metrics;
-use crate::{admin, api, carrier, inbound, scheduler, store, webhooks};
+use crate::{admin, api, carrier, flow, inbound, scheduler, store, webhooks};
 
 /// Batches of committed messages that may wait for `feed`; full: the writer waits a moment.
 const COMMITTED: usize = 64;
@@ -43,6 +42,8 @@ const RECEIPTS: usize = 8192;
 const RETURNS: usize = 4096;
 /// Wishes to reload that may wait; full: who asks waits.
 const RELOADS: usize = 4;
+/// Orders to `feed` that may wait; full: the breakers nod again, an operator waits.
+const STEERS: usize = 16;
 /// How often the metrics recorder is tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -83,6 +84,8 @@ pub struct Daemon {
     /// Whether the store may note that this run ended by itself.
     orderly: Arc<AtomicBool>,
     health: Arc<StoreHealth>,
+    /// Kept until `feed` takes it: the breakers' nods wait here.
+    _steer: mpsc::Receiver<Steer>,
 }
 
 /// One token for each phase of the end.
@@ -132,7 +135,7 @@ impl Daemon {
         let (committed_to, committed) = mpsc::channel(COMMITTED);
         let (events_to, events) = mpsc::channel(config.webhooks.queue);
         let opened = open(&config, committed_to, events_to).await?;
-        let token = token(&config.admin)?;
+        let token = token::of_daemon(&config.admin)?;
 
         let house = House::new(&mut config, opened.store.clone());
         let reloader = Reloader::new(&config, Arc::clone(&house.routes));
@@ -152,7 +155,15 @@ impl Daemon {
         tasks
             .workers
             .spawn(upkeep(page.clone(), stops.workers.clone()));
-        let binds = tasks.carry(&house, &config, returns, &stops.binds);
+        let (signs_to, signs) = flow::signs::channel();
+        let binds = tasks.carry(&house, &config, returns, signs_to, &stops.binds);
+        let (steer_to, steer) = mpsc::channel(STEERS);
+        let judging = scheduler::health::Inputs {
+            signs,
+            binds: binds.clone(),
+            steer: steer_to,
+        };
+        tasks.judge(&house, &config, judging, &stops.workers);
         let (draining, draining_seen) = watch::channel(false);
         let parts = house.admin_parts(page, binds.clone(), draining_seen);
         let admin_config = admin::Config {
@@ -183,6 +194,7 @@ impl Daemon {
             beat,
             orderly,
             health,
+            _steer: steer,
         })
     }
 
@@ -272,7 +284,11 @@ impl House {
             .map(|(account, _)| account.id.clone())
             .collect();
         let carriers = Arc::new(Carriers::new(ids));
-        let health = Arc::new(Health::new(accounts.len(), config.scheduler.patience));
+        let scheduler = &config.scheduler;
+        let lanes = accounts.iter().map(|(_, lanes)| Arc::clone(lanes));
+        let health = Health::new(accounts.len(), scheduler.patience)
+            .with_lanes(lanes.collect(), scheduler.breaker.probes);
+        let health = Arc::new(health);
         Self {
             store,
             carriers,
@@ -287,6 +303,24 @@ impl House {
         self.accounts
             .iter()
             .map(|(_, lanes)| Arc::clone(lanes))
+            .collect()
+    }
+
+    /// The accounts to be judged, each with those of its network.
+    fn judged(&self) -> Vec<scheduler::health::Account> {
+        let beside = |one: &carrier::AccountConfig| {
+            let all = self.accounts.iter().zip(0..);
+            all.filter(|((other, _), _)| other.network == one.network && other.id != one.id)
+                .map(|(_, index)| CarrierIndex(index))
+                .collect()
+        };
+        let accounts = self.accounts.iter();
+        accounts
+            .map(|(account, lanes)| scheduler::health::Account {
+                id: account.id.clone(),
+                lanes: Arc::clone(lanes),
+                beside: beside(account),
+            })
             .collect()
     }
 
@@ -375,6 +409,7 @@ impl Tasks {
         house: &House,
         config: &Config,
         returns: mpsc::Sender<Return>,
+        signs: Signs,
         stop: &CancellationToken,
     ) -> Vec<watch::Receiver<BindStatus>> {
         let (outcomes_to, outcomes) = mpsc::channel(OUTCOMES);
@@ -395,6 +430,7 @@ impl Tasks {
             store: house.store.clone(),
             outcomes: outcomes_to,
             receipts: receipts_to,
+            signs,
             now,
         };
         carrier::start(
@@ -404,6 +440,24 @@ impl Tasks {
             &links,
             stop,
         )
+    }
+
+    /// Starts the judge of all accounts.
+    fn judge(
+        &mut self,
+        house: &House,
+        config: &Config,
+        inputs: scheduler::health::Inputs,
+        stop: &CancellationToken,
+    ) {
+        self.workers.spawn(scheduler::health::run(
+            config.scheduler.breaker,
+            house.judged(),
+            Arc::clone(house.routes.health()),
+            inputs,
+            now,
+            stop.clone(),
+        ));
     }
 
     /// Opens the door: from here on messages are accepted.
@@ -512,59 +566,4 @@ async fn upkeep(page: PrometheusHandle, stop: CancellationToken) {
             _ = tick.tick() => page.run_upkeep(),
         }
     }
-}
-
-/// The configured token, or the one beside the database, made now if it is not there.
-fn token(admin: &Admin) -> anyhow::Result<SecretString> {
-    if let Some(token) = &admin.token {
-        return Ok(token.clone());
-    }
-    if let Some(token) = kept_token(&admin.token_path) {
-        return Ok(token);
-    }
-    let token: String = (0..32)
-        .map(|_| format!("{:02x}", rand::random::<u8>()))
-        .collect();
-    let path = admin.token_path.display();
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&admin.token_path)
-        .with_context(|| format!("the admin token cannot be kept in {path}"))?;
-    writeln!(file, "{token}")
-        .with_context(|| format!("the admin token cannot be kept in {path}"))?;
-    Ok(token.into())
-}
-
-/// The token a daemon has made, if it has.
-fn kept_token(path: &Path) -> Option<SecretString> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let token = text.trim();
-    (!token.is_empty()).then(|| token.to_owned().into())
-}
-
-/// The token that reaches a daemon with this configuration.
-///
-/// # Errors
-/// When there is none to be read, with the file's whole path and what to do.
-pub fn token_for_ctl(admin: &Admin) -> anyhow::Result<SecretString> {
-    if let Some(token) = admin
-        .token
-        .clone()
-        .or_else(|| kept_token(&admin.token_path))
-    {
-        return Ok(token);
-    }
-    let path = std::path::absolute(&admin.token_path).unwrap_or_else(|_| admin.token_path.clone());
-    let why = match std::fs::read(&path) {
-        Ok(_) => "it is empty".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    anyhow::bail!(
-        "no admin token in {} ({why}); run ctl as the daemon's user, from its working folder, after \
-         it has been started",
-        path.display()
-    )
 }

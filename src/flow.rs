@@ -14,6 +14,7 @@
 pub mod health;
 pub mod lane;
 pub mod routes;
+pub mod signs;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -570,8 +571,10 @@ pub struct BindStatus {
     pub bind: BindName,
     /// `connecting`, `bound`, `backing_off`, `unbinding`, `closed`.
     pub state: &'static str,
-    /// Whether messages can be submitted over it now.
+    /// Whether its session stands.
     pub bound: bool,
+    /// Whether it is of a kind that submits: not a receiver.
+    pub submits: bool,
     /// Segments awaiting their answer.
     pub in_flight: u32,
     /// Its window.

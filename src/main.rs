@@ -140,7 +140,7 @@ fn check(path: &Path) -> ExitCode {
 }
 
 async fn control(config: &Config, command: ctl::Command, json: bool) -> ExitCode {
-    let token = match app::token_for_ctl(&config.admin) {
+    let token = match app::token::for_ctl(&config.admin) {
         Ok(token) => token,
         Err(error) => return fail(&format!("{error:#}"), 1),
     };

@@ -51,6 +51,7 @@ impl House {
             bind: BindName("two/1".into()),
             state: "connecting",
             bound: false,
+            submits: true,
             in_flight: 0,
             window: 10,
             last_error: Some("refused".into()),

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::{Backoff, Trouble};
 use super::live::{Handed, Live};
-use super::{BindConfig, Config, Links, Mode, Seat, profile};
+use super::{BindConfig, Config, Links, Mode, Seat, profile, signs};
 use crate::domain::ids::IntentId;
 use crate::flow::{Answer, Answered, BindStatus, Outcome, Ready};
 use crate::telemetry::metrics::carrier as meter;
@@ -261,10 +261,20 @@ impl Desk {
         let _ = tokio::time::timeout(LAST_INTENTS, waiting).await;
     }
 
+    /// The outcomes, to be passed on. What they say of the account's health goes its own way.
+    pub(super) fn take_outcomes(&mut self) -> Vec<Outcome> {
+        let outcomes = std::mem::take(&mut self.outcomes);
+        let signs = outcomes
+            .iter()
+            .filter_map(|outcome| signs::of(self.seat.account.index, outcome));
+        self.links.signs.tell(signs.collect());
+        outcomes
+    }
+
     /// Passes outcomes on; waits when `settle` is behind.
     pub(super) async fn flush(&mut self) {
         if !self.outcomes.is_empty() {
-            let outcomes = std::mem::take(&mut self.outcomes);
+            let outcomes = self.take_outcomes();
             // Closed only at shutdown: then the store still holds the intents, and the next
             // start finds these messages in doubt.
             let _ = self.links.outcomes.send(outcomes).await;

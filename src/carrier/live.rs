@@ -104,7 +104,7 @@ impl<'a> Live<'a> {
                 Some(answer) = self.desk.answers.recv() => self.answered(answer),
                 permit = outcomes.reserve(), if !self.desk.outcomes.is_empty() => {
                     if let Ok(permit) = permit {
-                        permit.send(std::mem::take(&mut self.desk.outcomes));
+                        permit.send(self.desk.take_outcomes());
                     } else {
                         break;
                     }

@@ -8,6 +8,7 @@ mod live;
 pub mod profile;
 mod pull;
 mod rate;
+mod signs;
 mod throttle;
 mod translate;
 
@@ -25,6 +26,7 @@ use self::rate::Gcra;
 use crate::domain::ids::{BindName, CarrierId, CarrierIndex, NetworkId};
 use crate::domain::time::Timestamp;
 use crate::flow::lane::Lanes;
+use crate::flow::signs::Signs;
 use crate::flow::{BindStatus, Outcome, ReceiptArrived};
 use crate::store::Store;
 
@@ -127,6 +129,8 @@ pub struct Links {
     pub outcomes: mpsc::Sender<Vec<Outcome>>,
     /// To `inbound`.
     pub receipts: mpsc::Sender<ReceiptArrived>,
+    /// To `scheduler::health`.
+    pub signs: Signs,
     /// The wall clock.
     pub now: fn() -> Timestamp,
 }
@@ -187,6 +191,7 @@ pub fn start(
                 bind: seat.name.clone(),
                 state: bind::CONNECTING,
                 bound: false,
+                submits: bind.mode != Mode::Receiver,
                 in_flight: 0,
                 window: bind.window as u32,
                 last_error: None,

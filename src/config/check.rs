@@ -255,6 +255,7 @@ fn scheduler_config(file: &File, source: &Source<'_>) -> Checked<scheduler::Conf
         receipt_ttl: seconds(file.receipts.parked_ttl_s.as_ref(), 1..=30 * 86_400, source)?
             .unwrap_or(default.receipt_ttl),
         patience: default.patience,
+        breaker: default.breaker,
         receipt_parked_max: or(
             default.receipt_parked_max,
             file.receipts.parked_max.as_ref(),

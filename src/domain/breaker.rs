@@ -11,79 +11,15 @@
 //!     └─────────────────────── enough probes answered ────────────────┘
 //! ```
 
+mod limits;
+mod reason;
 mod window;
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
+pub use self::limits::Limits;
+pub use self::reason::Reason;
 use self::window::{Answers, Deliveries};
-
-/// From when on an account counts as unfit, and how it comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Without a bind that can submit for so long: opens.
-    pub bind_grace: Duration,
-    /// The same at start, before a bind has been up for the first time.
-    pub start_grace: Duration,
-    /// Answers of this time are judged together.
-    pub window: Duration,
-    /// Fewer answers (or receipts, ten times as many) are not judged.
-    pub samples_min: u32,
-    /// Percentage of failed and missing answers in the window that opens.
-    pub bad_percent: u32,
-    /// So many failed or missing answers in a row, a second apart at least, open: for accounts
-    /// with too little traffic to fill a window.
-    pub run: u32,
-    /// Response times (95th percentile) below this are never slow.
-    pub slow_floor: Duration,
-    /// So many times the usual response time is slow.
-    pub slow_factor: u32,
-    /// Slow for so long: opens.
-    pub slow_for: Duration,
-    /// Segments in flight and no answer at all for so long: opens.
-    pub stall: Duration,
-    /// Receipts of this time are judged together.
-    pub delivery_window: Duration,
-    /// A percentage of delivered messages at or above this is never a collapse.
-    pub delivery_floor_percent: u32,
-    /// First wait after opening.
-    pub cool_down_min: Duration,
-    /// Longest wait: each opening doubles it.
-    pub cool_down_max: Duration,
-    /// Closed for so long: the next trouble begins with the first wait again.
-    pub quiet: Duration,
-    /// Messages that may try a half-open account.
-    pub probes: u32,
-    /// Percentage of the probes that must be answered well.
-    pub probe_percent: u32,
-    /// How long probes may stay unanswered.
-    pub probe_timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            bind_grace: Duration::from_secs(1),
-            start_grace: Duration::from_secs(15),
-            window: Duration::from_secs(10),
-            samples_min: 20,
-            bad_percent: 50,
-            run: 5,
-            slow_floor: Duration::from_secs(2),
-            slow_factor: 5,
-            slow_for: Duration::from_secs(10),
-            stall: Duration::from_secs(3),
-            delivery_window: Duration::from_secs(300),
-            delivery_floor_percent: 40,
-            cool_down_min: Duration::from_secs(5),
-            cool_down_max: Duration::from_secs(300),
-            quiet: Duration::from_secs(600),
-            probes: 5,
-            probe_percent: 60,
-            probe_timeout: Duration::from_secs(10),
-        }
-    }
-}
 
 /// What one submit_sm came to, as far as the account's health goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,98 +58,6 @@ pub enum Change {
     HalfOpened,
     /// In use again.
     Closed,
-}
-
-/// Why a breaker opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// No bind could submit for so long.
-    NoBind(Duration),
-    /// Too many failed or missing answers in the window.
-    Answers {
-        /// Account and system errors.
-        failed: u32,
-        /// Timeouts and lost binds.
-        silent: u32,
-        /// Of so many.
-        of: u32,
-    },
-    /// So many failed or missing answers one after another.
-    Run(u32),
-    /// Response time far beyond the usual.
-    Slow {
-        /// 95th percentile in the window.
-        now: Duration,
-        /// 95th percentile at other times.
-        usual: Duration,
-    },
-    /// No answer at all, with segments in flight.
-    Stalled {
-        /// How many.
-        in_flight: u32,
-        /// For how long.
-        since: Duration,
-    },
-    /// Far fewer messages are delivered than usual.
-    Undelivered {
-        /// Percentage in the window.
-        now: u32,
-        /// Percentage at other times.
-        usual: u32,
-    },
-    /// Too few of the probes were answered well.
-    Probes {
-        /// Answered badly or not at all.
-        bad: u32,
-        /// Of so many.
-        of: u32,
-    },
-}
-
-impl Reason {
-    /// The name in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NoBind(_) => "no_bind",
-            Self::Answers { failed, silent, .. } if silent > failed => "silence",
-            Self::Answers { .. } => "failures",
-            Self::Run(_) => "bad_run",
-            Self::Slow { .. } => "slow",
-            Self::Stalled { .. } => "stalled",
-            Self::Undelivered { .. } => "undelivered",
-            Self::Probes { .. } => "probes",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoBind(since) => write!(f, "no bind can submit for {since:.1?}"),
-            Self::Answers { failed, silent, of } => {
-                write!(f, "{failed} of {of} answers failed, {silent} did not come")
-            }
-            Self::Run(count) => write!(f, "{count} failed or missing answers one after another"),
-            Self::Slow { now, usual } => {
-                write!(
-                    f,
-                    "answers take {now:.1?} (95th percentile), usually {usual:.1?}"
-                )
-            }
-            Self::Stalled { in_flight, since } => {
-                write!(
-                    f,
-                    "no answer for {since:.1?} with {in_flight} segments in flight"
-                )
-            }
-            Self::Undelivered { now, usual } => {
-                write!(f, "{now} % of messages are delivered, usually {usual} %")
-            }
-            Self::Probes { bad, of } => {
-                write!(f, "{bad} of {of} probes failed or were not answered")
-            }
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -394,9 +238,13 @@ impl Breaker {
             bad,
             ..
         } = &mut self.state
-            && (seen.probes_out > 0 || *good + *bad > 0)
         {
-            first_out.get_or_insert(now);
+            if seen.probes_out > 0 || *good + *bad > 0 {
+                first_out.get_or_insert(now);
+            } else {
+                // Those that went were never sent, and have been renewed.
+                *first_out = None;
+            }
         }
     }
 

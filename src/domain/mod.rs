@@ -3,8 +3,8 @@
 
 pub mod account;
 pub mod api_key;
-pub mod capability;
 pub mod breaker;
+pub mod capability;
 pub mod class;
 pub mod ids;
 pub mod lifecycle;

@@ -1,11 +1,14 @@
 //! Lives here: how every account stands, as all parts may read it: the breaker, the operator's
-//! hold. One task writes each word (`scheduler::health` the breaker, `admin` the hold); reading
-//! costs an atomic load.
+//! hold, and what follows from both: the gate of its lanes, whether it takes new messages. One
+//! task writes each word (`scheduler::health` the breaker, `admin` the hold); reading costs an
+//! atomic load.
 //! Never here: when a breaker opens (`domain::breaker`), who moves messages (`scheduler::feed`).
 
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::lane::Lanes;
 use crate::domain::class::Class;
 use crate::domain::ids::CarrierIndex;
 use crate::domain::time::Timestamp;
@@ -61,8 +64,13 @@ impl Hold {
 struct Account {
     breaker: AtomicU8,
     hold: AtomicU8,
-    /// Since when it is out of use (open or paused), milliseconds; 0 = in use.
+    /// Since when it is out of use (open or paused), milliseconds; 0 = in use. A half-open
+    /// account goes on counting: an attempt that fails does not begin the wait anew.
     out_since: AtomicI64,
+    /// New messages that may come to it while it is half-open.
+    invited: AtomicU32,
+    /// The first class in order of service that is invited: more urgent ones are spared.
+    first_invited: AtomicU8,
 }
 
 /// How every account stands, by its index.
@@ -71,6 +79,23 @@ pub struct Health {
     accounts: Box<[Account]>,
     /// How long messages of each class stand by an account that is out of use; `None` = for good.
     patience: [Option<Duration>; 3],
+    /// The accounts' lanes, whose gates follow. Empty where there are none to be shut.
+    lanes: Vec<Arc<Lanes>>,
+    /// Messages that may try a half-open account.
+    probes: u32,
+    /// Held while a word and the gate that follows from it are written: breaker and hold have
+    /// different writers. Nobody reads under it, and it is never held across a wait.
+    writing: Mutex<()>,
+}
+
+/// The gate that follows from breaker and hold: how many messages may leave the lanes. The only
+/// place that says so.
+const fn gate(breaker: Breaker, hold: Hold, probes: u32) -> Option<u32> {
+    match (hold, breaker) {
+        (Hold::Paused, _) | (Hold::Free | Hold::Draining, Breaker::Open) => Some(0),
+        (Hold::Free | Hold::Draining, Breaker::HalfOpen) => Some(probes),
+        (Hold::Free | Hold::Draining, Breaker::Closed) => None,
+    }
 }
 
 impl Health {
@@ -79,6 +104,18 @@ impl Health {
         Self {
             accounts: (0..accounts).map(|_| Account::default()).collect(),
             patience,
+            lanes: Vec::new(),
+            probes: 0,
+            writing: Mutex::new(()),
+        }
+    }
+
+    /// With these accounts' lanes, in their order, and so many probes for a half-open account.
+    pub fn with_lanes(self, lanes: Vec<Arc<Lanes>>, probes: u32) -> Self {
+        Self {
+            lanes,
+            probes,
+            ..self
         }
     }
 
@@ -105,30 +142,80 @@ impl Health {
         account.map_or(0, |account| word(account).load(Ordering::Relaxed))
     }
 
-    /// Written by `scheduler::health` alone.
+    /// Written by `scheduler::health` alone. The gate has followed when this returns.
     pub fn set_breaker(&self, carrier: CarrierIndex, breaker: Breaker, now: Timestamp) {
-        if let Some(account) = self.accounts.get(carrier.index()) {
+        self.write(carrier, now, |account| {
             account.breaker.store(breaker as u8, Ordering::Relaxed);
-            self.mark(account, carrier, now);
-        }
+            account.invited.store(0, Ordering::Relaxed);
+        });
     }
 
-    /// Written by the operator's hand alone.
+    /// Written by the operator's hand alone. The gate has followed when this returns.
     pub fn set_hold(&self, carrier: CarrierIndex, hold: Hold, now: Timestamp) {
-        if let Some(account) = self.accounts.get(carrier.index()) {
+        self.write(carrier, now, |account| {
             account.hold.store(hold as u8, Ordering::Relaxed);
-            self.mark(account, carrier, now);
-        }
+        });
     }
 
-    fn mark(&self, account: &Account, carrier: CarrierIndex, now: Timestamp) {
-        let out = self.is_out(carrier);
+    fn write(&self, carrier: CarrierIndex, now: Timestamp, word: impl FnOnce(&Account)) {
+        let Some(account) = self.accounts.get(carrier.index()) else {
+            return;
+        };
+        let _writing = self.writer();
+        word(account);
+        let (breaker, hold) = (self.breaker(carrier), self.hold(carrier));
         let since = account.out_since.load(Ordering::Relaxed);
-        if out && since == 0 {
+        if self.is_out(carrier) && since == 0 {
             account.out_since.store(now.0, Ordering::Relaxed);
-        } else if !out {
+        } else if breaker == Breaker::Closed && hold != Hold::Paused {
             account.out_since.store(0, Ordering::Relaxed);
         }
+        if let Some(lanes) = self.lanes.get(carrier.index()) {
+            lanes.set_gate(gate(breaker, hold, self.probes));
+        }
+    }
+
+    fn writer(&self) -> MutexGuard<'_, ()> {
+        // It guards no value that a panic could leave half written.
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets probes go anew: those that went were not sent.
+    pub fn renew_probes(&self, carrier: CarrierIndex) {
+        let _writing = self.writer();
+        if self.breaker(carrier) == Breaker::HalfOpen
+            && self.hold(carrier) != Hold::Paused
+            && let Some(lanes) = self.lanes.get(carrier.index())
+        {
+            lanes.set_gate(Some(self.probes));
+        }
+    }
+
+    /// Invites so many new messages to a half-open account whose lanes are empty: somebody has to
+    /// try it. OTP is asked only when nothing else has come.
+    pub fn invite(&self, carrier: CarrierIndex, messages: u32, even_otp: bool) {
+        if let Some(account) = self.accounts.get(carrier.index()) {
+            let first = if even_otp {
+                Class::Otp
+            } else {
+                Class::Transactional
+            };
+            account.first_invited.store(first as u8, Ordering::Relaxed);
+            account.invited.store(messages, Ordering::Relaxed);
+        }
+    }
+
+    /// Uses up one invitation, if there is one for this class.
+    fn is_invited(&self, carrier: CarrierIndex, class: Class) -> bool {
+        let Some(account) = self.accounts.get(carrier.index()) else {
+            return false;
+        };
+        let less = |left: u32| left.checked_sub(1);
+        class as u8 >= account.first_invited.load(Ordering::Relaxed)
+            && account
+                .invited
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+                .is_ok()
     }
 
     /// Whether nothing may be submitted to it: its breaker is open, or it is paused.
@@ -152,9 +239,17 @@ impl Health {
         self.patience[class.index()]
     }
 
-    /// Whether a new message of this class may be given to it.
+    /// Whether a message of this class may be given to it. To a half-open account only those few
+    /// that are invited to try it, and each yes uses up an invitation; it is the choice of all
+    /// again once it is closed.
     pub fn takes_new(&self, carrier: CarrierIndex, class: Class, now: Timestamp) -> bool {
-        self.hold(carrier) != Hold::Draining && !self.is_given_up(carrier, class, now)
+        if self.hold(carrier) == Hold::Draining || self.is_given_up(carrier, class, now) {
+            return false;
+        }
+        match self.breaker(carrier) {
+            Breaker::Closed | Breaker::Open => true,
+            Breaker::HalfOpen => self.is_invited(carrier, class),
+        }
     }
 }
 
@@ -183,6 +278,57 @@ mod tests {
         assert!(!health.is_given_up(ONE, Class::Promotional, at + Duration::from_secs(86_400)));
         health.set_breaker(ONE, Breaker::HalfOpen, later);
         assert!(!health.is_given_up(ONE, Class::Otp, later));
+    }
+
+    #[test]
+    fn an_attempt_that_fails_does_not_begin_the_wait_anew() {
+        let health = health();
+        let at = Timestamp(1_000_000);
+        health.set_breaker(ONE, Breaker::Open, at);
+        let later = at + Duration::from_secs(6);
+        health.set_breaker(ONE, Breaker::HalfOpen, later);
+        health.set_breaker(ONE, Breaker::Open, later);
+        assert!(health.is_given_up(ONE, Class::Transactional, later));
+        health.set_breaker(ONE, Breaker::Closed, later);
+        health.set_breaker(ONE, Breaker::Open, later);
+        assert!(!health.is_given_up(ONE, Class::Transactional, later));
+    }
+
+    #[test]
+    fn a_half_open_account_takes_those_invited_and_otp_only_when_nothing_else_came() {
+        let (health, at) = (health(), Timestamp(1));
+        health.set_breaker(ONE, Breaker::HalfOpen, at);
+        let takes = |class| health.takes_new(ONE, class, at);
+        assert!(!takes(Class::Promotional));
+        health.invite(ONE, 2, false);
+        assert!(!takes(Class::Otp));
+        assert!(takes(Class::Transactional) && takes(Class::Promotional));
+        assert!(!takes(Class::Promotional), "two were invited");
+        health.invite(ONE, 1, true);
+        assert!(takes(Class::Otp));
+        health.set_breaker(ONE, Breaker::Closed, at);
+        assert!(takes(Class::Otp) && takes(Class::Promotional));
+    }
+
+    #[test]
+    fn the_gate_follows_breaker_and_hold_in_any_order() {
+        let lanes = Arc::new(Lanes::new(4, 4, 1, 0, Arc::default()));
+        let health = health().with_lanes(vec![Arc::clone(&lanes)], 3);
+        let at = Timestamp(1);
+        health.set_breaker(ONE, Breaker::Open, at);
+        assert_eq!(lanes.allowance(), Some(0));
+        health.set_hold(ONE, Hold::Paused, at);
+        health.set_breaker(ONE, Breaker::HalfOpen, at);
+        health.renew_probes(ONE);
+        assert_eq!(lanes.allowance(), Some(0), "a pause outlasts the breaker");
+        health.set_hold(ONE, Hold::Draining, at);
+        assert_eq!(lanes.allowance(), Some(3));
+        health.set_breaker(ONE, Breaker::Closed, at);
+        assert_eq!(lanes.allowance(), None);
+        health.set_hold(ONE, Hold::Paused, at);
+        health.set_breaker(ONE, Breaker::Open, at);
+        health.set_hold(ONE, Hold::Free, at);
+        assert_eq!(lanes.allowance(), Some(0), "the breaker outlasts a pause");
     }
 
     #[test]

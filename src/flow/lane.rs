@@ -34,12 +34,41 @@ pub struct Lanes {
     floor: u32,
     /// Only returned messages are handed out: too many wait for a retry.
     held: AtomicBool,
-    /// How many messages may still be handed out; [`OPEN`] = no limit.
+    /// A [`Gate`].
     gate: AtomicU64,
 }
 
+/// What may still pass: one word, so that it changes at once.
+#[derive(Clone, Copy)]
+struct Gate {
+    /// How often it has been set.
+    turn: u32,
+    /// How many messages may pass; [`OPEN`] = no limit.
+    left: u32,
+}
+
 /// A gate that lets everything through.
-const OPEN: u64 = u64::MAX;
+const OPEN: u32 = u32::MAX;
+
+impl Gate {
+    const fn of(word: u64) -> Self {
+        Self {
+            turn: (word >> 32) as u32,
+            left: word as u32,
+        }
+    }
+
+    const fn word(self) -> u64 {
+        (self.turn as u64) << 32 | self.left as u64
+    }
+
+    const fn followed_by(self, left: u32) -> Self {
+        Self {
+            turn: self.turn.wrapping_add(1),
+            left,
+        }
+    }
+}
 
 impl Lanes {
     /// Lanes of `capacity` messages for each class (and as many returned ones), served by
@@ -65,48 +94,78 @@ impl Lanes {
             passed_over: AtomicU32::new(0),
             floor,
             held: AtomicBool::new(false),
-            gate: AtomicU64::new(OPEN),
+            gate: AtomicU64::new(
+                Gate {
+                    turn: 0,
+                    left: OPEN,
+                }
+                .word(),
+            ),
         }
     }
 
     /// Opens the gate (`None`), shuts it (`Some(0)`), or lets so many messages through: probes of
-    /// an account that is coming back. Wakes the binds when something may pass.
-    pub fn set_gate(&self, allowance: Option<u64>) {
-        self.gate
-            .store(allowance.unwrap_or(OPEN), Ordering::Relaxed);
-        if allowance != Some(0) {
+    /// an account that is coming back. Wakes the binds when something may pass. Called by
+    /// `flow::health` alone.
+    pub fn set_gate(&self, allowance: Option<u32>) {
+        let left = allowance.map_or(OPEN, |allowance| allowance.min(OPEN - 1));
+        // The closure always gives a value, so this cannot fail.
+        let _ = self
+            .gate
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |gate| {
+                Some(Gate::of(gate).followed_by(left).word())
+            });
+        if left > 0 {
             self.wake();
         }
     }
 
-    /// Whether the gate lets a message through now.
+    /// How many messages may still pass; `None` = the gate is open.
+    pub fn allowance(&self) -> Option<u32> {
+        let left = Gate::of(self.gate.load(Ordering::Relaxed)).left;
+        (left != OPEN).then_some(left)
+    }
+
+    /// Whether the gate lets nothing through now.
     pub fn is_shut(&self) -> bool {
-        self.gate.load(Ordering::Relaxed) == 0
+        self.allowance() == Some(0)
     }
 
-    /// One place of the gate's allowance, if it has one.
-    fn pass(&self) -> bool {
-        let left = self.gate.load(Ordering::Relaxed);
-        left == OPEN
-            || self
-                .gate
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| match left {
-                    OPEN => Some(OPEN),
-                    left => left.checked_sub(1),
-                })
-                .is_ok()
-    }
-
-    /// The place goes back: nothing was there to be handed out.
-    fn unpassed(&self) {
-        if self.gate.load(Ordering::Relaxed) == OPEN {
-            return;
+    /// One place of the gate's allowance, if it has one: the gate that gave it.
+    fn pass(&self) -> Option<Gate> {
+        let mut given = Gate::of(self.gate.load(Ordering::Relaxed));
+        if given.left != OPEN {
+            let pass = |gate| {
+                given = Gate::of(gate);
+                match given.left {
+                    OPEN => Some(gate),
+                    left => left
+                        .checked_sub(1)
+                        .map(|left| Gate { left, ..given }.word()),
+                }
+            };
+            self.gate
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, pass)
+                .ok()?;
         }
-        let back = |left| match left {
-            OPEN => Some(OPEN),
-            left => Some(left + 1),
+        Some(given)
+    }
+
+    /// The place goes back: nothing was there to be handed out. A gate that has been set anew
+    /// meanwhile takes nothing back, or one that has been shut would let a message through.
+    fn unpassed(&self, given: Gate) {
+        let back = |gate| {
+            let now = Gate::of(gate);
+            let same = now.turn == given.turn && now.left != OPEN;
+            same.then(|| {
+                Gate {
+                    left: now.left + 1,
+                    ..now
+                }
+                .word()
+            })
         };
-        // The closure always gives a value, so this cannot fail.
+        // An error says that there was nothing to give back to.
         let _ = self
             .gate
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
@@ -129,16 +188,19 @@ impl Lanes {
     }
 
     /// Takes the next message in order of service: OTP, transactional, promotional, but
-    /// promotional once in `floor` turns. Classes behind `limit` are left alone.
+    /// promotional once in `floor` turns. Classes behind `limit` are left alone. While the gate
+    /// counts probes the order is turned round: what may be lost is tried first, OTP last.
     pub fn take(&self, limit: Class) -> Option<Ready> {
-        if !self.pass() {
-            return None;
+        let given = self.pass()?;
+        if given.left == OPEN {
+            return self.next(limit);
         }
-        let taken = self.next(limit);
-        if taken.is_none() {
-            self.unpassed();
+        let mut classes = Class::ALL.into_iter().rev().filter(|class| *class <= limit);
+        let probe = classes.find_map(|class| self.take_of(class));
+        if probe.is_none() {
+            self.unpassed(given);
         }
-        taken
+        probe
     }
 
     fn next(&self, limit: Class) -> Option<Ready> {
@@ -242,5 +304,79 @@ impl Lanes {
     /// Waits until something may have become ready for this bind. Cancel-safe.
     pub async fn ready(&self, bind: usize) {
         self.binds[bind].notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::ids::{CarrierIndex, MessageId, MessageSeq, OrgId};
+    use crate::domain::message::{Encoding, Message};
+    use crate::domain::phone::{Msisdn, Sender};
+    use crate::domain::time::Timestamp;
+
+    /// A message of this class for the first account.
+    fn message(class: Class) -> Message {
+        Message {
+            seq: MessageSeq(1),
+            id: MessageId(Uuid::from_u128(1)),
+            org: OrgId(Uuid::nil()),
+            class,
+            to: Msisdn::from_digits("255753276939").unwrap(),
+            from: Sender::parse("MNARA").unwrap(),
+            body: "x".into(),
+            encoding: Encoding::Gsm7,
+            segments: 1,
+            carrier: CarrierIndex(0),
+            webhook_url: None,
+            metadata: None,
+            tags: None,
+            accepted_at: Timestamp(0),
+            due_at: Timestamp(0),
+            valid_until: Timestamp(i64::MAX),
+        }
+    }
+
+    fn lanes(classes: &[Class]) -> Lanes {
+        let lanes = Lanes::new(10, 10, 1, 4, Arc::new(Notify::new()));
+        for class in classes {
+            let message = message(*class);
+            lanes.offer(Ready::first(Arc::new(message))).unwrap();
+        }
+        lanes
+    }
+
+    #[test]
+    fn a_gate_that_counts_lets_the_least_urgent_through_first_and_then_nothing() {
+        use Class::{Otp, Promotional, Transactional};
+        let lanes = lanes(&[Otp, Transactional, Promotional, Otp]);
+        lanes.set_gate(Some(3));
+        let took: Vec<Class> = std::iter::from_fn(|| lanes.take(Promotional))
+            .map(|ready| ready.message.class)
+            .collect();
+        assert_eq!(took, [Promotional, Transactional, Otp]);
+        assert!(lanes.is_shut());
+        lanes.set_gate(None);
+        assert!(lanes.take(Promotional).is_some());
+    }
+
+    #[test]
+    fn a_look_into_empty_lanes_uses_no_allowance() {
+        let lanes = lanes(&[]);
+        lanes.set_gate(Some(1));
+        assert!(lanes.take(Class::Promotional).is_none());
+        assert_eq!(lanes.allowance(), Some(1));
+    }
+
+    #[test]
+    fn a_gate_that_was_shut_meanwhile_takes_no_place_back() {
+        let lanes = lanes(&[]);
+        lanes.set_gate(Some(1));
+        let given = lanes.pass().unwrap();
+        lanes.set_gate(Some(0));
+        lanes.unpassed(given);
+        assert!(lanes.is_shut());
     }
 }

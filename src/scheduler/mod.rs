@@ -4,6 +4,7 @@
 
 mod fair;
 pub mod feed;
+pub mod health;
 mod keeper;
 mod refill;
 mod returns;
@@ -12,6 +13,8 @@ pub mod settle;
 use std::time::Duration;
 
 pub use keeper::keep;
+
+use crate::domain::breaker::Limits;
 
 /// The scheduler's own configuration.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub struct Config {
     pub patience: [Option<Duration>; 3],
     /// How many such receipts are kept.
     pub receipt_parked_max: u32,
+    /// From when on an account counts as unfit, and how it comes back.
+    pub breaker: Limits,
 }
 
 /// The share of a second's messages that stand in front of the binds, in the order that is then
@@ -63,6 +68,7 @@ impl Default for Config {
             receipt_ttl: Duration::from_secs(24 * 3600),
             receipt_parked_max: 100_000,
             patience: [Some(Duration::ZERO), Some(Duration::from_secs(5)), None],
+            breaker: Limits::default(),
         }
     }
 }

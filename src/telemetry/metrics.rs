@@ -85,6 +85,26 @@ pub const ALL: &[(&str, Kind, &str)] = &[
         Kind::Counter,
         "Messages resent although an attempt is in doubt, by carrier and class.",
     ),
+    (
+        ROUTE_HEALTH,
+        Kind::Gauge,
+        "1 while an account is in use, 0.5 while probes try it, 0 while its breaker is open.",
+    ),
+    (
+        BREAKER_TRANSITIONS,
+        Kind::Counter,
+        "Changes of an account's breaker, by carrier, state and reason.",
+    ),
+    (
+        BREAKER_OPEN_SECONDS,
+        Kind::Gauge,
+        "For how long an account has not been in full use; 0 while it is.",
+    ),
+    (
+        SIGNS_DROPPED,
+        Kind::Counter,
+        "Observations of accounts dropped because their judge was behind.",
+    ),
     (BIND_STATE, Kind::Gauge, "1 for the state a bind is in."),
     (
         BIND_IN_FLIGHT,
@@ -211,6 +231,10 @@ const QUEUE_DEPTH: &str = "mnara_queue_depth";
 const QUEUE_SPILLED: &str = "mnara_queue_spilled";
 const RETRIES: &str = "mnara_retries_total";
 const POSSIBLE_DUPLICATES: &str = "mnara_possible_duplicates_total";
+const ROUTE_HEALTH: &str = "mnara_route_health";
+const BREAKER_TRANSITIONS: &str = "mnara_breaker_transitions_total";
+const BREAKER_OPEN_SECONDS: &str = "mnara_breaker_open_seconds";
+const SIGNS_DROPPED: &str = "mnara_signs_dropped_total";
 const BIND_STATE: &str = "mnara_bind_state";
 const BIND_IN_FLIGHT: &str = "mnara_bind_window_in_flight";
 const BIND_WINDOW: &str = "mnara_bind_window_limit";

@@ -10,6 +10,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 const QUICK: Duration = Duration::from_millis(20);
 
+/// What happens to an account in a table's row.
+type Weathering = fn(&mut Account);
+
 /// A breaker, its clock and a carrier that behaves as told.
 struct Account {
     breaker: Breaker,
@@ -105,8 +108,7 @@ fn mixed(account: &mut Account, bad: Answer) {
 
 #[test]
 fn each_trouble_opens_for_its_own_reason() {
-    type Trouble = fn(&mut Account);
-    let table: [(&str, Trouble); 7] = [
+    let table: [(&str, Weathering); 7] = [
         ("no_bind", |account| {
             account.seen.able = false;
             account.idle(SECOND * 2);
@@ -151,7 +153,7 @@ fn each_trouble_opens_for_its_own_reason() {
 
 #[test]
 fn what_is_no_fault_of_the_account_never_opens_it() {
-    let table: [(&str, fn(&mut Account)); 7] = [
+    let table: [(&str, Weathering); 7] = [
         ("slower, please", |account| {
             account.answers(SECOND * 60, Answer::Busy, SECOND * 5);
         }),

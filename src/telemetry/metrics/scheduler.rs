@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use super::{POSSIBLE_DUPLICATES, QUEUE_DEPTH, QUEUE_SPILLED, RETRIES, STAGE_SECONDS};
+use super::{
+    BREAKER_OPEN_SECONDS, BREAKER_TRANSITIONS, POSSIBLE_DUPLICATES, QUEUE_DEPTH, QUEUE_SPILLED,
+    RETRIES, ROUTE_HEALTH, SIGNS_DROPPED, STAGE_SECONDS,
+};
 
 /// The handles of one account and class.
 pub struct Lane {
@@ -49,4 +52,42 @@ impl Lane {
     pub fn possible_duplicate(&self) {
         self.duplicates.increment(1);
     }
+}
+
+/// The handles of one account's breaker.
+pub struct Breaker {
+    carrier: String,
+    health: Gauge,
+    open_seconds: Gauge,
+}
+
+impl Breaker {
+    /// The handles of an account's breaker, which is closed.
+    pub fn new(carrier: &str) -> Self {
+        let carrier = carrier.to_owned();
+        let health = gauge!(ROUTE_HEALTH, "carrier" => carrier.clone());
+        health.set(1.0);
+        Self {
+            health,
+            open_seconds: gauge!(BREAKER_OPEN_SECONDS, "carrier" => carrier.clone()),
+            carrier,
+        }
+    }
+
+    /// It changed to this state for this reason; `health` from 0 (open) to 1 (closed).
+    pub fn changed(&self, to: &'static str, reason: &'static str, health: f64) {
+        self.health.set(health);
+        counter!(BREAKER_TRANSITIONS, "carrier" => self.carrier.clone(), "to" => to, "reason" => reason)
+            .increment(1);
+    }
+
+    /// It has not been closed for so long.
+    pub fn open_for(&self, since: Duration) {
+        self.open_seconds.set(since.as_secs_f64());
+    }
+}
+
+/// So many observations of accounts were dropped.
+pub fn signs_dropped(count: usize) {
+    counter!(SIGNS_DROPPED).increment(count as u64);
 }
