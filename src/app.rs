@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::reload::Reloader;
 use crate::config::Config;
-use crate::domain::ids::{CarrierIndex, Place};
+use crate::domain::ids::{CarrierId, CarrierIndex, Place};
 use crate::domain::time::Timestamp;
 use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
@@ -155,6 +155,8 @@ impl Daemon {
         tasks
             .workers
             .spawn(upkeep(page.clone(), stops.workers.clone()));
+        // Before the binds: what is paused must not be pulled from.
+        let holds = house.holds().await?;
         let (signs_to, signs) = flow::signs::channel();
         let binds = tasks.carry(&house, &config, returns, signs_to, &stops.binds);
         let (steer_to, steer) = mpsc::channel(STEERS);
@@ -165,7 +167,7 @@ impl Daemon {
         };
         tasks.judge(&house, &config, judging, &stops.workers);
         let (draining, draining_seen) = watch::channel(false);
-        let parts = house.admin_parts(page, binds.clone(), draining_seen);
+        let parts = house.admin_parts(page, binds.clone(), holds, draining_seen);
         let admin_config = admin::Config {
             listen: admin,
             token: token.clone(),
@@ -324,10 +326,26 @@ impl House {
             .collect()
     }
 
+    fn named_lanes(&self) -> Vec<(CarrierId, Arc<Lanes>)> {
+        self.accounts
+            .iter()
+            .map(|(account, lanes)| (account.id.clone(), Arc::clone(lanes)))
+            .collect()
+    }
+
+    /// What operators hold, put in force.
+    async fn holds(&self) -> anyhow::Result<admin::Holds> {
+        let health = Arc::clone(self.routes.health());
+        admin::Holds::load(self.store.clone(), self.named_lanes(), health)
+            .await
+            .context("the operators' holds cannot be read")
+    }
+
     fn admin_parts(
         &self,
         metrics: PrometheusHandle,
         binds: Vec<watch::Receiver<BindStatus>>,
+        holds: admin::Holds,
         draining: watch::Receiver<bool>,
     ) -> admin::Parts {
         let table = self.routes.table();
@@ -336,11 +354,9 @@ impl House {
             store: self.store.clone(),
             metrics,
             binds,
-            lanes: self
-                .accounts
-                .iter()
-                .map(|(account, lanes)| (account.id.clone(), Arc::clone(lanes)))
-                .collect(),
+            lanes: self.named_lanes(),
+            health: Arc::clone(self.routes.health()),
+            holds,
             draining,
             countries: countries.map(|country| country.code.clone()).collect(),
         }

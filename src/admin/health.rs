@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 
-use super::{Admin, Parts};
+use super::{Admin, Shown};
 
 /// `/readyz`: 200 or 503; with `?verbose` a line for each check.
 pub(super) async fn ready(
@@ -39,7 +39,7 @@ pub(super) async fn ready(
 
 /// Ready is: not going down, commits work, and at least one bind is bound. A single account
 /// without a bind is a warning: its messages wait, the others' go.
-fn judge(parts: &Parts) -> (bool, String) {
+fn judge(parts: &Shown) -> (bool, String) {
     let mut told = String::new();
     let mut line = |mark: char, text: std::fmt::Arguments<'_>| {
         // Writing to a String cannot fail.

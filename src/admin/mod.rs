@@ -2,10 +2,17 @@
 //! `ctl` uses. It has its own socket so that it answers while the API is overloaded.
 //! Never here: customers' requests, SQL, what the numbers mean.
 
-mod control;
+mod audit;
+mod binds;
+mod carriers;
 mod error;
 mod health;
+mod holds;
+mod people;
+mod queue;
+mod request;
 mod server;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,8 +28,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use self::holds::Holds;
 use crate::domain::ids::CarrierId;
 use crate::flow::BindStatus;
+use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
 use crate::store::Store;
 
@@ -48,6 +57,10 @@ pub struct Parts {
     pub binds: Vec<watch::Receiver<BindStatus>>,
     /// The accounts with their lanes, in configuration order.
     pub lanes: Vec<(CarrierId, Arc<Lanes>)>,
+    /// How the accounts stand.
+    pub health: Arc<Health>,
+    /// What operators hold; already in force.
+    pub holds: Holds,
     /// Whether the daemon is going down.
     pub draining: watch::Receiver<bool>,
     /// The codes of the countries in the numbering plan.
@@ -57,28 +70,66 @@ pub struct Parts {
 /// What the handlers share.
 struct Admin {
     token: SecretString,
-    parts: Parts,
+    parts: Shown,
+    holds: holds::Hand,
+}
+
+/// What the handlers look at: [`Parts`] without what has become tasks.
+struct Shown {
+    store: Store,
+    metrics: PrometheusHandle,
+    binds: Vec<watch::Receiver<BindStatus>>,
+    lanes: Vec<(CarrierId, Arc<Lanes>)>,
+    health: Arc<Health>,
+    draining: watch::Receiver<bool>,
+    countries: Vec<Box<str>>,
 }
 
 /// Serves the listener until `stop`, then lets running requests finish and returns.
 pub async fn serve(listener: TcpListener, config: Config, parts: Parts, stop: CancellationToken) {
-    let router = router(config.token, parts);
-    server::run(listener, router, stop).await;
+    let (router, tasks) = router(config.token, parts, &stop);
+    // The tasks end by the same word.
+    tokio::join!(server::run(listener, router, stop), tasks);
 }
 
-fn router(token: SecretString, parts: Parts) -> Router {
-    Router::new()
+/// The routes, and the task behind them, which ends by `stop`.
+fn router(
+    token: SecretString,
+    parts: Parts,
+    stop: &CancellationToken,
+) -> (Router, impl Future<Output = ()> + use<>) {
+    let (holds, keeping) = parts.holds.split(stop.clone());
+    let admin = Admin {
+        token,
+        parts: Shown {
+            store: parts.store,
+            metrics: parts.metrics,
+            binds: parts.binds,
+            lanes: parts.lanes,
+            health: parts.health,
+            draining: parts.draining,
+            countries: parts.countries,
+        },
+        holds,
+    };
+    let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(health::ready))
-        .route("/admin/v1/orgs", post(control::create_org))
-        .route("/admin/v1/keys", post(control::create_key))
-        .route("/admin/v1/binds", get(control::binds))
-        .route("/admin/v1/queue", get(control::queue))
+        .route("/admin/v1/orgs", post(people::create_org))
+        .route("/admin/v1/keys", post(people::create_key))
+        .route("/admin/v1/binds", get(binds::list))
+        .route(
+            "/admin/v1/carriers",
+            get(carriers::list).post(carriers::hold),
+        )
+        .route("/admin/v1/queue", get(queue::show))
+        .route("/admin/v1/audit", get(audit::list))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::not_allowed)
         .layer(DefaultBodyLimit::max(BODY_MAX))
-        .with_state(Arc::new(Admin { token, parts }))
+        .with_state(Arc::new(admin));
+    (router, keeping)
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

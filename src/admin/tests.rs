@@ -19,17 +19,22 @@ const TOKEN: &str = "let me in";
 
 struct House {
     router: Router,
+    health: Arc<Health>,
+    lanes: Vec<(CarrierId, Arc<Lanes>)>,
     store: Store,
     bind: watch::Sender<BindStatus>,
     draining: watch::Sender<bool>,
     stop: CancellationToken,
     tasks: TaskTracker,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl House {
     async fn open(token: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::open_in(tempfile::tempdir().unwrap(), token).await
+    }
+
+    async fn open_in(folder: tempfile::TempDir, token: &str) -> Self {
         let config = store::Config {
             url: format!("sqlite:{}", folder.path().join("admin.db").display()),
             ..store::Config::default()
@@ -45,7 +50,6 @@ impl House {
         let writing = stop.clone();
         tasks.spawn(async move { writer.run(writing).await.unwrap() });
         tasks.spawn(async move { while drained.recv().await.is_some() {} });
-        tasks.close();
         let (bind, binds) = watch::channel(BindStatus {
             carrier: CarrierIndex(1),
             bind: BindName("two/1".into()),
@@ -63,30 +67,40 @@ impl House {
                 Arc::new(Lanes::new(4, 4, 1, 0, Arc::new(Notify::new()))),
             )
         };
+        let health = Arc::new(Health::new(2, [None; 3]));
+        let lanes: Vec<_> = carriers.into_iter().map(lanes).collect();
+        let holds = Holds::load(store.clone(), lanes.clone(), Arc::clone(&health));
         let parts = Parts {
             store: store.clone(),
             metrics: recorder().1,
             binds: vec![binds],
-            lanes: carriers.into_iter().map(lanes).collect(),
+            lanes: lanes.clone(),
+            health: Arc::clone(&health),
+            holds: holds.await.unwrap(),
             draining: drains,
             countries: vec!["TZ".into(), "NG".into()],
         };
-        let router = router(token.to_owned().into(), parts);
+        let (router, keeping) = router(token.to_owned().into(), parts, &stop);
+        tasks.spawn(keeping);
+        tasks.close();
         Self {
             router,
+            health,
+            lanes,
             store,
             bind,
             draining,
             stop,
             tasks,
-            _folder: folder,
+            folder,
         }
     }
 
-    async fn close(self) {
+    async fn close(self) -> tempfile::TempDir {
         self.stop.cancel();
         drop((self.router, self.store));
         self.tasks.wait().await;
+        self.folder
     }
 
     async fn call(&self, method: &str, path: &str, body: impl ToString) -> (StatusCode, String) {
@@ -94,6 +108,7 @@ impl House {
             .method(method)
             .uri(path)
             .header("authorization", format!("Bearer {TOKEN}"))
+            .header("x-mnara-operator", "amina")
             .body(Body::from(body.to_string()))
             .unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
@@ -175,7 +190,7 @@ async fn what_cannot_be_created_is_refused_with_its_reason() {
         ("/admin/v1/keys", json!({"org": uuid::Uuid::nil()}), 404),
         ("/admin/v1/keys", json!({}), 400),
         ("/admin/v1/nothing", json!({}), 404),
-        ("/admin/v1/binds", json!({}), 405),
+        ("/admin/v1/audit", json!({}), 405),
     ] {
         let (found, refused) = house.json("POST", path, &body).await;
         assert_eq!(found, status, "{path} {refused}");
@@ -196,6 +211,9 @@ async fn control_wants_the_token_and_an_empty_token_admits_nobody() {
             ("POST", "/admin/v1/keys"),
             ("GET", "/admin/v1/binds"),
             ("GET", "/admin/v1/queue"),
+            ("GET", "/admin/v1/carriers"),
+            ("POST", "/admin/v1/carriers"),
+            ("GET", "/admin/v1/audit"),
         ] {
             assert_eq!(
                 house.call(method, path, "").await.0,
@@ -255,6 +273,123 @@ async fn binds_and_queue_are_told_with_their_accounts() {
     assert_eq!(
         (&told["lanes"][0]["carrier"], &told["lanes"][0]["class"]),
         (&json!("one"), &json!("otp"))
+    );
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_hold_is_in_force_at_once_outlasts_a_restart_and_ends_by_itself() {
+    let mut house = House::open(TOKEN).await;
+    let pause = json!({"carrier": "two", "hold": "paused", "reason": "works", "for_s": 3600});
+    let dry = json!({"carrier": "two", "hold": "paused", "reason": "works", "dry_run": true});
+    let (status, told) = house.json("POST", "/admin/v1/carriers", &dry).await;
+    assert_eq!((status, &told["dry_run"]), (200, &json!(true)), "{told}");
+    assert!(!house.lanes[1].1.is_shut(), "a dry run changes nothing");
+
+    let (status, told) = house.json("POST", "/admin/v1/carriers", &pause).await;
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(told["undo"], "mnara ctl carriers resume two");
+    assert!(house.lanes[1].1.is_shut() && !house.lanes[0].1.is_shut());
+    assert!(house.health.is_out(CarrierIndex(1)));
+    let (_, told) = house.json("GET", "/admin/v1/carriers", "").await;
+    assert_eq!(told["carriers"][0]["hold"], "free");
+    let held = &told["carriers"][1];
+    assert_eq!(held["hold"], "paused");
+    let words = held["held"].as_str().unwrap();
+    assert!(words.starts_with("paused by amina (admin token)") && words.ends_with("works"));
+
+    house = House::open_in(house.close().await, TOKEN).await;
+    assert!(
+        house.lanes[1].1.is_shut(),
+        "held before anything is submitted"
+    );
+    let brief = json!({"carrier": "two", "hold": "paused", "reason": "works", "for_s": 1});
+    assert_eq!(
+        house.call("POST", "/admin/v1/carriers", &brief).await.0,
+        200
+    );
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while house.lanes[1].1.is_shut() {
+        assert!(std::time::Instant::now() < limit, "it does not end");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let (_, told) = house.json("GET", "/admin/v1/audit?limit=10", "").await;
+    let actions: Vec<_> = told["audit"].as_array().unwrap().iter().collect();
+    let seen = |at: usize| {
+        (
+            &actions[at]["actor"],
+            &actions[at]["action"],
+            &actions[at]["subject"],
+        )
+    };
+    assert_eq!(
+        seen(0),
+        (&json!("mnara"), &json!("carriers.resume"), &json!("two"))
+    );
+    let amina = json!("amina (admin token)");
+    assert_eq!(seen(1), (&amina, &json!("carriers.pause"), &json!("two")));
+    assert_eq!(actions[1]["detail"]["reason"], "works");
+    assert_eq!(actions.len(), 3, "{told}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn holds_are_refused_with_their_reason() {
+    let house = House::open(TOKEN).await;
+    for (body, status, says) in [
+        (json!({"carrier": "two", "hold": "paused"}), 400, "--reason"),
+        (
+            json!({"carrier": "two", "hold": "paused", "reason": "x"}),
+            400,
+            "3 to 200",
+        ),
+        (
+            json!({"carrier": "two", "hold": "paused", "reason": "why\nnot"}),
+            400,
+            "printable",
+        ),
+        (
+            json!({"carrier": "six", "hold": "paused", "reason": "works"}),
+            404,
+            "ctl carriers",
+        ),
+        (
+            json!({"carrier": "two", "hold": "gone", "reason": "works"}),
+            400,
+            "gone",
+        ),
+        (json!({"carrier": "two", "hold": "free"}), 409, "not held"),
+        (
+            json!({"carrier": "two", "hold": "draining", "reason": "works", "for_s": 0}),
+            400,
+            "for_s",
+        ),
+        (
+            json!({"carrier": "two", "hold": "draining", "reason": "works", "odd": 0}),
+            400,
+            "odd",
+        ),
+    ] {
+        let (found, told) = house.json("POST", "/admin/v1/carriers", &body).await;
+        assert_eq!(found, status, "{body} {told}");
+        assert!(told["message"].as_str().unwrap().contains(says), "{told}");
+    }
+    for path in [
+        "/admin/v1/audit?limit=0",
+        "/admin/v1/audit?odd=1",
+        "/admin/v1/queue?class=x",
+    ] {
+        assert_eq!(house.json("GET", path, "").await.0, 400, "{path}");
+    }
+    assert_eq!(
+        house.json("GET", "/admin/v1/queue?carrier=six", "").await.0,
+        404
+    );
+    let (_, told) = house.json("GET", "/admin/v1/audit", "").await;
+    assert_eq!(
+        told,
+        json!({"audit": []}),
+        "what was refused changed nothing"
     );
     house.close().await;
 }

@@ -19,6 +19,8 @@ use super::Target;
 
 /// For one request, from connecting to the last octet.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Where the admin listener reads who typed the command.
+const OPERATOR: &str = "x-mnara-operator";
 /// Octets of an answer at most.
 const ANSWER_MAX: usize = 16 * 1024 * 1024;
 
@@ -64,14 +66,56 @@ struct Refusal {
     message: String,
 }
 
-/// Asks for something.
-pub(super) async fn get(target: &Target, path: &str) -> Result<Value, CtlError> {
-    send(target, Method::GET, path, Bytes::new()).await
+/// Asks for something; what of the query is `None` is left out.
+pub(super) async fn get(
+    target: &Target,
+    path: &str,
+    query: &[(&str, &Option<String>)],
+) -> Result<Value, CtlError> {
+    let mut path = path.to_owned();
+    let mut mark = '?';
+    for (name, value) in query {
+        if let Some(value) = value {
+            path.push(mark);
+            path.push_str(name);
+            path.push('=');
+            encode(&mut path, value);
+            mark = '&';
+        }
+    }
+    send(target, Method::GET, &path, Bytes::new()).await
 }
 
 /// Asks to create something.
 pub(super) async fn post(target: &Target, path: &str, body: &Value) -> Result<Value, CtlError> {
     send(target, Method::POST, path, body.to_string().into()).await
+}
+
+/// Everything but unreserved characters as `%XX` (RFC 3986, 2.3).
+pub(super) fn encode(path: &mut String, value: &str) {
+    for octet in value.bytes() {
+        if octet.is_ascii_alphanumeric() || b"-._~".contains(&octet) {
+            path.push(char::from(octet));
+        } else {
+            path.push_str(&format!("%{octet:02X}"));
+        }
+    }
+}
+
+/// The login name, for the audit: who became root by sudo is named by his own.
+fn operator() -> String {
+    let names = ["SUDO_USER", "LOGNAME", "USER"];
+    let name = names.into_iter().find_map(|name| std::env::var(name).ok());
+    let name: String = name
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| c.is_ascii_graphic())
+        .collect();
+    if name.is_empty() {
+        "unknown".into()
+    } else {
+        name
+    }
 }
 
 async fn send(target: &Target, method: Method, path: &str, body: Bytes) -> Result<Value, CtlError> {
@@ -83,6 +127,7 @@ async fn send(target: &Target, method: Method, path: &str, body: Bytes) -> Resul
             header::AUTHORIZATION,
             format!("Bearer {}", target.token.expose_secret()),
         )
+        .header(OPERATOR, operator())
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(body))
         .map_err(|_| CtlError::Token)?;
@@ -178,7 +223,7 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.unwrap();
             String::from_utf8_lossy(&asked[..length]).into_owned()
         };
-        tokio::join!(get(&target, "/admin/v1/binds"), serving)
+        tokio::join!(get(&target, "/admin/v1/binds", &[]), serving)
     }
 
     #[tokio::test]
@@ -186,7 +231,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let error = get(&target(address), "/admin/v1/binds").await.unwrap_err();
+        let error = get(&target(address), "/admin/v1/binds", &[])
+            .await
+            .unwrap_err();
         assert!(
             error
                 .to_string()
@@ -201,6 +248,7 @@ mod tests {
         let (told, asked) = answered(fine).await;
         assert_eq!(told.unwrap().to_string(), "{\"binds\":[]}");
         assert!(asked.contains("authorization: Bearer t"), "{asked}");
+        assert!(asked.contains("x-mnara-operator: "), "{asked}");
         let refused = "HTTP/1.1 409 C\r\ncontent-length: 36\r\n\r\n{\"code\":\"conflict\",\"message\":\"name\"}";
         let (told, _) = answered(refused).await;
         assert_eq!(
@@ -216,7 +264,17 @@ mod tests {
     async fn a_token_that_is_no_header_is_refused_before_anything_is_sent() {
         let mut target = target("127.0.0.1:1".parse().unwrap());
         target.token = "a\nb".to_owned().into();
-        assert!(matches!(get(&target, "/x").await, Err(CtlError::Token)));
+        assert!(matches!(
+            get(&target, "/x", &[]).await,
+            Err(CtlError::Token)
+        ));
+    }
+
+    #[test]
+    fn what_is_asked_for_may_have_any_characters() {
+        let mut path = String::new();
+        encode(&mut path, "Duka & Café/1");
+        assert_eq!(path, "Duka%20%26%20Caf%C3%A9%2F1");
     }
 
     #[test]

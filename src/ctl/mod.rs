@@ -1,8 +1,13 @@
 //! Lives here: the operator's commands, sent to the running daemon's admin listener, and what they
 //! print: tables for people, one JSON document for programs.
-//! Never here: the daemon's own state; rules about what may be created (`admin` judges).
+//! Never here: the daemon's own state; rules about what may be done (`admin` judges).
 
+mod audit;
+mod binds;
+mod carriers;
 mod client;
+mod people;
+mod queue;
 mod table;
 
 use std::io::{self, Write};
@@ -10,10 +15,12 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+pub use self::carriers::{CarriersCommand, HoldArguments};
 pub use self::client::CtlError;
-use self::table::table;
+pub use self::people::{KeyCommand, OrgCommand};
+pub use self::queue::QueueCommand;
 
 /// What to do.
 #[derive(Debug, clap::Subcommand)]
@@ -32,34 +39,23 @@ pub enum Command {
     },
     /// Show every bind: its state, its window, why it last ended.
     Binds,
-    /// Show what waits, by account and class.
-    Queue,
-}
-
-/// What to do with an organisation.
-#[derive(Debug, clap::Subcommand)]
-pub enum OrgCommand {
-    /// Create one; prints the secret of its webhook signatures.
-    Create {
-        /// Its name, unique, 1 to 64 characters.
-        name: String,
-        /// ISO 3166 code of the country in which its local numbers are read.
-        #[arg(long)]
-        country: String,
-        /// An approved sender; may be given several times. None = every well-formed sender.
-        #[arg(long = "sender", value_name = "SENDER")]
-        senders: Vec<String>,
+    /// The accounts with carriers: how they stand; pause, drain, resume.
+    Carriers {
+        /// What to do; without it: list.
+        #[command(subcommand)]
+        command: Option<CarriersCommand>,
     },
-}
-
-/// What to do with a key.
-#[derive(Debug, clap::Subcommand)]
-pub enum KeyCommand {
-    /// Create a live key; prints it, once.
-    Create {
-        /// The organisation's name or id.
+    /// What waits, by account and class, and why.
+    Queue {
+        /// What to do; without it: show.
+        #[command(subcommand)]
+        command: Option<QueueCommand>,
+    },
+    /// Show what operators have changed, newest first.
+    Audit {
+        /// So many lines.
         #[arg(long)]
-        org: String,
+        limit: Option<u32>,
     },
 }
 
@@ -97,31 +93,35 @@ pub async fn run(target: Target, command: Command, json: bool) -> Result<(), Ctl
 /// [`CtlError`].
 pub async fn ask(target: &Target, command: &Command) -> Result<Value, CtlError> {
     match command {
-        Command::Org {
-            command:
-                OrgCommand::Create {
-                    name,
-                    country,
-                    senders,
-                },
-        } => {
-            let body = json!({"name": name, "country": country, "senders": senders});
-            client::post(target, "/admin/v1/orgs", &body).await
+        Command::Org { command } => command.ask(target).await,
+        Command::Key { command } => command.ask(target).await,
+        Command::Binds => binds::list(target).await,
+        Command::Carriers { command } => {
+            let command = command.as_ref().unwrap_or(&CarriersCommand::List);
+            command.ask(target).await
         }
-        Command::Key {
-            command: KeyCommand::Create { org },
-        } => client::post(target, "/admin/v1/keys", &json!({"org": org})).await,
-        Command::Binds => client::get(target, "/admin/v1/binds").await,
-        Command::Queue => client::get(target, "/admin/v1/queue").await,
+        Command::Queue { command } => {
+            let command = command.as_ref().unwrap_or(&QueueCommand::ALL);
+            command.ask(target).await
+        }
+        Command::Audit { limit } => audit::list(target, *limit).await,
     }
 }
 
 fn people(command: &Command, told: Value) -> Result<String, CtlError> {
     match command {
-        Command::Org { .. } => read(told).map(|org: Org| org.shown()),
-        Command::Key { .. } => read(told).map(|key: Key| key.shown()),
-        Command::Binds => read(told).map(|binds: Binds| binds.shown()),
-        Command::Queue => read(told).map(|queue: Queue| queue.shown()),
+        Command::Org { .. } => OrgCommand::shown(told),
+        Command::Key { .. } => KeyCommand::shown(told),
+        Command::Binds => binds::listed(told),
+        Command::Carriers { command } => {
+            let command = command.as_ref().unwrap_or(&CarriersCommand::List);
+            command.shown(told)
+        }
+        Command::Queue { command } => {
+            let command = command.as_ref().unwrap_or(&QueueCommand::ALL);
+            command.shown(told)
+        }
+        Command::Audit { .. } => audit::listed(told),
     }
 }
 
@@ -130,123 +130,42 @@ fn read<T: for<'de> Deserialize<'de>>(told: Value) -> Result<T, CtlError> {
 }
 
 #[derive(Deserialize)]
-struct Org {
-    id: String,
-    name: String,
-    country: String,
-    senders: Vec<String>,
-    webhook_secret: String,
+struct Done {
+    outcome: String,
+    undo: Option<String>,
 }
 
-impl Org {
-    fn shown(&self) -> String {
-        let senders = match &*self.senders {
-            [] => "any".to_owned(),
-            senders => senders.join(", "),
-        };
-        format!(
-            "organisation    {}\nid              {}\ncountry         {}\nsenders         {senders}\n\
-             webhook secret  {}\n",
-            self.name, self.id, self.country, self.webhook_secret
-        )
-    }
+/// What a change has come to, and how it is taken back.
+fn done(told: Value) -> Result<String, CtlError> {
+    read(told).map(|done: Done| {
+        let undo = done.undo.map(|command| format!("undo: {command}\n"));
+        format!("{}\n{}", done.outcome, undo.unwrap_or_default())
+    })
 }
 
-#[derive(Deserialize)]
-struct Key {
-    id: String,
-    org: String,
-    key: String,
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
 }
 
-impl Key {
-    fn shown(&self) -> String {
-        format!(
-            "key           {}\nid            {}\norganisation  {}\n\
-             The key is shown this once; keep it safe.\n",
-            self.key, self.id, self.org
-        )
-    }
-}
-
-#[derive(Deserialize)]
-struct Binds {
-    binds: Vec<Bind>,
-}
-
-#[derive(Deserialize)]
-struct Bind {
-    carrier: String,
-    bind: String,
-    state: String,
-    bound: bool,
-    in_flight: u32,
-    window: u32,
-    last_error: Option<String>,
-}
-
-impl Binds {
-    fn shown(&self) -> String {
-        let head = [
-            "CARRIER",
-            "BIND",
-            "STATE",
-            "BOUND",
-            "IN FLIGHT",
-            "LAST ERROR",
-        ];
-        let rows = self.binds.iter().map(|bind| {
-            [
-                bind.carrier.clone(),
-                bind.bind.clone(),
-                bind.state.clone(),
-                if bind.bound { "yes" } else { "no" }.to_owned(),
-                format!("{}/{}", bind.in_flight, bind.window),
-                bind.last_error.clone().unwrap_or_else(|| "-".to_owned()),
-            ]
-        });
-        table(head, rows)
-    }
-}
-
-#[derive(Deserialize)]
-struct Queue {
-    lanes: Vec<Lane>,
-}
-
-#[derive(Deserialize)]
-struct Lane {
-    carrier: String,
-    class: String,
-    ready: u64,
-    spilled: bool,
-    queued: u64,
-    scheduled: u64,
-    oldest_queued_s: Option<u64>,
-}
-
-impl Queue {
-    fn shown(&self) -> String {
-        let head = ["CARRIER", "CLASS", "QUEUED", "READY", "SCHEDULED", "OLDEST"];
-        let rows = self.lanes.iter().map(|lane| {
-            let more = if lane.spilled { "+" } else { "" };
-            [
-                lane.carrier.clone(),
-                lane.class.clone(),
-                lane.queued.to_string(),
-                format!("{}{more}", lane.ready),
-                lane.scheduled.to_string(),
-                lane.oldest_queued_s
-                    .map_or_else(|| "-".to_owned(), |age| format!("{age} s")),
-            ]
-        });
-        table(head, rows)
-    }
+/// Reads a time as people type it: `90s`, `30m`, `2h`, `1d`. In seconds.
+fn period(typed: &str) -> Result<u64, String> {
+    let wrong = || "a time is a number and its unit: 90s, 30m, 2h, 1d".to_owned();
+    let unit = typed.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = typed[..typed.len() - 1].parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).ok_or_else(wrong)
 }
 
 #[cfg(test)]
 mod tests {
     use clap::{Parser, Subcommand};
+    use serde_json::json;
 
     use super::*;
 
@@ -277,42 +196,56 @@ mod tests {
             panic!("another command")
         };
         assert_eq!((&*name, &*country, senders.len()), ("Demo", "TZ", 2));
-        assert!(matches!(
-            parse("key create --org Demo"),
-            Ok(Command::Key { .. })
-        ));
-        assert!(matches!(parse("binds"), Ok(Command::Binds)));
-        assert!(matches!(parse("queue"), Ok(Command::Queue)));
-        assert!(parse("org create Demo").is_err());
-        assert!(parse("key create").is_err());
+        for fine in [
+            "key create --org Demo",
+            "binds",
+            "carriers",
+            "carriers list",
+            "carriers pause one --reason works --for 30m",
+            "carriers drain one --reason works --dry-run",
+            "carriers resume one",
+            "queue",
+            "queue show --carrier one --class otp --org Demo",
+            "audit --limit 5",
+        ] {
+            assert!(parse(fine).is_ok(), "{fine}");
+        }
+        for wrong in [
+            "org create Demo",
+            "key create",
+            "carriers pause one",
+            "carriers pause one --reason works --for soon",
+            "carriers drain --reason works",
+            "audit --limit many",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
-    fn answers_are_shown_as_tables() {
-        let told = json!({"binds": [{"carrier": "mtn_ng", "bind": "mtn_ng/1", "state": "bound",
-            "bound": true, "in_flight": 3, "window": 100, "last_error": null}]});
-        let text = people(&Command::Binds, told).unwrap();
-        assert_eq!(
-            text,
-            "CARRIER  BIND      STATE  BOUND  IN FLIGHT  LAST ERROR\n\
-             mtn_ng   mtn_ng/1  bound  yes    3/100      -\n"
-        );
-        let told = json!({"lanes": [{"carrier": "mtn_ng", "class": "otp", "ready": 5,
-            "spilled": true, "queued": 9, "scheduled": 0, "oldest_queued_s": 4}]});
-        let text = people(&Command::Queue, told).unwrap();
-        assert_eq!(
-            text,
-            "CARRIER  CLASS  QUEUED  READY  SCHEDULED  OLDEST\n\
-             mtn_ng   otp    9       5+     0          4 s\n"
-        );
-        let told = json!({"id": "i", "org": "o", "prefix": "p", "key": "sk_live_mw_x"});
-        let command = Command::Key {
-            command: KeyCommand::Create { org: "o".into() },
-        };
-        assert!(people(&command, told).unwrap().contains("sk_live_mw_x"));
-        assert!(matches!(
-            people(&Command::Queue, json!({})),
-            Err(CtlError::Strange)
-        ));
+    fn times_are_a_number_and_a_unit() {
+        for (typed, seconds) in [("90s", 90), ("30m", 1800), ("2h", 7200), ("1d", 86_400)] {
+            assert_eq!(period(typed), Ok(seconds));
+        }
+        for wrong in [
+            "",
+            "s",
+            "30",
+            "-1s",
+            "1w",
+            "1.5h",
+            "٣m",
+            "99999999999999999999d",
+        ] {
+            assert!(period(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_change_is_told_with_its_way_back() {
+        let told = json!({"dry_run": false, "outcome": "one is paused", "undo": "mnara ctl x"});
+        assert_eq!(done(told).unwrap(), "one is paused\nundo: mnara ctl x\n");
+        let told = json!({"dry_run": true, "outcome": "dry run: it would", "undo": null});
+        assert_eq!(done(told).unwrap(), "dry run: it would\n");
     }
 }

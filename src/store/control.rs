@@ -56,7 +56,7 @@ pub struct Sweep {
     /// Only those accepted before.
     pub accepted_before: Option<Timestamp>,
     /// Behind this place: where the last round ended.
-    pub after: Option<Place>,
+    pub after: Option<Bookmark>,
     /// To the end of that account's lane; `None` = they are cancelled.
     pub to: Option<CarrierId>,
     /// When.
@@ -69,9 +69,9 @@ pub struct Sweep {
     pub audit: SweepAudit,
 }
 
-/// Where a message waits in its lane: its organisation, and the order within it.
+/// Where a sweep has come to in its lane: an organisation, and the place in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(pub OrgId, pub i64);
+pub struct Bookmark(pub OrgId, pub i64);
 
 /// The audit of a command of several rounds: one line, rewritten with each round, so that a
 /// command that was broken off tells how far it came.
@@ -93,7 +93,7 @@ pub struct Swept {
     /// Messages left alone because they may be with a carrier.
     pub spared: u64,
     /// Where to go on; `None` = the lane's end.
-    pub next: Option<Place>,
+    pub next: Option<Bookmark>,
     /// The audit's row.
     pub audit: i64,
 }
@@ -174,7 +174,7 @@ pub(super) enum Control {
 }
 
 /// What it came to.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Controlled {
     Done,
     Swept(Swept),

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use self::batch::{Accept, Chore, ChoreDone, Deliveries, Errand, Receipts, Settle};
-pub use self::control::{AuditEntry, HoldRow, Obstacle, Place, Sweep, SweepAudit, Swept, Tally};
+pub use self::control::{AuditEntry, Bookmark, HoldRow, Obstacle, Sweep, SweepAudit, Swept, Tally};
 pub use self::directory::Credential;
 use self::directory::Directory;
 pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
@@ -288,7 +288,7 @@ impl Store {
             audit,
             reply,
         };
-        self.send(Work::Errand(errand)).await?;
+        self.send(Work::Errand(Box::new(errand))).await?;
         done.await.map_err(|_| StoreError::Closed)
     }
 

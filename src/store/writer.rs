@@ -37,7 +37,7 @@ pub(super) enum Work {
     Settle(Settle),
     Receipts(Receipts),
     Deliveries(Deliveries),
-    Errand(Errand),
+    Errand(Box<Errand>),
     Leave(Vec<(EventId, Timestamp)>),
 }
 
@@ -207,7 +207,7 @@ impl Writer {
             Work::Settle(settle) => batch.settlements.push(settle),
             Work::Receipts(receipts) => batch.receipts.push(receipts),
             Work::Deliveries(deliveries) => batch.deliveries.push(deliveries),
-            Work::Errand(errand) => batch.chores.push(errand),
+            Work::Errand(errand) => batch.chores.push(*errand),
             Work::Leave(events) => batch.left.extend(events),
         }
     }

@@ -20,6 +20,7 @@ mod disk;
 mod doubt;
 mod drain;
 mod hang_up;
+mod holds;
 mod hostile;
 mod journey;
 mod kill;

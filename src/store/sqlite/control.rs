@@ -19,7 +19,7 @@ use crate::flow::Transition;
 use crate::flow::health::Hold;
 use crate::store::batch::{ChoreDone, Effects};
 use crate::store::control::{
-    AuditEntry, Control, Controlled, HoldRow, Obstacle, Place, Sweep, SweepAudit, Swept, Tally,
+    AuditEntry, Bookmark, Control, Controlled, HoldRow, Obstacle, Sweep, SweepAudit, Swept, Tally,
 };
 use crate::store::{Carriers, MessageView, StoreError};
 
@@ -185,7 +185,7 @@ struct Round {
     /// Messages left alone.
     spared: u64,
     /// Where to go on.
-    next: Option<Place>,
+    next: Option<Bookmark>,
 }
 
 /// Looks at the next rows of a lane and sorts them: what can be changed, and what may be with a
@@ -207,9 +207,9 @@ async fn round(
          order by m.org, m.place limit ?",
         accept::COLUMNS
     ));
-    let Place(org, place) = match (sweep.after, sweep.org) {
+    let Bookmark(org, place) = match (sweep.after, sweep.org) {
         (Some(after), _) => after,
-        (None, org) => Place(org.unwrap_or(OrgId(uuid::Uuid::nil())), -1),
+        (None, org) => Bookmark(org.unwrap_or(OrgId(uuid::Uuid::nil())), -1),
     };
     let rows = sqlx::query(sql)
         .bind(&*sweep.carrier)
@@ -227,7 +227,7 @@ async fn round(
     };
     for row in &rows {
         let stored = accept::message(row, carriers);
-        let place = Place(OrgId(accept::uuid(row, 2)?), row.try_get(18)?);
+        let place = Bookmark(OrgId(accept::uuid(row, 2)?), row.try_get(18)?);
         if rows.len() == ROUND {
             round.next = Some(place);
         }

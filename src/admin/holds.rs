@@ -1,0 +1,175 @@
+//! Lives here: the accounts that operators hold: loaded before anything is submitted, changed one
+//! at a time, ended when their time has come. One task owns them.
+//! Never here: what a hold does to messages (`flow::health`, `scheduler`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::request::now;
+use crate::domain::ids::{CarrierId, CarrierIndex};
+use crate::domain::time::Timestamp;
+use crate::flow::health::{Health, Hold};
+use crate::flow::lane::Lanes;
+use crate::store::{AuditEntry, HoldRow, Store, StoreError};
+
+/// Changes that may wait; more are refused: nobody types that fast.
+const ORDERS: usize = 16;
+/// How often it is looked whether a hold has ended: the wall clock may be set meanwhile.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A change of one account's hold; [`Hold::Free`] ends it.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) row: HoldRow,
+    pub(super) audit: AuditEntry,
+    pub(super) reply: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// All holds and what they act upon.
+pub struct Holds {
+    store: Store,
+    accounts: Vec<(CarrierId, Arc<Lanes>)>,
+    health: Arc<Health>,
+    rows: Vec<HoldRow>,
+}
+
+/// The way to the task that owns the holds.
+#[derive(Clone)]
+pub(super) struct Hand {
+    orders: mpsc::Sender<Order>,
+    rows: watch::Receiver<Vec<HoldRow>>,
+}
+
+impl Holds {
+    /// Reads the holds and puts them in force; those whose time has passed end.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read: then it is not known what may be submitted.
+    pub async fn load(
+        store: Store,
+        accounts: Vec<(CarrierId, Arc<Lanes>)>,
+        health: Arc<Health>,
+    ) -> Result<Self, StoreError> {
+        let rows = store.holds().await?;
+        let mut holds = Self {
+            store,
+            accounts,
+            health,
+            rows,
+        };
+        let now = now();
+        for row in &holds.rows {
+            holds.apply(&row.carrier, row.hold, now);
+            tracing::warn!(carrier = %row.carrier, hold = row.hold.name(), reason = %row.reason,
+                "an account is held by an operator");
+        }
+        holds.expire(now).await?;
+        Ok(holds)
+    }
+
+    /// The task, and the way to it.
+    pub(super) fn split(self, stop: CancellationToken) -> (Hand, impl Future<Output = ()>) {
+        let (orders, ordered) = mpsc::channel(ORDERS);
+        let (told, rows) = watch::channel(self.rows.clone());
+        (Hand { orders, rows }, self.run(ordered, told, stop))
+    }
+
+    async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        told: watch::Sender<Vec<HoldRow>>,
+        stop: CancellationToken,
+    ) {
+        let mut tick = tokio::time::interval(LOOK);
+        loop {
+            // Every branch only takes from a queue or a timer: dropping one loses nothing.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(order) = orders.recv() => {
+                    let done = self.order(order.row, order.audit).await;
+                    told.send_replace(self.rows.clone());
+                    // Whoever asked may have hung up; it is done all the same.
+                    let _ = order.reply.send(done);
+                }
+                // A closed store ends with the daemon, which ends this task too.
+                _ = tick.tick() => if let Ok(true) = self.expire(now()).await {
+                    told.send_replace(self.rows.clone());
+                },
+            }
+        }
+    }
+
+    async fn order(&mut self, row: HoldRow, audit: AuditEntry) -> Result<(), StoreError> {
+        let (carrier, hold) = (row.carrier.clone(), row.hold);
+        match hold {
+            Hold::Free => self.store.free(carrier.clone(), audit).await?,
+            Hold::Paused | Hold::Draining => self.store.hold(row.clone(), audit).await?,
+        }
+        self.rows.retain(|known| known.carrier != carrier);
+        if hold != Hold::Free {
+            self.rows.push(row);
+            self.rows.sort_by(|a, b| a.carrier.cmp(&b.carrier));
+        }
+        self.apply(&carrier, hold, now());
+        Ok(())
+    }
+
+    /// Ends what has had its time; says whether something has.
+    async fn expire(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+        let over = |row: &HoldRow| row.until.is_some_and(|until| until <= now);
+        let ended: Vec<HoldRow> = self.rows.iter().filter(|row| over(row)).cloned().collect();
+        for row in &ended {
+            let audit = AuditEntry {
+                at: now,
+                actor: "mnara".into(),
+                action: "carriers.resume".into(),
+                subject: (&*row.carrier.0).into(),
+                detail: json!({"was": row.hold.name(), "reason": row.reason, "by": row.actor})
+                    .to_string()
+                    .into(),
+                outcome: "its time has passed".into(),
+            };
+            tracing::info!(carrier = %row.carrier, "an operator's hold has ended by itself");
+            let free = HoldRow {
+                hold: Hold::Free,
+                ..row.clone()
+            };
+            self.order(free, audit).await?;
+        }
+        Ok(!ended.is_empty())
+    }
+
+    /// Puts a hold in force. An account that is configured no more has none.
+    fn apply(&self, carrier: &CarrierId, hold: Hold, now: Timestamp) {
+        let place = self.accounts.iter().position(|(id, _)| id == carrier);
+        let Some(place) = place else { return };
+        self.health.set_hold(CarrierIndex(place as u16), hold, now);
+        let gate = (hold == Hold::Paused).then_some(0);
+        self.accounts[place].1.set_gate(gate);
+    }
+}
+
+impl Hand {
+    /// What is held now.
+    pub(super) fn rows(&self) -> Vec<HoldRow> {
+        self.rows.borrow().clone()
+    }
+
+    /// Carries a change out; returns once it is durable and in force.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`]: too many changes wait; the store's own.
+    pub(super) async fn order(&self, row: HoldRow, audit: AuditEntry) -> Result<(), StoreError> {
+        let (reply, done) = oneshot::channel();
+        let order = Order { row, audit, reply };
+        self.orders.try_send(order).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        done.await.map_err(|_| StoreError::Closed)?
+    }
+}

@@ -1,0 +1,163 @@
+//! Lives here: organisations and their keys, created.
+//! Never here: the form of keys (`domain::api_key`).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rand::Rng;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Admin;
+use super::error::{self, Refused};
+use super::request::{Body, Operator, in_time, now, organisation, read};
+use crate::domain::account::{ApiKey, Organisation};
+use crate::domain::api_key::NewKey;
+use crate::domain::ids::{KeyId, OrgId};
+use crate::domain::phone::Sender;
+
+const NAME_MAX: usize = 64;
+const SENDERS_MAX: usize = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewOrg {
+    name: String,
+    country: String,
+    #[serde(default)]
+    senders: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyFor {
+    /// Name or id.
+    org: String,
+}
+
+#[derive(Serialize)]
+struct OrgCreated<'a> {
+    id: Uuid,
+    name: &'a str,
+    country: &'a str,
+    senders: &'a [Box<str>],
+    webhook_secret: &'a str,
+}
+
+#[derive(Serialize)]
+struct KeyCreated<'a> {
+    id: Uuid,
+    org: Uuid,
+    prefix: &'a str,
+    key: &'a str,
+}
+
+/// `POST /admin/v1/orgs`.
+pub(super) async fn create_org(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let operator = Operator::admit(&admin, &headers)?;
+    let asked: NewOrg = read(body)?;
+    let name = asked.name.trim();
+    let length = name.chars().count();
+    if !(1..=NAME_MAX).contains(&length) || name.chars().any(char::is_control) {
+        return Err(Refused::invalid(
+            "name must have 1 to 64 printable characters",
+        ));
+    }
+    let country = asked.country.trim().to_ascii_uppercase();
+    let known = &admin.parts.countries;
+    if !known.iter().any(|code| **code == *country) {
+        let message = format!("country must be one of {}", known.join(", "));
+        return Err(Refused::invalid(message));
+    }
+    let org = Organisation {
+        id: OrgId(Uuid::now_v7()),
+        name: name.into(),
+        country: country.into(),
+        senders: senders(&asked.senders)?,
+        webhook_secret: format!("whsec_{}", STANDARD.encode(random())).into(),
+        created_at: now(),
+    };
+    let detail = json!({"name": org.name, "country": org.country, "senders": org.senders});
+    let audit = operator.entry("org.create", &org.id.to_string(), &detail, "created");
+    let created = admin.parts.store.create_org(org.clone(), Some(audit));
+    if !in_time(created).await? {
+        let message = format!("there is an organisation named {name}; choose another name");
+        return Err(Refused::conflict(message));
+    }
+    let created = OrgCreated {
+        id: org.id.0,
+        name: &org.name,
+        country: &org.country,
+        senders: &org.senders,
+        webhook_secret: org.webhook_secret.expose_secret(),
+    };
+    Ok(error::json(StatusCode::CREATED, &created))
+}
+
+/// `POST /admin/v1/keys`: always a live key; test keys come with the sandbox.
+pub(super) async fn create_key(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let operator = Operator::admit(&admin, &headers)?;
+    let asked: KeyFor = read(body)?;
+    let org = organisation(&admin, &asked.org).await?;
+    let key = NewKey::from_random(true, random());
+    let record = ApiKey {
+        id: KeyId(Uuid::now_v7()),
+        org,
+        hash: key.hash,
+        prefix: key.prefix.clone(),
+        live: true,
+        created_at: now(),
+    };
+    let id = record.id;
+    let detail = json!({"org": org.0, "prefix": key.prefix});
+    let audit = operator.entry("key.create", &id.to_string(), &detail, "created");
+    if !in_time(admin.parts.store.create_key(record, Some(audit))).await? {
+        return Err(Refused::conflict("the key could not be created; try again"));
+    }
+    let created = KeyCreated {
+        id: id.0,
+        org: org.0,
+        prefix: &key.prefix,
+        key: key.text.expose_secret(),
+    };
+    Ok(error::json(StatusCode::CREATED, &created))
+}
+
+fn senders(typed: &[String]) -> Result<Vec<Box<str>>, Refused> {
+    if typed.len() > SENDERS_MAX {
+        return Err(Refused::invalid(format!(
+            "at most {SENDERS_MAX} senders are allowed"
+        )));
+    }
+    let mut senders: Vec<Box<str>> = Vec::with_capacity(typed.len());
+    for text in typed {
+        let sender = Sender::parse(text).map_err(|error| Refused::invalid(error.to_string()))?;
+        if !senders
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(sender.as_str()))
+        {
+            senders.push(sender.as_str().into());
+        }
+    }
+    Ok(senders)
+}
+
+fn random() -> [u8; 32] {
+    let mut octets = [0; 32];
+    rand::rng().fill_bytes(&mut octets);
+    octets
+}

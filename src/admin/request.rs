@@ -1,0 +1,228 @@
+//! Lives here: what every command of `ctl` has in common: the token, who asks, bodies and queries
+//! read strictly, reasons, the store's patience, the line of the audit.
+//! Never here: what single commands do.
+
+use std::time::{Duration, SystemTime};
+
+use axum::body::Bytes;
+use axum::extract::Query;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use subtle::ConstantTimeEq;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::Admin;
+use super::error::{Refused, json};
+use crate::domain::account::Organisation;
+use crate::domain::class::Class;
+use crate::domain::ids::{CarrierIndex, OrgId};
+use crate::domain::time::Timestamp;
+use crate::store::{AuditEntry, StoreError};
+
+/// How long the store may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Where `ctl` tells the login name of whoever typed the command.
+const OPERATOR: &str = "x-mnara-operator";
+const OPERATOR_MAX: usize = 64;
+/// Characters of a reason.
+const REASON: std::ops::RangeInclusive<usize> = 3..=200;
+
+/// A body as it came.
+pub(super) type Body = Result<Bytes, BytesRejection>;
+/// A query as it came.
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
+
+/// Who asks: let in by the token, named by himself.
+pub(super) struct Operator(Box<str>);
+
+/// What a change has come to, as every command that changes something answers.
+#[derive(Serialize)]
+pub(super) struct Done {
+    /// Nothing was changed.
+    pub(super) dry_run: bool,
+    /// A sentence.
+    pub(super) outcome: String,
+    /// The command that takes it back; `None` = nothing can.
+    pub(super) undo: Option<String>,
+}
+
+impl Operator {
+    /// Compares the token without telling by its time how much was right. An empty token admits
+    /// nobody.
+    pub(super) fn admit(admin: &Admin, headers: &HeaderMap) -> Result<Self, Refused> {
+        let token = admin.token.expose_secret().as_bytes();
+        let given = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let given = given.and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        let right = given.is_some_and(|given| bool::from(given.as_bytes().ct_eq(token)));
+        if !right || token.is_empty() {
+            return Err(Refused::token());
+        }
+        // `to_str` lets printable ASCII through only.
+        let name = headers.get(OPERATOR).and_then(|name| name.to_str().ok());
+        let name: String = name
+            .unwrap_or_default()
+            .trim()
+            .chars()
+            .take(OPERATOR_MAX)
+            .collect();
+        Ok(Self(if name.is_empty() {
+            "admin token".into()
+        } else {
+            format!("{name} (admin token)").into()
+        }))
+    }
+
+    /// As the audit names him.
+    pub(super) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// A line of the audit, for now.
+    pub(super) fn entry(
+        &self,
+        action: &str,
+        subject: &str,
+        detail: &Value,
+        outcome: &str,
+    ) -> AuditEntry {
+        tracing::info!(actor = %self.0, action, subject, outcome, "operator");
+        AuditEntry {
+            at: now(),
+            actor: self.0.clone(),
+            action: action.into(),
+            subject: subject.into(),
+            detail: detail.to_string().into(),
+            outcome: outcome.into(),
+        }
+    }
+}
+
+impl Done {
+    /// Something has been changed.
+    pub(super) fn new(outcome: impl Into<String>, undo: Option<String>) -> Self {
+        Self {
+            dry_run: false,
+            outcome: outcome.into(),
+            undo,
+        }
+    }
+
+    /// Nothing has been changed; this would be.
+    pub(super) fn would(outcome: impl std::fmt::Display) -> Self {
+        Self {
+            dry_run: true,
+            outcome: format!("dry run: {outcome}"),
+            undo: None,
+        }
+    }
+
+    /// As an answer.
+    pub(super) fn answer(&self) -> Response {
+        json(StatusCode::OK, self)
+    }
+}
+
+/// Reads a body; unknown fields are refused by `T`.
+pub(super) fn read<T: for<'de> Deserialize<'de>>(body: Body) -> Result<T, Refused> {
+    let body = body.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Refused::too_large()
+        } else {
+            Refused::invalid("the body broke off; send it again")
+        }
+    })?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Refused::invalid(format!("the body cannot be read: {error}")))
+}
+
+/// Reads a query; unknown fields are refused by `T`.
+pub(super) fn asked<T>(query: Asked<T>) -> Result<T, Refused> {
+    query
+        .map(|Query(asked)| asked)
+        .map_err(|rejection| Refused::invalid(rejection.body_text()))
+}
+
+/// A reason that says something, in one line.
+pub(super) fn reason(typed: &str) -> Result<&str, Refused> {
+    let reason = typed.trim();
+    if REASON.contains(&reason.chars().count()) && !reason.chars().any(char::is_control) {
+        Ok(reason)
+    } else {
+        Err(Refused::invalid(
+            "reason must have 3 to 200 printable characters: the audit keeps it",
+        ))
+    }
+}
+
+/// A class by its name.
+pub(super) fn class(typed: &str) -> Result<Class, Refused> {
+    Class::parse(typed)
+        .ok_or_else(|| Refused::invalid("class must be otp, transactional or promotional"))
+}
+
+/// A configured account by its id.
+pub(super) fn account(admin: &Admin, typed: &str) -> Result<CarrierIndex, Refused> {
+    let lanes = &admin.parts.lanes;
+    let found = lanes.iter().position(|(id, _)| *id.0 == *typed.trim());
+    found
+        .and_then(|index| u16::try_from(index).ok())
+        .map(CarrierIndex)
+        .ok_or_else(|| {
+            Refused::missing(format!(
+                "there is no account {typed}; `mnara ctl carriers` lists them"
+            ))
+        })
+}
+
+/// An organisation by its name or id.
+pub(super) async fn organisation(admin: &Admin, typed: &str) -> Result<OrgId, Refused> {
+    let (store, wanted) = (&admin.parts.store, typed.trim());
+    let by_id = match Uuid::try_parse(wanted) {
+        Ok(id) => in_time(store.organisation(OrgId(id)))
+            .await?
+            .map(|org| org.id),
+        Err(_) => None,
+    };
+    let org = match by_id {
+        Some(org) => Some(org),
+        None => in_time(store.organisation_named(wanted))
+            .await?
+            .map(|org: Organisation| org.id),
+    };
+    org.ok_or_else(|| {
+        Refused::missing(
+            "there is no organisation of this name or id; create it with `ctl org create`",
+        )
+    })
+}
+
+/// Waits for the store, within its patience.
+pub(super) async fn in_time<T>(
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, Refused> {
+    match timeout(PATIENCE, work).await {
+        Ok(done) => done.map_err(Refused::store),
+        Err(_) => Err(Refused::unavailable()),
+    }
+}
+
+/// RFC 3339 in UTC, to the second. Times outside the calendar become its start.
+pub(super) fn told(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    format!("{at:.0}")
+}
+
+/// The wall clock.
+pub(super) fn now() -> Timestamp {
+    SystemTime::now().into()
+}
