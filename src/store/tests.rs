@@ -188,6 +188,7 @@ fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+mod control;
 mod doubt;
 mod messages;
 mod receipts;
