@@ -25,7 +25,7 @@ use super::{
     due::Due,
     observer::{Fate, Submit},
     receipts::{ReceiptJob, Renderer, unix_minute, write_id},
-    script::{Live, Stat, Subject, Then},
+    script::{Live, Presence, Stat, Subject, Then},
     segment,
 };
 
@@ -68,6 +68,8 @@ struct HeldAnswer {
     sequence: u32,
     id: u64,
     status: CommandStatus,
+    /// When the request was read.
+    since: Instant,
 }
 
 /// Serves one connection until either side ends it.
@@ -80,8 +82,18 @@ pub(super) async fn serve(
     let mut peer = Peer::new(shared, number);
     let mut actions = Vec::new();
     let mut sleep = std::pin::pin!(sleep_until(peer.now.into()));
-    let mut flow = Flow::Go;
-    while flow == Flow::Go {
+    let mut flow = match peer.live.script.presence {
+        Presence::Up => Flow::Go,
+        Presence::Hung => Flow::Hang,
+        Presence::Down => Flow::Close,
+    };
+    let mut hung = false;
+    while flow != Flow::Close {
+        hung = flow == Flow::Hang;
+        if hung {
+            flow = hang(&mut control).await;
+            continue;
+        }
         let deadline = peer.deadline();
         if let Some(at) = deadline
             && sleep.deadline() != at.into()
@@ -99,7 +111,7 @@ pub(super) async fn serve(
                 flow = match commanded.map(|()| *control.borrow_and_update()) {
                     Ok(Control::Run) => Flow::Go,
                     Ok(Control::HalfOpen) => Flow::Hang,
-                    Ok(Control::Disconnect | Control::Stop) | Err(_) => Flow::Close,
+                    Ok(Control::Disconnect | Control::Down | Control::Stop) | Err(_) => Flow::Close,
                 };
             }
         }
@@ -107,24 +119,23 @@ pub(super) async fn serve(
             flow = peer.batch(&mut connection, &mut actions);
         }
     }
-    if flow == Flow::Hang {
-        hang(&mut control).await;
-    } else {
+    if !hung {
         // Answers given before the cut were given; a peer that is gone already is no error.
         let _ = connection.flush().await;
     }
     peer.end(&mut connection, &mut actions);
 }
 
-async fn hang(control: &mut watch::Receiver<Control>) {
+/// Waits for the command that ends the silence one way or the other.
+async fn hang(control: &mut watch::Receiver<Control>) -> Flow {
     while control.changed().await.is_ok() {
-        if matches!(
-            *control.borrow_and_update(),
-            Control::Disconnect | Control::Stop
-        ) {
-            return;
+        match *control.borrow_and_update() {
+            Control::Run => return Flow::Go,
+            Control::HalfOpen => {}
+            Control::Disconnect | Control::Down | Control::Stop => return Flow::Close,
         }
     }
+    Flow::Close
 }
 
 impl Peer {
@@ -374,6 +385,7 @@ impl Peer {
                     sequence,
                     id,
                     status,
+                    since: self.now,
                 },
             );
         }
@@ -382,13 +394,19 @@ impl Peer {
 
     fn decide(&mut self, submit: &SubmitSm, text: &[u8]) -> Option<Then> {
         add(&self.shared.counters.submits);
-        if let Some(rate) = self.live.script.throttle_per_s
-            && !self
-                .shared
-                .throttle
-                .allows(rate, self.now - self.shared.epoch)
-        {
-            return None;
+        let script = &self.live.script;
+        if let Some(rate) = script.throttle_per_s {
+            let (throttle, now) = (&self.shared.throttle, self.now - self.shared.epoch);
+            let allowed = match script.throttle_window_ms {
+                Some(ms) => throttle.allows_in_window(rate, Duration::from_millis(ms.into()), now),
+                None => {
+                    let burst = script.throttle_burst_ms.unwrap_or(100);
+                    throttle.allows(rate, Duration::from_millis(burst.into()), now)
+                }
+            };
+            if !allowed {
+                return None;
+            }
         }
         if self.live.script.rules.is_empty() {
             return Some(Then::Accept);
@@ -407,11 +425,9 @@ impl Peer {
         let counters = &self.shared.counters;
         let Some(then) = then else {
             add(&counters.throttled);
-            return (
-                Fate::Refused(CommandStatus::ESME_RTHROTTLED),
-                None,
-                Flow::Go,
-            );
+            let status = self.live.script.throttle_status.map(CommandStatus);
+            let status = status.unwrap_or(CommandStatus::ESME_RTHROTTLED);
+            return (Fate::Refused(status), None, Flow::Go);
         };
         let counter = match then {
             Then::Status(0) | Then::Accept | Then::Receipt(_) | Then::NoReceipt => {
@@ -464,6 +480,13 @@ impl Peer {
         let mut due = std::mem::take(&mut self.due_answers);
         self.answers
             .pop(self.shared.tick(self.now), usize::MAX, &mut due);
+        let counters = &self.shared.counters;
+        counters.held.fetch_add(due.len() as u64, Ordering::Relaxed);
+        let held_us: u64 = due
+            .iter()
+            .map(|held| u64::try_from((self.now - held.since).as_micros()).unwrap_or(u64::MAX))
+            .sum();
+        counters.held_us.fetch_add(held_us, Ordering::Relaxed);
         for held in due.drain(..) {
             self.id_text.clear();
             if held.status.is_ok() {

@@ -15,10 +15,11 @@ use mnara_smpp::{
     status::CommandStatus,
     transport::Connection,
 };
+use rand::RngExt;
 
 use super::{
     connection::{Peer, Token, add},
-    receipts::{Head, ReceiptJob},
+    receipts::{Head, ReceiptJob, UNWATCHED},
     script::Stat,
 };
 
@@ -27,6 +28,9 @@ pub(super) const RECEIPT_RETRY: Duration = Duration::from_secs(1);
 
 /// A receipt is given up after it was sent this often.
 const RECEIPT_TRIES_MAX: u32 = 20;
+
+/// Time from the final state to its contradiction.
+const SECOND_THOUGHT: Duration = Duration::from_millis(100);
 
 /// Head start of a receipt that must travel on another bind than the response it is to overtake.
 const OVERTAKE: Duration = Duration::from_millis(20);
@@ -74,6 +78,7 @@ impl Peer {
         } else {
             self.shared.tick_after(self.now + delay + wait)
         };
+        self.plan_dirt(&job, delay, wait);
         if duplicate {
             self.fresh.push((tick, Arc::clone(&job)));
         }
@@ -84,6 +89,28 @@ impl Peer {
         self.fresh.push((tick, job));
         // Without a delay the answer of this very batch would be written before the receipt in any case.
         if before { delay.max(OVERTAKE) } else { delay }
+    }
+
+    /// What the carrier sends beside the true receipt: intermediate states, a contradiction, a stranger's receipt.
+    fn plan_dirt(&mut self, job: &Token, delay: Duration, wait: Duration) {
+        let live = Arc::clone(&self.live);
+        let receipts = &live.script.receipts;
+        let steps = u32::try_from(receipts.intermediate.len()).unwrap_or(u32::MAX);
+        for (step, stat) in (1..).zip(&receipts.intermediate) {
+            let at = self.now + delay + wait * step / (steps + 1);
+            let told = Arc::new(job.beside(job.id, *stat));
+            self.fresh.push((self.shared.tick_after(at), told));
+        }
+        let at = self.now + delay + wait + SECOND_THOUGHT;
+        if receipts.contradict {
+            let told = Arc::new(job.beside(job.id, job.stat.opposite()));
+            self.fresh.push((self.shared.tick_after(at), told));
+        }
+        if receipts.stray > 0.0 && self.rng.random_bool(receipts.stray.clamp(0.0, 1.0)) {
+            let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+            let told = Arc::new(job.beside(id, job.stat));
+            self.fresh.push((self.shared.tick_after(at), told));
+        }
     }
 
     /// Hands this batch's receipts to the account, where any bind of it can take them.
@@ -154,7 +181,9 @@ impl Peer {
     pub(super) fn receipt_answered(&mut self, job: Token, status: CommandStatus) {
         if status.is_ok() {
             add(&self.shared.counters.receipts_acknowledged);
-            if let Some(observer) = &self.shared.config.observer {
+            if let Some(observer) = &self.shared.config.observer
+                && job.tag != UNWATCHED
+            {
                 observer.receipt_acknowledged(job.tag, self.now);
             }
             return;

@@ -29,7 +29,7 @@ use mnara_smpp::{
     server::Listener,
     session::SessionConfig,
     text::{Gsm7, ucs2_decode},
-    transport::TlsServer,
+    transport::{Connection, TlsServer},
 };
 use serde::Deserialize;
 use tokio::{
@@ -41,9 +41,9 @@ use self::{account::Account, script::Live, throttle::Throttle};
 use crate::wait::wait_on;
 
 pub use observer::{Fate, LoggedSubmit, Observer, Submit, SubmitLog};
-pub use script::{ReceiptForm, Receipts, Rule, Script, Span, Stat, Then, Weighted, When};
+pub use script::{Presence, ReceiptForm, Receipts, Rule, Script, Span, Stat, Then, Weighted, When};
 
-/// Pause after a failed accept.
+/// Pause after a failed accept, and while there is no listener.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Fixed properties of a simulator.
@@ -88,6 +88,8 @@ pub enum IdStyle {
     Hex,
     /// Hexadecimal in the response, decimal in the receipt.
     HexDecimal,
+    /// Upper-case hexadecimal in the response, lower-case with leading zeros in the receipt.
+    HexPadded,
     /// Hyphenated UUID in both.
     Uuid,
 }
@@ -136,10 +138,14 @@ counters! {
     accepted,
     /// submit_sm answered with an error status by a rule.
     refused,
-    /// submit_sm answered with ESME_RTHROTTLED by the rate limit.
+    /// submit_sm refused by the rate limit.
     throttled,
     /// submit_sm that were never answered (dropped, disconnected, half-open).
     unanswered,
+    /// submit_sm answered after a delay.
+    held,
+    /// The microseconds that they were held, together.
+    held_us,
     /// deliver_sm written, repeats included.
     receipts_sent,
     /// deliver_sm answered with ESME_ROK.
@@ -239,12 +245,32 @@ impl Smsc {
 
     /// Replaces the script; it holds from each connection's next batch of PDUs on. Rule counters start anew.
     pub fn set_script(&self, script: Script) {
-        *self
-            .shared
-            .live
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(Live::new(script));
+        let presence = script.presence;
+        let live = Arc::new(Live::new(script));
+        let before = std::mem::replace(
+            &mut *self
+                .shared
+                .live
+                .write()
+                .unwrap_or_else(PoisonError::into_inner),
+            live,
+        );
         self.shared.version.fetch_add(1, Ordering::Release);
+        if before.script.presence != presence {
+            self.command(match presence {
+                Presence::Up => Control::Run,
+                Presence::Hung => Control::HalfOpen,
+                Presence::Down => Control::Down,
+            });
+        }
+    }
+
+    /// Goes away, hangs or comes back, and leaves the rest of the script.
+    pub fn set_presence(&self, presence: Presence) {
+        self.set_script(Script {
+            presence,
+            ..self.script()
+        });
     }
 
     /// Replaces the rules and leaves the rest of the script.
@@ -304,10 +330,16 @@ enum Control {
     Run,
     Disconnect,
     HalfOpen,
+    Down,
     Stop,
 }
 
 impl Shared {
+    fn presence(&self) -> Presence {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.script.presence
+    }
+
     fn account(&self, system_id: &str) -> Arc<Account> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(
@@ -329,39 +361,60 @@ impl Shared {
 }
 
 async fn accept(listener: Listener, shared: Arc<Shared>, mut control: watch::Receiver<Control>) {
+    let addr = listener.local_addr();
+    let mut listener = Some(listener);
     let mut connections = JoinSet::new();
     let mut number = 0;
     loop {
-        let session = SessionConfig {
-            window: shared.config.receipt_window,
-            late_max: 0,
-            ..SessionConfig::smsc()
-        };
-        // accept may be dropped halfway: the connection stays in the backlog.
+        // next may be dropped halfway: a connection stays in the backlog, a pause begins anew.
         tokio::select! {
             changed = control.changed() => {
                 if changed.is_err() || *control.borrow_and_update() == Control::Stop {
                     break;
                 }
             }
-            accepted = listener.accept(session) => {
-                match accepted {
-                    Ok((connection, _)) => {
-                        number += 1;
-                        shared.counters.connections.fetch_add(1, Ordering::Relaxed);
-                        let mut control = control.clone();
-                        control.mark_unchanged();
-                        connections.spawn(connection::serve(connection, Arc::clone(&shared), control, number));
-                    }
-                    // Out of file descriptors, most likely: asking again at once would only burn the processor.
-                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            connection = next(listener.as_ref(), &shared) => {
+                if let Some(connection) = connection {
+                    number += 1;
+                    shared.counters.connections.fetch_add(1, Ordering::Relaxed);
+                    let mut control = control.clone();
+                    control.mark_unchanged();
+                    connections.spawn(connection::serve(connection, Arc::clone(&shared), control, number));
                 }
                 while connections.try_join_next().is_some() {}
             }
         }
+        match (shared.presence(), &listener, &addr) {
+            (Presence::Down, ..) => listener = None,
+            // A port that cannot be had yet is asked for again after the pause of `next`.
+            (Presence::Up | Presence::Hung, None, Ok(addr)) => {
+                listener = Listener::bind(addr, shared.config.tls.clone()).await.ok();
+            }
+            (Presence::Up | Presence::Hung, ..) => {}
+        }
     }
     drop(listener);
     connections.shutdown().await;
+}
+
+/// The next connection; `None` after a pause, when there is no listener or it failed.
+async fn next(
+    listener: Option<&Listener>,
+    shared: &Shared,
+) -> Option<Connection<connection::Token>> {
+    if let Some(listener) = listener {
+        let session = SessionConfig {
+            window: shared.config.receipt_window,
+            late_max: 0,
+            ..SessionConfig::smsc()
+        };
+        if let Ok((connection, _)) = listener.accept(session).await {
+            return Some(connection);
+        }
+        // Out of file descriptors, most likely: asking again at once would only burn the processor.
+    }
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+    None
 }
 
 /// Ids of two simulators must not meet even when both stand for one carrier, nor those of a simulator and its
@@ -385,5 +438,7 @@ fn decode_text(data_coding: u8, text: &[u8]) -> String {
     }
 }
 
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod tests;

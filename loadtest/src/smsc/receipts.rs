@@ -20,6 +20,9 @@ use super::{
 /// Octets of the original text repeated in a receipt (SMPP 3.4 appendix B).
 const HEAD_LEN: usize = 20;
 
+/// The tag of receipts that are not reported to the observer.
+pub(super) const UNWATCHED: u64 = u64::MAX;
+
 /// A receipt that is to be sent.
 #[derive(Debug)]
 pub(super) struct ReceiptJob {
@@ -36,6 +39,23 @@ pub(super) struct ReceiptJob {
     pub(super) head: Head,
     /// Times it was sent.
     pub(super) tries: AtomicU32,
+}
+
+impl ReceiptJob {
+    /// A further receipt for the same message, which the observer does not learn of: it is not the true last word.
+    pub(super) fn beside(&self, id: u64, stat: Stat) -> Self {
+        Self {
+            id,
+            source: self.source.clone(),
+            dest: self.dest.clone(),
+            stat,
+            form: self.form,
+            tag: UNWATCHED,
+            submitted_minute: self.submitted_minute,
+            head: self.head,
+            tries: AtomicU32::new(0),
+        }
+    }
 }
 
 /// The beginning of the original text, copied so that a waiting receipt does not hold a whole read buffer.
@@ -149,7 +169,10 @@ pub(super) fn write_id(out: &mut String, style: IdStyle, id: u64, receipt: bool)
     // Writing to a String cannot fail.
     let _ = match (style, receipt) {
         (IdStyle::Decimal, _) | (IdStyle::HexDecimal, true) => write!(out, "{id:010}"),
-        (IdStyle::Hex, _) | (IdStyle::HexDecimal, false) => write!(out, "{id:X}"),
+        (IdStyle::Hex, _) | (IdStyle::HexDecimal | IdStyle::HexPadded, false) => {
+            write!(out, "{id:X}")
+        }
+        (IdStyle::HexPadded, true) => write!(out, "{id:020x}"),
         (IdStyle::Uuid, _) => {
             write!(
                 out,

@@ -21,10 +21,31 @@ pub struct Script {
     pub rules: Vec<Rule>,
     /// Receipts of accepted messages.
     pub receipts: Receipts,
-    /// Above this many segments per second over all binds: ESME_RTHROTTLED.
+    /// Above this many segments per second over all binds: `throttle_status`.
     pub throttle_per_s: Option<u32>,
+    /// Count the rate in fixed windows of this length, as simple carriers do; otherwise a bucket fills steadily.
+    pub throttle_window_ms: Option<u32>,
+    /// What the bucket holds, as time at the full rate; 100.
+    pub throttle_burst_ms: Option<u32>,
+    /// What the throttle answers; ESME_RTHROTTLED.
+    pub throttle_status: Option<u32>,
+    /// Whether the carrier is there at all.
+    pub presence: Presence,
     /// Answer every bind with this command_status instead of accepting it.
     pub refuse_binds: Option<u32>,
+}
+
+/// Whether the carrier is there. A change holds at once, for every connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// It works; what hung goes on.
+    #[default]
+    Up,
+    /// TCP lives, nobody reads or answers; new connections are taken and hang as well.
+    Hung,
+    /// Nobody listens and all connections are cut. It comes back on the same port.
+    Down,
 }
 
 /// A fixed time (`20`) or a uniform range (`[10, 50]`), in milliseconds.
@@ -49,6 +70,12 @@ pub struct Receipts {
     pub before_response: bool,
     /// Send every receipt twice.
     pub duplicate: bool,
+    /// States told before the final one, evenly over `delay_ms`, asked for or not.
+    pub intermediate: Vec<Stat>,
+    /// Some time after the final state, tell the opposite.
+    pub contradict: bool,
+    /// Chance from 0 to 1 that a message brings another receipt, for an id that no response ever had.
+    pub stray: f64,
     /// Where id and state stand.
     pub form: ReceiptForm,
 }
@@ -188,6 +215,9 @@ impl Default for Receipts {
             }],
             before_response: false,
             duplicate: false,
+            intermediate: Vec::new(),
+            contradict: false,
+            stray: 0.0,
             form: ReceiptForm::Text,
         }
     }
@@ -251,6 +281,20 @@ impl Stat {
             Self::Acceptd => ReceiptState::Accepted,
             Self::Unknown => ReceiptState::Unknown,
             Self::Rejectd => ReceiptState::Rejected,
+        }
+    }
+
+    /// What a carrier that contradicts itself tells afterwards.
+    pub(super) const fn opposite(self) -> Self {
+        match self {
+            Self::Delivrd => Self::Undeliv,
+            Self::Expired
+            | Self::Deleted
+            | Self::Undeliv
+            | Self::Acceptd
+            | Self::Unknown
+            | Self::Rejectd
+            | Self::Enroute => Self::Delivrd,
         }
     }
 
@@ -483,8 +527,13 @@ mod tests {
             r#"
             response_delay_ms = [5, 20]
             throttle_per_s = 100
+            throttle_window_ms = 1000
+            presence = "hung"
             [receipts]
             delay_ms = 500
+            intermediate = ["ENROUTE", "ACCEPTD"]
+            contradict = true
+            stray = 0.5
             mix = [{ stat = "DELIVRD", weight = 9 }, { stat = "UNDELIV", weight = 1 }]
             form = "both"
             [[rules]]
@@ -498,6 +547,14 @@ mod tests {
         .unwrap();
         assert_eq!(script.response_delay_ms, Span::between(5, 20));
         assert_eq!(script.receipts.delay_ms, Span::fixed(500));
+        assert_eq!(
+            (script.throttle_window_ms, script.presence),
+            (Some(1000), Presence::Hung)
+        );
+        assert_eq!(
+            script.receipts.intermediate,
+            vec![Stat::Enroute, Stat::Acceptd]
+        );
         assert_eq!(
             (script.rules[0].then, script.rules[1].then),
             (Then::Status(0x58), Then::Drop)

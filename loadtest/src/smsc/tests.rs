@@ -18,19 +18,19 @@ use crate::{
     networks::NETWORKS,
 };
 
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
-type Client = Connection<u32>;
-type Event = Action<u32>;
+pub(super) type Client = Connection<u32>;
+pub(super) type Event = Action<u32>;
 
-fn connect(smsc: &Smsc) -> Connect {
+pub(super) fn connect(smsc: &Smsc) -> Connect {
     Connect {
         connect_timeout: LIMIT,
         ..Connect::new("127.0.0.1", smsc.addr().port())
     }
 }
 
-fn bind_of(kind: BindKind, password: &str) -> Bind {
+pub(super) fn bind_of(kind: BindKind, password: &str) -> Bind {
     Bind {
         kind,
         system_id: "mnara".into(),
@@ -39,7 +39,7 @@ fn bind_of(kind: BindKind, password: &str) -> Bind {
     }
 }
 
-async fn start(script: Script) -> (Smsc, Arc<SubmitLog>) {
+pub(super) async fn start(script: Script) -> (Smsc, Arc<SubmitLog>) {
     let log = Arc::new(SubmitLog::new(1000));
     let config = SmscConfig {
         script,
@@ -49,7 +49,7 @@ async fn start(script: Script) -> (Smsc, Arc<SubmitLog>) {
     (Smsc::start(config).await.unwrap(), log)
 }
 
-async fn client(smsc: &Smsc, kind: BindKind) -> Client {
+pub(super) async fn client(smsc: &Smsc, kind: BindKind) -> Client {
     client::bind(
         &connect(smsc),
         &bind_of(kind, "secret"),
@@ -59,7 +59,7 @@ async fn client(smsc: &Smsc, kind: BindKind) -> Client {
     .unwrap()
 }
 
-fn submit(client: &mut Client, token: u32, dest: &'static str, text: &'static str) {
+pub(super) fn submit(client: &mut Client, token: u32, dest: &'static str, text: &'static str) {
     let pdu = Pdu::SubmitSm(SubmitSm {
         source: Address {
             ton: 5,
@@ -81,7 +81,7 @@ fn submit(client: &mut Client, token: u32, dest: &'static str, text: &'static st
 }
 
 /// Drives `client`, answering receipts, until `count` actions were seen.
-async fn events(client: &mut Client, count: usize) -> Vec<Event> {
+pub(super) async fn events(client: &mut Client, count: usize) -> Vec<Event> {
     let mut seen = Vec::new();
     let mut actions = Vec::new();
     let gather = async {
@@ -108,14 +108,14 @@ async fn events(client: &mut Client, count: usize) -> Vec<Event> {
     seen
 }
 
-fn status(event: &Event) -> Option<(u32, CommandStatus)> {
+pub(super) fn status(event: &Event) -> Option<(u32, CommandStatus)> {
     match event {
         Action::Response { token, status, .. } => Some((*token, *status)),
         _ => None,
     }
 }
 
-fn message_id(event: &Event) -> Option<String> {
+pub(super) fn message_id(event: &Event) -> Option<String> {
     match event {
         Action::Response {
             pdu: Some(Pdu::SubmitSmResp(resp)),
@@ -125,7 +125,7 @@ fn message_id(event: &Event) -> Option<String> {
     }
 }
 
-fn delivered(event: &Event) -> Option<&DeliverSm> {
+pub(super) fn delivered(event: &Event) -> Option<&DeliverSm> {
     match event {
         Action::Request {
             pdu: Pdu::DeliverSm(deliver),
@@ -135,7 +135,7 @@ fn delivered(event: &Event) -> Option<&DeliverSm> {
     }
 }
 
-fn is_closed(event: &Event) -> bool {
+pub(super) fn is_closed(event: &Event) -> bool {
     matches!(
         event,
         Action::Closed {
