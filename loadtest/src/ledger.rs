@@ -2,6 +2,7 @@
 //! comparison of the two sides. Never here: sockets, or how the figures are printed.
 
 use std::{
+    ops::Range,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
     time::Instant,
 };
@@ -14,7 +15,7 @@ use crate::{
     smsc::{Fate, Observer, Submit},
 };
 
-/// One row per marker, preallocated: about 48 octets each. All times are microseconds since the ledger was made.
+/// One row per marker, preallocated: about 56 octets each. All times are microseconds since the ledger was made.
 pub struct Ledger {
     epoch: Instant,
     rows: Vec<Row>,
@@ -35,8 +36,34 @@ struct Row {
     submitted_us: AtomicU64,
     id_high: AtomicU64,
     id_low: AtomicU64,
+    /// Place of the first accepted submit_sm among all of them, from 0.
+    place: AtomicU64,
     submits: AtomicU32,
     receipts: AtomicU32,
+}
+
+/// What is known of one marker. Times are microseconds on the ledger's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The marker.
+    pub marker: u64,
+    /// The id of its 201; nil without one.
+    pub id: Uuid,
+    /// When the 201 came.
+    pub accepted_us: Option<u64>,
+    /// When the first submit_sm was accepted, and its place among those of all markers.
+    pub submitted: Option<(u64, u64)>,
+    /// submit_sm accepted.
+    pub submits: u32,
+    /// Receipts acknowledged.
+    pub receipts: u32,
+}
+
+impl Entry {
+    /// From the 201 to the submit_sm, in microseconds; 0 when the submit_sm was first.
+    pub fn waited_us(&self) -> Option<u64> {
+        Some(self.submitted?.0.saturating_sub(self.accepted_us?))
+    }
 }
 
 /// What is known of the webhooks of a message.
@@ -151,37 +178,39 @@ impl Ledger {
         }
     }
 
-    /// Compares both sides for the markers `from..`. `receipts` says whether every message should have one, and
+    /// What is known of each of `markers`, as far as the ledger reaches.
+    pub fn entries(&self, markers: Range<u64>) -> impl Iterator<Item = Entry> + '_ {
+        let at = |marker| usize::try_from(marker).unwrap_or(usize::MAX);
+        let end = at(markers.end).min(self.rows.len());
+        let rows = &self.rows[at(markers.start).min(end)..end];
+        rows.iter()
+            .zip(markers)
+            .map(|(row, marker)| row.entry(marker))
+    }
+
+    /// Compares both sides for `markers`. `receipts` says whether every message should have one, and
     /// `notified` what came of the webhooks of a message id.
     pub fn compare(
         &self,
-        from: u64,
+        markers: Range<u64>,
         receipts: bool,
         notified: impl Fn(Uuid) -> Notified,
     ) -> Comparison {
         let mut found = Comparison::default();
-        for row in self
-            .rows
-            .iter()
-            .skip(usize::try_from(from).unwrap_or(usize::MAX))
-        {
-            let submits = row.submits.load(Ordering::Acquire);
-            found.submitted_twice += u64::from(submits > 1);
-            if row.accepted_us.load(Ordering::Acquire) == 0 {
-                found.submitted_unaccepted += u64::from(submits > 0);
-                found.duplicated += u64::from(submits > 1);
+        for entry in self.entries(markers) {
+            let twice = entry.submits > 1;
+            found.submitted_twice += u64::from(twice);
+            if entry.accepted_us.is_none() {
+                found.submitted_unaccepted += u64::from(entry.submits > 0);
+                found.duplicated += u64::from(twice);
                 continue;
             }
-            let id = Uuid::from_u64_pair(
-                row.id_high.load(Ordering::Relaxed),
-                row.id_low.load(Ordering::Relaxed),
-            );
-            let unsubmitted = submits == 0;
-            let unreceipted = receipts && row.receipts.load(Ordering::Acquire) == 0;
-            let webhooks = notified(id);
+            let unsubmitted = entry.submits == 0;
+            let unreceipted = receipts && entry.receipts == 0;
+            let webhooks = notified(entry.id);
             let unnotified = !webhooks.complete;
             found.notified_twice += u64::from(webhooks.doubled);
-            found.duplicated += u64::from(submits > 1 || webhooks.doubled);
+            found.duplicated += u64::from(twice || webhooks.doubled);
             found.accepted += 1;
             found.never_submitted += u64::from(unsubmitted);
             found.never_receipted += u64::from(unreceipted);
@@ -193,24 +222,35 @@ impl Ledger {
 
     /// From the 201 arriving at the client to the submit_sm arriving at the simulator, in microseconds. A submit that
     /// overtook its own 201 counts as 0.
-    pub fn accept_to_submit(&self, from: u64) -> Histogram<u64> {
+    pub fn accept_to_submit(&self, markers: Range<u64>) -> Histogram<u64> {
         let mut histogram = latency_histogram();
-        for row in self
-            .rows
-            .iter()
-            .skip(usize::try_from(from).unwrap_or(usize::MAX))
-        {
-            let accepted = row.accepted_us.load(Ordering::Acquire);
-            let submitted = row.submitted_us.load(Ordering::Acquire);
-            if accepted != 0 && submitted != 0 {
-                histogram.saturating_record(submitted.saturating_sub(accepted));
-            }
+        for waited in self.entries(markers).filter_map(|entry| entry.waited_us()) {
+            histogram.saturating_record(waited);
         }
         histogram
     }
 
     fn row(&self, marker: u64) -> Option<&Row> {
         self.rows.get(usize::try_from(marker).ok()?)
+    }
+}
+
+impl Row {
+    fn entry(&self, marker: u64) -> Entry {
+        // The times are written last and read first: what they vouch for is there.
+        let since = |time: &AtomicU64| time.load(Ordering::Acquire).checked_sub(1);
+        let (accepted_us, submitted_us) = (since(&self.accepted_us), since(&self.submitted_us));
+        Entry {
+            marker,
+            id: Uuid::from_u64_pair(
+                self.id_high.load(Ordering::Relaxed),
+                self.id_low.load(Ordering::Relaxed),
+            ),
+            accepted_us,
+            submitted: submitted_us.map(|at| (at, self.place.load(Ordering::Relaxed))),
+            submits: self.submits.load(Ordering::Acquire),
+            receipts: self.receipts.load(Ordering::Acquire),
+        }
     }
 }
 
@@ -230,8 +270,9 @@ impl Observer for Ledger {
         };
         let at = self.micros(submit.at);
         if row.submits.fetch_add(1, Ordering::AcqRel) == 0 {
+            let place = self.submitted.fetch_add(1, Ordering::Relaxed);
+            row.place.store(place, Ordering::Relaxed);
             row.submitted_us.store(at + 1, Ordering::Release);
-            self.submitted.fetch_add(1, Ordering::Relaxed);
         }
         self.submits.fetch_add(1, Ordering::Relaxed);
         self.last_submit_us.fetch_max(at, Ordering::Relaxed);
@@ -295,7 +336,7 @@ mod tests {
         }
         ledger.receipt_acknowledged(0, ledger.epoch);
         ledger.receipt_acknowledged(1, ledger.epoch);
-        let found = ledger.compare(0, true, |id| Notified {
+        let found = ledger.compare(0..5, true, |id| Notified {
             complete: id.as_u128() != 1,
             doubled: id.as_u128() <= 1,
         });
@@ -313,7 +354,10 @@ mod tests {
         assert_eq!(found, expected);
         assert_eq!(ledger.totals().submitted, 4);
         assert_eq!(ledger.totals().submits, 5);
-        assert_eq!(ledger.compare(0, false, |_| Notified::NOT_EXPECTED).lost, 1);
+        assert_eq!(
+            ledger.compare(0..5, false, |_| Notified::NOT_EXPECTED).lost,
+            1
+        );
     }
 
     #[test]
@@ -322,7 +366,7 @@ mod tests {
         ledger.accept(0, Uuid::nil(), ledger.epoch);
         ledger.accept(2, Uuid::max(), ledger.epoch);
         submit(&ledger, b"#000000002 x", Duration::ZERO);
-        let found = ledger.compare(1, false, |id| Notified {
+        let found = ledger.compare(1..3, false, |id| Notified {
             complete: id == Uuid::max(),
             doubled: false,
         });
@@ -336,7 +380,7 @@ mod tests {
         ledger.accept(0, Uuid::nil(), ledger.epoch + Duration::from_micros(50));
         ledger.accept(1, Uuid::nil(), ledger.epoch + Duration::from_micros(50));
         submit(&ledger, b"#000000001 x", Duration::from_micros(450));
-        let histogram = ledger.accept_to_submit(0);
+        let histogram = ledger.accept_to_submit(0..2);
         assert_eq!(
             (histogram.len(), histogram.min(), histogram.max()),
             (2, 0, 400)

@@ -83,6 +83,7 @@ enum IdText {
     Decimal,
     Hex,
     HexDecimal,
+    HexPadded,
     Uuid,
 }
 
@@ -156,27 +157,31 @@ struct HttpArgs {
 
 #[derive(Args)]
 struct RunArgs {
-    /// singles or singles-full.
+    /// singles, singles-full, otp-under-backlog, fairness or throttle.
     #[arg(value_parser = profile_by_name)]
     profile: Profile,
     /// Print one JSON object on the last line.
     #[arg(long)]
     json: bool,
-    /// Keep-alive connections.
+    /// Keep-alive connections of a closed loop.
     #[arg(long)]
     connections: Option<usize>,
+    /// Messages, or the backlog of profiles that have one.
     #[arg(long)]
     messages: Option<u64>,
-    /// Stop sending after this many seconds.
+    /// Stop sending after this many seconds; the length of a measured part.
     #[arg(long)]
     seconds: Option<u64>,
-    /// Requests per second; a closed loop without it.
+    /// Requests per second; a closed loop without it in singles.
     #[arg(long)]
     rate: Option<f64>,
-    /// Simulated networks, 1 to 8.
+    /// Segments per second that a simulated carrier takes.
+    #[arg(long)]
+    tps: Option<u32>,
+    /// Simulated networks of singles, 1 to 8.
     #[arg(long)]
     networks: Option<usize>,
-    /// Binds per network.
+    /// Binds per network of singles.
     #[arg(long)]
     binds: Option<usize>,
     /// Window of each bind.
@@ -185,6 +190,9 @@ struct RunArgs {
     /// Messages of the warm-up.
     #[arg(long)]
     warm_up: Option<u64>,
+    /// Take away what the profile is about: its checks must notice.
+    #[arg(long)]
+    sabotage: bool,
     /// The daemon's executable; else MNARA_BIN; else a release build.
     #[arg(long)]
     daemon: Option<PathBuf>,
@@ -250,6 +258,7 @@ async fn smsc(args: SmscArgs) -> anyhow::Result<()> {
         IdText::Decimal => IdStyle::Decimal,
         IdText::Hex => IdStyle::Hex,
         IdText::HexDecimal => IdStyle::HexDecimal,
+        IdText::HexPadded => IdStyle::HexPadded,
         IdText::Uuid => IdStyle::Uuid,
     };
     let mut smscs = Vec::new();
@@ -356,9 +365,7 @@ async fn http(args: HttpArgs) -> anyhow::Result<bool> {
         .to_socket_addrs()?
         .next()
         .ok_or_else(|| anyhow!("{} has no address", args.addr))?;
-    if args.rate.is_some_and(|rate| rate <= 0.0) {
-        bail!("the rate must be over 0");
-    }
+    over_zero(args.rate)?;
     let key = args
         .key
         .or_else(|| std::env::var("MNARA_KEY").ok())
@@ -403,15 +410,18 @@ async fn http(args: HttpArgs) -> anyhow::Result<bool> {
 }
 
 async fn run(args: RunArgs) -> anyhow::Result<bool> {
+    over_zero(args.rate)?;
     let options = Options {
         connections: args.connections,
         messages: args.messages,
         time_limit: args.seconds.map(Duration::from_secs),
         rate: args.rate,
+        tps: args.tps,
         networks: args.networks,
         binds: args.binds,
         window: args.window,
         warm_up: args.warm_up,
+        sabotage: args.sabotage,
         daemon: args.daemon,
         folder: args.dir,
     };
@@ -421,13 +431,20 @@ async fn run(args: RunArgs) -> anyhow::Result<bool> {
             eprintln!("{line}");
         }
     };
-    let report = profile::run(args.profile, &options, &progress).await?;
+    let sheet = profile::run(args.profile, &options, &progress).await?;
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        println!("{}", serde_json::to_string(&sheet)?);
     } else {
-        print(false, &serde_json::to_value(&report)?);
+        print(false, &serde_json::to_value(&sheet)?);
     }
-    Ok(report.ok)
+    Ok(sheet.ok)
+}
+
+fn over_zero(rate: Option<f64>) -> anyhow::Result<()> {
+    if rate.is_some_and(|rate| rate <= 0.0) {
+        bail!("the rate must be over 0");
+    }
+    Ok(())
 }
 
 /// One line of JSON, or one field a line for people.

@@ -66,22 +66,22 @@ pub enum DaemonError {
 
 /// What `mnara ctl org create --json` prints.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Org {
+pub(super) struct Org {
     /// Id of the organisation.
-    pub id: String,
+    pub(super) id: String,
     /// Secret its webhooks are signed with.
-    pub webhook_secret: String,
+    pub(super) webhook_secret: String,
 }
 
 /// What `mnara ctl key create --json` prints.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Key {
+pub(super) struct Key {
     /// The key, shown this once.
-    pub key: String,
+    pub(super) key: String,
 }
 
 /// A running daemon. Dropping it kills the process; [`Daemon::stop`] ends it properly.
-pub struct Daemon {
+pub(super) struct Daemon {
     child: Child,
     pid: u32,
     binary: PathBuf,
@@ -93,7 +93,7 @@ pub struct Daemon {
 ///
 /// # Errors
 /// [`DaemonError::Build`] when the build fails.
-pub async fn locate(given: Option<&Path>) -> Result<PathBuf, DaemonError> {
+pub(super) async fn locate(given: Option<&Path>) -> Result<PathBuf, DaemonError> {
     if let Some(path) = given {
         return absolute(path);
     }
@@ -125,7 +125,7 @@ pub async fn locate(given: Option<&Path>) -> Result<PathBuf, DaemonError> {
 ///
 /// # Errors
 /// When no port can be bound at all.
-pub fn free_port() -> io::Result<SocketAddr> {
+pub(super) fn free_port() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
@@ -134,7 +134,11 @@ impl Daemon {
     ///
     /// # Errors
     /// When files cannot be written or the process cannot be started.
-    pub fn start(binary: &Path, folder: &Path, config_text: &str) -> Result<Self, DaemonError> {
+    pub(super) fn start(
+        binary: &Path,
+        folder: &Path,
+        config_text: &str,
+    ) -> Result<Self, DaemonError> {
         let config = folder.join("mnara.toml");
         let log = folder.join("daemon.log");
         let write = || -> io::Result<fs::File> {
@@ -175,7 +179,7 @@ impl Daemon {
     }
 
     /// Process id.
-    pub fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.pid
     }
 
@@ -183,7 +187,7 @@ impl Daemon {
     ///
     /// # Errors
     /// When the daemon ends or is not ready within 30 s.
-    pub async fn ready(&mut self, admin: SocketAddr) -> Result<(), DaemonError> {
+    pub(super) async fn ready(&mut self, admin: SocketAddr) -> Result<(), DaemonError> {
         let deadline = Instant::now() + READY_MAX;
         loop {
             let answer = http::get(admin, "/readyz", Duration::from_secs(1)).await;
@@ -208,7 +212,7 @@ impl Daemon {
     ///
     /// # Errors
     /// [`DaemonError::NotReady`] with the end of its log.
-    pub fn alive(&mut self) -> Result<(), DaemonError> {
+    pub(super) fn alive(&mut self) -> Result<(), DaemonError> {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
             Ok(Some(status)) => Err(self.failed(format!("ended with {status}"))),
@@ -223,7 +227,7 @@ impl Daemon {
     ///
     /// # Errors
     /// [`DaemonError::Ctl`].
-    pub async fn create_org(&self, name: &str, country: &str) -> Result<Org, DaemonError> {
+    pub(super) async fn create_org(&self, name: &str, country: &str) -> Result<Org, DaemonError> {
         self.ctl(&["org", "create", name, "--country", country])
             .await
     }
@@ -232,7 +236,7 @@ impl Daemon {
     ///
     /// # Errors
     /// [`DaemonError::Ctl`].
-    pub async fn create_key(&self, org: &str) -> Result<Key, DaemonError> {
+    pub(super) async fn create_key(&self, org: &str) -> Result<Key, DaemonError> {
         self.ctl(&["key", "create", "--org", org]).await
     }
 
@@ -240,7 +244,7 @@ impl Daemon {
     ///
     /// # Errors
     /// When the process cannot be awaited.
-    pub async fn stop(mut self) -> io::Result<bool> {
+    pub(super) async fn stop(mut self) -> io::Result<bool> {
         if self.pid != 0 && matches!(self.child.try_wait(), Ok(None)) {
             // The standard library sends only SIGKILL; the shell's own kill needs no further package.
             Command::new("sh")

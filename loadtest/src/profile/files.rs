@@ -4,53 +4,108 @@ use std::{net::SocketAddr, path::Path};
 
 use serde::Serialize;
 
-/// What the daemon is to be configured with.
-#[derive(Clone, Debug)]
-pub struct Layout {
-    /// API listener.
-    pub api: SocketAddr,
-    /// Admin listener.
-    pub admin: SocketAddr,
-    /// Network ids with the simulator of each.
-    pub carriers: Vec<(String, SocketAddr)>,
-    /// Binds per carrier.
-    pub binds: usize,
-    /// Window of each bind.
-    pub window: usize,
-}
+use crate::networks::Network;
 
 /// system_id and password that the simulators of a profile expect.
-pub const CREDENTIALS: (&str, &str) = ("mnara", "secret");
+pub(super) const CREDENTIALS: (&str, &str) = ("mnara", "secret");
 
-/// The configuration file's text; the store lies in `folder`.
-pub fn config_text(layout: &Layout, folder: &Path) -> String {
-    let carriers = layout.carriers.iter().map(|(network, addr)| Carrier {
-        id: network,
-        network,
-        // Far above what any profile offers: the profile measures the daemon, not its rate limit.
-        max_tps: 100_000,
-        bind: vec![Bind {
-            host: addr.ip().to_string(),
-            port: addr.port(),
+/// More segments a second than any profile offers: the account's own limit is not what is measured.
+pub(super) const UNLIMITED: u32 = 100_000;
+
+/// One `[[carrier]]`.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Account {
+    pub(super) id: String,
+    pub(super) network: &'static str,
+    /// Segments per second over all binds.
+    pub(super) max_tps: u32,
+    /// How ids are written in responses.
+    pub(super) response_ids: &'static str,
+    /// And in receipts.
+    pub(super) receipt_ids: &'static str,
+    pub(super) bind: Vec<Bind>,
+}
+
+/// One `[[carrier.bind]]`.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Bind {
+    host: String,
+    port: u16,
+    system_id: &'static str,
+    password: &'static str,
+    pub(super) mode: &'static str,
+    /// Equal binds.
+    pub(super) count: usize,
+    /// Segments that may await their answer, for each.
+    pub(super) window: usize,
+    /// Then the outcome is in doubt.
+    pub(super) response_timeout_ms: u64,
+    /// Pause between link checks.
+    pub(super) enquire_link_s: u64,
+}
+
+impl Account {
+    /// The only account of `network`: one transceiver bind, no limit of its own, ids as they come.
+    pub(super) fn of(network: Network, window: usize) -> Self {
+        Self {
+            id: network.id.to_owned(),
+            network: network.id,
+            max_tps: UNLIMITED,
+            response_ids: "raw",
+            receipt_ids: "raw",
+            bind: vec![Bind::new("transceiver", window)],
+        }
+    }
+
+    /// All binds go to the simulator at `addr`.
+    pub(super) fn at(mut self, addr: SocketAddr) -> Self {
+        for bind in &mut self.bind {
+            bind.host = addr.ip().to_string();
+            bind.port = addr.port();
+        }
+        self
+    }
+}
+
+impl Bind {
+    /// One bind, to be placed by [`Account::at`].
+    pub(super) fn new(mode: &'static str, window: usize) -> Self {
+        Self {
+            host: String::new(),
+            port: 0,
             system_id: CREDENTIALS.0,
             password: CREDENTIALS.1,
-            mode: "transceiver",
-            count: layout.binds,
-            window: layout.window,
-        }],
-    });
+            mode,
+            count: 1,
+            window,
+            response_timeout_ms: 30_000,
+            enquire_link_s: 30,
+        }
+    }
+
+    /// So many equal ones.
+    pub(super) fn times(self, count: usize) -> Self {
+        Self { count, ..self }
+    }
+}
+
+/// The configuration file's text; the store lies in `folder`.
+pub(super) fn config_text(
+    api: SocketAddr,
+    admin: SocketAddr,
+    accounts: &[Account],
+    folder: &Path,
+) -> String {
     let file = File {
-        api: Listen { listen: layout.api },
-        admin: Listen {
-            listen: layout.admin,
-        },
+        api: Listen { listen: api },
+        admin: Listen { listen: admin },
         store: Store {
             url: format!("sqlite:{}", folder.join("mnara.db").display()),
         },
         webhooks: Webhooks {
             allow_loopback: true,
         },
-        carrier: carriers.collect(),
+        carrier: accounts,
     };
     toml::to_string(&file).expect("plain tables of strings and numbers always serialise")
 }
@@ -61,7 +116,7 @@ struct File<'a> {
     admin: Listen,
     store: Store,
     webhooks: Webhooks,
-    carrier: Vec<Carrier<'a>>,
+    carrier: &'a [Account],
 }
 
 #[derive(Serialize)]
@@ -79,43 +134,18 @@ struct Webhooks {
     allow_loopback: bool,
 }
 
-#[derive(Serialize)]
-struct Carrier<'a> {
-    id: &'a str,
-    network: &'a str,
-    max_tps: u32,
-    bind: Vec<Bind<'a>>,
-}
-
-#[derive(Serialize)]
-struct Bind<'a> {
-    host: String,
-    port: u16,
-    system_id: &'a str,
-    password: &'a str,
-    mode: &'a str,
-    count: usize,
-    window: usize,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::networks::NETWORKS;
 
     #[test]
     fn the_file_has_the_shape_the_daemon_reads() {
         let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let layout = Layout {
-            api: addr(8080),
-            admin: addr(9090),
-            carriers: vec![
-                ("vodacom_tz".into(), addr(2775)),
-                ("glo_ng".into(), addr(2776)),
-            ],
-            binds: 2,
-            window: 200,
-        };
-        let text = config_text(&layout, Path::new("/tmp/a \"b\""));
+        let mut second = Account::of(NETWORKS[5], 200).at(addr(2776));
+        second.bind[0].count = 2;
+        let accounts = [Account::of(NETWORKS[0], 50).at(addr(2775)), second];
+        let text = config_text(addr(8080), addr(9090), &accounts, Path::new("/tmp/a \"b\""));
         let file: toml::Table = toml::from_str(&text).unwrap();
         assert_eq!(file["api"]["listen"].as_str(), Some("127.0.0.1:8080"));
         assert_eq!(file["admin"]["listen"].as_str(), Some("127.0.0.1:9090"));

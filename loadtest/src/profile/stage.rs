@@ -1,36 +1,90 @@
-//! Lives here: everything a profile needs around the daemon, and waiting until all of it has come to rest.
-//! Never here: the daemon, or the figures.
+//! Lives here: everything a profile runs on: the daemon, its simulators, the webhook listener, the ledger; started,
+//! waited for, stopped. Never here: what a profile does with them.
 
 use std::{
     io,
     net::SocketAddr,
-    sync::Arc,
+    ops::Range,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use tokio::time::sleep;
+use tokio::{
+    task::JoinHandle,
+    time::{interval, sleep},
+};
 
-use super::{CREDENTIALS, Daemon, Plan, ProfileError};
+use super::{
+    ProfileError,
+    daemon::{Daemon, Org, free_port},
+    files::{Account, CREDENTIALS, config_text},
+    proc,
+};
 use crate::{
     hook::{Counts, HookConfig, Receiver},
     ledger::{Ledger, Totals},
-    smsc::{Smsc, SmscConfig},
+    smsc::{IdStyle, Script, Smsc, SmscConfig},
 };
 
 /// Binds have this long to come up after /readyz.
 pub(super) const BINDS_MAX: Duration = Duration::from_secs(20);
 
 /// Messages in motion may stand still this long before they count as lost.
-const STALL_MAX: Duration = Duration::from_secs(20);
+pub(super) const STALL_MAX: Duration = Duration::from_secs(20);
 
 /// After everything has arrived, late duplicates have this long to show up.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// The simulators, the webhook listener and the ledger they write.
-pub(super) struct Bench {
+/// How often the daemon's memory is looked at.
+const MEMORY_EVERY: Duration = Duration::from_millis(100);
+
+/// What a profile needs.
+pub(super) struct Setup {
+    /// Accounts with the carrier of each, in order of the configuration.
+    pub(super) sites: Vec<Site>,
+    /// Markers that will be used: `0..markers`.
+    pub(super) markers: u64,
+    /// The profile is given up after this.
+    pub(super) limit: Duration,
+}
+
+/// An account and the carrier behind it.
+pub(super) struct Site {
+    pub(super) account: Account,
+    pub(super) script: Script,
+    pub(super) id_style: IdStyle,
+}
+
+impl Site {
+    pub(super) fn new(account: Account, script: Script) -> Self {
+        Self {
+            account,
+            script,
+            id_style: IdStyle::default(),
+        }
+    }
+}
+
+/// Where progress is told.
+pub(super) type Progress<'a> = &'a (dyn Fn(&str) + Sync);
+
+/// What runs.
+pub(super) struct Stage<'a> {
     pub(super) ledger: Arc<Ledger>,
+    /// In the order of the sites.
     pub(super) smscs: Vec<Smsc>,
     pub(super) hook: Receiver,
+    pub(super) daemon: Daemon,
+    /// Where the API listens.
+    pub(super) api: SocketAddr,
+    pub(super) memory: Memory,
+    pub(super) progress: Progress<'a>,
+    admin: SocketAddr,
+    binds: u64,
 }
 
 /// All counters at one moment.
@@ -40,40 +94,104 @@ pub(super) struct Reading {
     pub(super) hook: Counts,
 }
 
-impl Bench {
-    pub(super) async fn start(plan: &Plan) -> io::Result<Self> {
-        let markers = plan.warm_up.saturating_add(plan.messages);
-        let ledger = Arc::new(Ledger::new(
-            usize::try_from(markers).map_err(io::Error::other)?,
-        ));
-        let mut smscs = Vec::new();
-        for network in &plan.networks {
-            let config = SmscConfig {
-                name: network.id.to_owned(),
+/// An organisation with a key.
+#[derive(Clone)]
+pub(super) struct Tenant {
+    pub(super) org: Org,
+    pub(super) key: String,
+}
+
+impl<'a> Stage<'a> {
+    /// Starts simulators and daemon; [`Stage::ready`] waits for them.
+    pub(super) async fn start(
+        binary: &Path,
+        folder: &Path,
+        setup: Setup,
+        progress: Progress<'a>,
+    ) -> Result<Self, ProfileError> {
+        let markers = usize::try_from(setup.markers).map_err(io::Error::other)?;
+        let ledger = Arc::new(Ledger::new(markers));
+        let (mut smscs, mut accounts) = (Vec::new(), Vec::new());
+        for (site, seed) in setup.sites.into_iter().zip(1..) {
+            let smsc = Smsc::start(SmscConfig {
+                name: site.account.network.to_owned(),
                 system_id: Some(CREDENTIALS.0.to_owned()),
                 password: Some(CREDENTIALS.1.to_owned()),
-                script: plan.script(),
+                id_style: site.id_style,
+                seed,
+                script: site.script,
                 observer: Some(Arc::clone(&ledger) as Arc<_>),
                 ..SmscConfig::default()
-            };
-            smscs.push(Smsc::start(config).await?);
+            })
+            .await?;
+            accounts.push(site.account.at(smsc.addr()));
+            smscs.push(smsc);
         }
-        let messages_max = usize::try_from(markers).unwrap_or(usize::MAX);
         let hook = Receiver::start(HookConfig {
             keep: 0,
-            messages_max,
+            messages_max: markers,
             ..HookConfig::default()
         })
         .await?;
+        let (api, admin) = (free_port()?, free_port()?);
+        let text = config_text(api, admin, &accounts, folder);
+        let daemon = Daemon::start(binary, folder, &text)?;
+        progress(&format!(
+            "daemon {} with {} accounts",
+            daemon.pid(),
+            smscs.len()
+        ));
+        let binds = accounts.iter().flat_map(|account| &account.bind);
         Ok(Self {
             ledger,
             smscs,
             hook,
+            memory: Memory::watch(daemon.pid()),
+            daemon,
+            api,
+            admin,
+            binds: binds.map(|bind| bind.count as u64).sum(),
+            progress,
         })
     }
 
-    pub(super) fn addrs(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.smscs.iter().map(Smsc::addr)
+    /// Waits until the daemon serves and all binds are up.
+    pub(super) async fn ready(&mut self) -> Result<(), ProfileError> {
+        self.daemon.ready(self.admin).await?;
+        let deadline = Instant::now() + BINDS_MAX;
+        loop {
+            let up = self.smscs.iter().map(|smsc| smsc.stats().binds_open).sum();
+            if up >= self.binds {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let wanted = self.binds;
+                return Err(ProfileError::Binds { up, wanted });
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Makes an organisation and a key for it.
+    pub(super) async fn tenant(&self, name: &str) -> Result<Tenant, ProfileError> {
+        let org = self.daemon.create_org(name, "TZ").await?;
+        let key = self.daemon.create_key(&org.id).await?.key;
+        Ok(Tenant { org, key })
+    }
+
+    /// Ends everything; true when the daemon ended by itself.
+    pub(super) async fn stop(self) -> io::Result<bool> {
+        let stopped_cleanly = self.daemon.stop().await?;
+        for smsc in self.smscs {
+            smsc.shutdown().await;
+        }
+        self.hook.shutdown().await;
+        Ok(stopped_cleanly)
+    }
+
+    /// Now, on the ledger's clock.
+    pub(super) fn now_us(&self) -> u64 {
+        self.ledger.micros(Instant::now())
     }
 
     pub(super) fn reading(&self) -> Reading {
@@ -83,40 +201,39 @@ impl Bench {
         }
     }
 
-    pub(super) async fn shutdown(self) {
-        for smsc in self.smscs {
-            smsc.shutdown().await;
-        }
-        self.hook.shutdown().await;
+    /// Waits for `time` and sees whether the daemon lives.
+    pub(super) async fn pause(&mut self, time: Duration) -> Result<(), ProfileError> {
+        sleep(time).await;
+        Ok(self.daemon.alive()?)
     }
 
-    pub(super) async fn binds_up(&self, wanted: u64) -> Result<(), ProfileError> {
-        let deadline = Instant::now() + BINDS_MAX;
-        loop {
-            let up = self.smscs.iter().map(|smsc| smsc.stats().binds_open).sum();
-            if up >= wanted {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(ProfileError::Binds { up, wanted });
-            }
-            sleep(Duration::from_millis(20)).await;
+    /// Waits until every accepted one of `markers` has been submitted, but no longer than `limit`.
+    pub(super) async fn submitted(
+        &mut self,
+        markers: Range<u64>,
+        limit: Duration,
+    ) -> Result<(), ProfileError> {
+        let open = |stage: &Self| {
+            let mut entries = stage.ledger.entries(markers.clone());
+            entries.any(|entry| entry.accepted_us.is_some() && entry.submits == 0)
+        };
+        let deadline = Instant::now() + limit;
+        while open(self) && Instant::now() < deadline {
+            self.pause(Duration::from_millis(50)).await?;
         }
+        Ok(())
     }
 
-    /// Waits until `accepted` messages since `before` have arrived everywhere, as long as there is progress.
-    pub(super) async fn drain(
-        &self,
-        full: bool,
-        accepted: u64,
-        before: &Reading,
-        daemon: &mut Daemon,
+    /// Waits until `arrived` says so, as long as there is progress.
+    pub(super) async fn drained(
+        &mut self,
+        arrived: impl Fn(&Reading) -> bool,
     ) -> Result<(), ProfileError> {
         let mut last = self.reading();
         let mut moved = Instant::now();
         loop {
             let now = self.reading();
-            if arrived(full, &now, before) >= accepted {
+            if arrived(&now) {
                 return Ok(());
             }
             if now != last {
@@ -125,8 +242,7 @@ impl Bench {
             if moved.elapsed() >= STALL_MAX {
                 return Ok(());
             }
-            daemon.alive()?;
-            sleep(Duration::from_millis(5)).await;
+            self.pause(Duration::from_millis(5)).await?;
         }
     }
 
@@ -143,37 +259,44 @@ impl Bench {
     }
 }
 
-/// Messages since `before` that have reached the last station of the profile.
-pub(super) fn arrived(full: bool, now: &Reading, before: &Reading) -> u64 {
-    let submitted = now.totals.submitted - before.totals.submitted;
-    if !full {
-        return submitted;
-    }
-    submitted
-        .min(now.totals.receipted - before.totals.receipted)
-        .min(now.hook.sent - before.hook.sent)
-        .min(now.hook.delivered - before.hook.delivered)
+/// The daemon's resident memory, looked at all the time.
+pub(super) struct Memory {
+    pid: u32,
+    peak_kib: Arc<AtomicU64>,
+    task: JoinHandle<()>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Memory {
+    fn watch(pid: u32) -> Self {
+        let peak_kib = Arc::new(AtomicU64::new(0));
+        let seen = Arc::clone(&peak_kib);
+        let task = tokio::spawn(async move {
+            let mut ticks = interval(MEMORY_EVERY);
+            loop {
+                ticks.tick().await;
+                seen.fetch_max(proc::rss_kib(pid).unwrap_or(0), Ordering::Relaxed);
+            }
+        });
+        Self {
+            pid,
+            peak_kib,
+            task,
+        }
+    }
 
-    #[test]
-    fn a_full_profile_has_arrived_only_when_its_slowest_part_has() {
-        let before = Reading {
-            totals: Totals {
-                submitted: 10,
-                receipted: 10,
-                ..Totals::default()
-            },
-            ..Reading::default()
-        };
-        let mut now = before;
-        now.totals.submitted = 110;
-        assert_eq!(arrived(false, &now, &before), 100);
-        now.totals.receipted = 60;
-        (now.hook.sent, now.hook.delivered) = (90, 40);
-        assert_eq!(arrived(true, &now, &before), 40);
+    /// MiB now.
+    pub(super) fn now_mib(&self) -> f64 {
+        proc::rss_kib(self.pid).map_or(f64::NAN, |kib| kib as f64 / 1024.0)
+    }
+
+    /// The most MiB seen.
+    pub(super) fn peak_mib(&self) -> f64 {
+        self.peak_kib.load(Ordering::Relaxed) as f64 / 1024.0
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }

@@ -1,111 +1,118 @@
-//! Lives here: the figures of a profile and whether it passed. Never here: how they were gathered.
+//! Lives here: the figures of `singles` and `singles-full`, and whether they passed.
+//! Never here: how they were gathered.
 
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
+use super::super::sheet::Sheet;
 use crate::{hook::Counts, http::HttpReport, ledger::Comparison};
 
-/// The one object that `run --json` prints. Rates are per second, times as their names say; `None` where the profile
-/// has no such thing.
+/// Rates are per second, times as their names say; `None` where the profile has no such thing.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// Name of the profile.
-    pub profile: &'static str,
-    /// Nothing lost, nothing duplicated, every request answered 201, every signature right.
-    pub ok: bool,
+struct Report {
     /// Requests sent in the measured part.
-    pub messages: u64,
+    messages: u64,
     /// 201 answers per second, from the first request to the last 201.
-    pub accepted_per_s: f64,
+    accepted_per_s: f64,
     /// Distinct messages per second at the simulators, from the first request to the last submit_sm.
-    pub submitted_per_s: f64,
+    submitted_per_s: f64,
     /// Acknowledged receipts per second, from the first request to the last one.
-    pub delivered_per_s: Option<f64>,
+    delivered_per_s: Option<f64>,
     /// message.sent and message.delivered per second, from the first request to the last webhook.
-    pub webhooks_per_s: Option<f64>,
+    webhooks_per_s: Option<f64>,
     /// Median time of a request.
-    pub accept_p50_ms: f64,
+    accept_p50_ms: f64,
     /// 99th percentile of a request.
-    pub accept_p99_ms: f64,
+    accept_p99_ms: f64,
     /// 99th percentile from the 201 at the client to the submit_sm at the simulator.
-    pub accept_to_submit_p99_ms: f64,
+    accept_to_submit_p99_ms: f64,
     /// User and system time of the daemon per 10,000 accepted messages.
-    pub daemon_cpu_s_per_10k: Option<f64>,
+    daemon_cpu_s_per_10k: Option<f64>,
     /// Largest resident size seen.
-    pub daemon_rss_mib: Option<f64>,
+    daemon_rss_mib: f64,
     /// Accepted messages without submit, receipt or webhook, as far as the profile has them.
-    pub lost: u64,
+    lost: u64,
     /// Messages submitted more than once, or with two webhooks of one type under different ids; each counted once.
-    pub duplicated: u64,
-    /// Processors of the machine, shared by daemon, simulators and generator.
-    pub cores: usize,
+    duplicated: u64,
     /// Keep-alive connections of the generator.
-    pub connections: usize,
+    connections: usize,
     /// Simulated networks.
-    pub networks: usize,
+    networks: usize,
     /// 201 answers.
-    pub accepted: u64,
+    accepted: u64,
     /// Requests without 201.
-    pub errors: u64,
+    errors: u64,
     /// The first of them.
-    pub first_error: Option<String>,
+    first_error: Option<String>,
     /// Accepted, never submitted.
-    pub lost_submits: u64,
+    lost_submits: u64,
     /// Accepted, receipt never acknowledged.
-    pub lost_receipts: u64,
+    lost_receipts: u64,
     /// Accepted, webhooks incomplete.
-    pub lost_webhooks: u64,
+    lost_webhooks: u64,
     /// Submitted more than once.
-    pub doubled_submits: u64,
+    doubled_submits: u64,
     /// With two webhooks of one type under different ids.
-    pub doubled_webhooks: u64,
+    doubled_webhooks: u64,
     /// Submitted though no 201 was seen.
-    pub unaccepted_submits: u64,
+    unaccepted_submits: u64,
     /// Webhooks sent again under the same id.
-    pub webhook_repeats: u64,
+    webhook_repeats: u64,
     /// Webhooks whose signature does not fit.
-    pub bad_signatures: u64,
+    bad_signatures: u64,
     /// User and system time of generator and simulators per 10,000 messages.
-    pub generator_cpu_s_per_10k: Option<f64>,
-    /// The daemon ended by itself after SIGTERM.
-    pub stopped_cleanly: bool,
+    generator_cpu_s_per_10k: Option<f64>,
 }
 
 /// All that a report is made of.
-#[derive(Clone, Debug)]
-pub struct Gathered<'a> {
+pub(super) struct Gathered<'a> {
     /// Name of the profile.
-    pub profile: &'static str,
+    pub(super) profile: &'static str,
     /// The generator's side.
-    pub http: &'a HttpReport,
+    pub(super) http: &'a HttpReport,
     /// Both sides compared.
-    pub comparison: Comparison,
+    pub(super) comparison: Comparison,
     /// Distinct messages at the simulators and the time from the first request to the last of them.
-    pub submitted: (u64, Duration),
+    pub(super) submitted: (u64, Duration),
     /// Acknowledged receipts likewise.
-    pub delivered: Option<(u64, Duration)>,
+    pub(super) delivered: Option<(u64, Duration)>,
     /// Webhooks likewise.
-    pub webhooks: Option<(u64, Duration)>,
+    pub(super) webhooks: Option<(u64, Duration)>,
     /// What the listener counted in the measured part.
-    pub hook: Counts,
+    pub(super) hook: Counts,
     /// 99th percentile from 201 to submit_sm, microseconds.
-    pub accept_to_submit_p99_us: u64,
+    pub(super) accept_to_submit_p99_us: u64,
     /// CPU seconds of the daemon.
-    pub daemon_cpu_s: Option<f64>,
+    pub(super) daemon_cpu_s: Option<f64>,
     /// CPU seconds of this process.
-    pub generator_cpu_s: Option<f64>,
-    /// Largest resident size of the daemon in KiB.
-    pub daemon_rss_kib: Option<u64>,
+    pub(super) generator_cpu_s: Option<f64>,
+    /// Largest resident size of the daemon in MiB.
+    pub(super) daemon_rss_mib: f64,
     /// Connections of the generator.
-    pub connections: usize,
+    pub(super) connections: usize,
     /// Simulated networks.
-    pub networks: usize,
+    pub(super) networks: usize,
+}
+
+/// The figures, and the verdicts: nothing lost, nothing duplicated, every request answered 201, every signature right.
+pub(super) fn sheet(gathered: &Gathered<'_>) -> Sheet {
+    let mut sheet = Sheet::new(gathered.profile);
+    sheet.nothing_lost(&gathered.comparison, &[gathered.http]);
+    let hook = &gathered.hook;
+    let wrong = hook.bad_signatures + hook.unreadable + hook.failed;
+    sheet.at_most("wrong_webhooks", wrong as f64, 0.0);
+    sheet.at_least("accepted_messages", gathered.http.accepted as f64, 1.0);
+    let report = serde_json::to_value(Report::new(gathered));
+    if let Ok(Value::Object(figures)) = report {
+        sheet.figures.extend(figures);
+    }
+    sheet
 }
 
 impl Report {
-    /// Works out the figures.
-    pub fn new(gathered: &Gathered<'_>) -> Self {
+    fn new(gathered: &Gathered<'_>) -> Self {
         let Gathered {
             http,
             comparison,
@@ -113,19 +120,9 @@ impl Report {
             ..
         } = gathered;
         let errors = http.sent.max(http.accepted + http.errors) - http.accepted;
-        let lost = comparison.lost;
-        let duplicated = comparison.duplicated;
-        let complete = http.accepted > 0 && errors == 0 && comparison.accepted == http.accepted;
-        let signed = hook.bad_signatures == 0 && hook.unreadable == 0 && hook.failed == 0;
         let per_10k = |seconds: f64| round(seconds * 10_000.0 / (http.accepted.max(1) as f64), 4);
         let ms = |micros: u64| round(micros as f64 / 1000.0, 3);
         Self {
-            profile: gathered.profile,
-            ok: complete
-                && signed
-                && lost == 0
-                && duplicated == 0
-                && comparison.submitted_unaccepted == 0,
             messages: http.sent,
             accepted_per_s: rate((http.accepted, http.elapsed)),
             submitted_per_s: rate(gathered.submitted),
@@ -135,12 +132,9 @@ impl Report {
             accept_p99_ms: ms(http.latency.value_at_quantile(0.99)),
             accept_to_submit_p99_ms: ms(gathered.accept_to_submit_p99_us),
             daemon_cpu_s_per_10k: gathered.daemon_cpu_s.map(per_10k),
-            daemon_rss_mib: gathered
-                .daemon_rss_kib
-                .map(|kib| round(kib as f64 / 1024.0, 1)),
-            lost,
-            duplicated,
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            daemon_rss_mib: round(gathered.daemon_rss_mib, 1),
+            lost: comparison.lost,
+            duplicated: comparison.duplicated,
             connections: gathered.connections,
             networks: gathered.networks,
             accepted: http.accepted,
@@ -155,13 +149,12 @@ impl Report {
             webhook_repeats: hook.repeats,
             bad_signatures: hook.bad_signatures,
             generator_cpu_s_per_10k: gathered.generator_cpu_s.map(per_10k),
-            stopped_cleanly: true,
         }
     }
 }
 
 /// What the listener counted between two readings.
-pub fn counts_since(now: Counts, before: Counts) -> Counts {
+pub(super) fn counts_since(now: Counts, before: Counts) -> Counts {
     Counts {
         requests: now.requests - before.requests,
         sent: now.sent - before.sent,
@@ -230,7 +223,7 @@ mod tests {
             accept_to_submit_p99_us: 1_500,
             daemon_cpu_s: Some(0.5),
             generator_cpu_s: None,
-            daemon_rss_kib: Some(2048),
+            daemon_rss_mib: 2.0,
             connections: 128,
             networks: 8,
         }
@@ -239,7 +232,7 @@ mod tests {
     #[test]
     fn figures_are_rates_over_their_own_times_and_absent_ones_are_null() {
         let http = http(20_000, 20_000);
-        let json = serde_json::to_value(Report::new(&gathered(&http))).unwrap();
+        let json = serde_json::to_value(sheet(&gathered(&http))).unwrap();
         assert_eq!(json["ok"], true);
         assert_eq!(
             (
@@ -250,7 +243,7 @@ mod tests {
         );
         assert_eq!(
             (&json["delivered_per_s"], json["webhooks_per_s"].as_f64()),
-            (&serde_json::Value::Null, Some(100.0))
+            (&Value::Null, Some(100.0))
         );
         assert_eq!(
             (
@@ -268,7 +261,7 @@ mod tests {
         let fails = |change: fn(&mut Gathered<'_>)| {
             let mut gathered = gathered(&good);
             change(&mut gathered);
-            !Report::new(&gathered).ok
+            !sheet(&gathered).ok
         };
         assert!(fails(|gathered| gathered.comparison.lost = 1));
         assert!(fails(|gathered| gathered.comparison.duplicated = 1));
@@ -278,11 +271,14 @@ mod tests {
         assert!(fails(|gathered| gathered.hook.bad_signatures = 1));
         assert!(!fails(|gathered| gathered.hook.repeats = 1));
         let refused = http(100, 99);
-        let report = Report::new(&gathered(&refused));
-        assert!(!report.ok);
+        let sheet = sheet(&gathered(&refused));
+        assert!(!sheet.ok);
         assert_eq!(
-            (report.errors, report.first_error.as_deref()),
-            (1, Some("answered 503"))
+            (
+                sheet.figures["errors"].as_u64(),
+                sheet.figures["first_error"].as_str()
+            ),
+            (Some(1), Some("answered 503"))
         );
     }
 }
