@@ -65,7 +65,8 @@ const fn meaning(code: Code) -> &'static str {
         }
         Code::SenderInvalid => {
             "A sender has at most 11 letters, digits, spaces and . _ & - with at least one letter, \
-             or 3 to 8 digits (a short code), or 9 to 15 (a number)."
+             or 3 to 8 digits (a short code), or 9 to 15 (a number). It must be one that a carrier \
+             account to the recipient's network takes."
         }
         Code::MessageTooLong => {
             "The text needs too many segments: 160 characters fit one, 153 each of several; 70 and \

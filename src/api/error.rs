@@ -119,7 +119,7 @@ impl Code {
         match refusal {
             Refusal::Number(_) | Refusal::Place(_) => Self::InvalidNumber,
             Refusal::Unroutable => Self::UnroutableNumber,
-            Refusal::Sender(_) => Self::SenderInvalid,
+            Refusal::Sender(_) | Refusal::SenderNotCarried(_) => Self::SenderInvalid,
             Refusal::SenderNotApproved => Self::SenderNotApproved,
             Refusal::EmptyMessage | Refusal::WebhookUrl(_) => Self::Unprocessable,
             Refusal::MessageTooLong { .. } => Self::MessageTooLong,
@@ -381,6 +381,7 @@ mod tests {
             Refusal::Place(PlanError::NotMobile),
             Refusal::Unroutable,
             Refusal::Sender(SenderError::Empty),
+            Refusal::SenderNotCarried("sender_kind_not_allowed"),
             Refusal::SenderNotApproved,
             Refusal::EmptyMessage,
             Refusal::MessageTooLong {

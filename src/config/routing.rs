@@ -7,7 +7,6 @@ use super::file;
 use super::place::Source;
 use super::rules::Rules;
 use crate::carrier::AccountConfig;
-use crate::domain::capability::Capability;
 use crate::domain::class::ClassSet;
 use crate::domain::ids::CarrierIndex;
 use crate::domain::numbering::Plan;
@@ -60,7 +59,7 @@ pub(super) fn table(
             account.id.clone(),
             account.network.clone(),
             ClassSet::ALL,
-            Capability::default(),
+            account.profile.capability.clone(),
         )
     });
     Ok(Table::new(plan, accounts.collect(), unknown).with_rules(rules))

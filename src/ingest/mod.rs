@@ -11,12 +11,13 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::account::Organisation;
+use crate::domain::capability;
 use crate::domain::class::Class;
 use crate::domain::ids::{MessageId, MessageSeq};
 use crate::domain::message::{Message, State};
 use crate::domain::numbering::PlanError;
 use crate::domain::phone::{Msisdn, MsisdnError, Sender, SenderError};
-use crate::domain::route::Ask;
+use crate::domain::route::{Ask, Unfit};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::{UrlError, WebhookUrl};
 use crate::flow::routes::Routes;
@@ -103,6 +104,11 @@ pub enum Refusal {
     /// The sender is not one.
     #[error("{0}")]
     Sender(#[from] SenderError),
+    /// No account to the recipient's network takes this sender.
+    #[error(
+        "no carrier account to this number takes this sender ({0}); use one that is registered there"
+    )]
+    SenderNotCarried(&'static str),
     /// The organisation may not use this sender.
     #[error("the sender is not approved for this organisation; ask for its registration")]
     SenderNotApproved,
@@ -134,7 +140,7 @@ impl Refusal {
         match self {
             Self::Number(_) | Self::Place(_) => "invalid_number",
             Self::Unroutable => "unroutable_number",
-            Self::Sender(_) => "sender_invalid",
+            Self::Sender(_) | Self::SenderNotCarried(_) => "sender_invalid",
             Self::SenderNotApproved => "sender_not_approved",
             Self::EmptyMessage | Self::WebhookUrl(_) => "unprocessable",
             Self::MessageTooLong { .. } => "message_too_long",
@@ -150,7 +156,7 @@ impl Refusal {
     pub const fn field(&self) -> Option<&'static str> {
         match self {
             Self::Number(_) | Self::Place(_) | Self::Unroutable => Some("to"),
-            Self::Sender(_) | Self::SenderNotApproved => Some("from"),
+            Self::Sender(_) | Self::SenderNotCarried(_) | Self::SenderNotApproved => Some("from"),
             Self::EmptyMessage | Self::MessageTooLong { .. } => Some("message"),
             Self::WebhookUrl(_) => Some("webhook_url"),
             Self::Schedule => Some("schedule_at"),
@@ -240,7 +246,7 @@ impl Ingest {
             segments,
         };
         let choice = self.routes.choose(&ask, &[], now);
-        let carrier = choice.ok_or(Refusal::Unroutable)?.carrier;
+        let carrier = choice.ok_or_else(|| self.unroutable(&ask, now))?.carrier;
         Ok(Message {
             seq: MessageSeq(0),
             id: MessageId(Uuid::now_v7()),
@@ -259,6 +265,34 @@ impl Ingest {
             due_at,
             valid_until: due_at + self.config.validity[submission.class.index()],
         })
+    }
+
+    /// Why no account may carry it: the number has none, or the first choice cannot take the message.
+    fn unroutable(&self, ask: &Ask<'_>, now: Timestamp) -> Refusal {
+        let decision = self.routes.decide(ask, now);
+        let reasons = decision.iter().flat_map(|decision| &decision.order);
+        let mut reasons =
+            reasons.filter_map(|ranked| match (ranked.unfit?, ranked.target.carrier) {
+                (Unfit::Message(reason), carrier) => Some((reason, carrier)),
+                (Unfit::Class, _) => None,
+            });
+        match reasons.next() {
+            None => Refusal::Unroutable,
+            Some((capability::Unfit::Parts, carrier)) => {
+                let table = self.routes.table();
+                let account = table.accounts().get(carrier.index());
+                Refusal::MessageTooLong {
+                    segments: ask.segments.into(),
+                    max: account.map_or(0, |account| account.takes.parts_max),
+                }
+            }
+            Some((
+                reason @ (capability::Unfit::SenderKind
+                | capability::Unfit::SenderLength
+                | capability::Unfit::SenderUnknown),
+                _,
+            )) => Refusal::SenderNotCarried(reason.reason()),
+        }
     }
 
     fn sender(&self, org: &Organisation, typed: &str) -> Result<Sender, Refusal> {

@@ -2,6 +2,7 @@
 //! Never here: how profiles are read (`config::profile`).
 
 use bytes::Bytes;
+use mnara_loadtest::smsc::Script;
 use mnara_smpp::pdu::{DeliverSm, Pdu, SubmitSmResp, esm_class};
 use mnara_smpp::status::CommandStatus;
 use mnara_smpp::tlv::tag;
@@ -13,6 +14,12 @@ const QUIRKY: &str = concat!(
     "profile = \"",
     env!("CARGO_MANIFEST_DIR"),
     "/tests/scenarios/profiles/quirky.toml\""
+);
+
+const PICKY: &str = concat!(
+    "profile = \"",
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/scenarios/profiles/picky.toml\""
 );
 
 async fn world() -> (World, HandBind) {
@@ -92,4 +99,45 @@ async fn an_error_that_may_follow_acceptance_is_doubt_and_the_carrier_s_own_code
 async fn refuse(bind: &mut HandBind, sequence: u32, status: CommandStatus) {
     let answer = Pdu::SubmitSmResp(SubmitSmResp::default());
     bind.answer(sequence, status, &answer).await;
+}
+
+#[tokio::test]
+async fn what_an_account_would_refuse_goes_by_another_and_without_one_is_refused_at_once() {
+    // Two accounts of one network, under its two names.
+    let picky = Carrier::simulated("tigo_tz", Script::default()).account(PICKY);
+    let other = Carrier::simulated("yas_tz", Script::default());
+    let alone = Carrier::simulated("vodacom_tz", Script::default()).account(PICKY);
+    let world = World::start(Plan::of([picky, other, alone])).await;
+    let from = |network, sender: &str, text: &str| {
+        let mut sms = world.sms(network, 1, "transactional", text);
+        sms["from"] = sender.into();
+        sms
+    };
+    let long = "long".repeat(50);
+    for (sender, text, network) in [
+        ("BANKONE", "first choice", "tigo_tz"),
+        ("MNARA", "no bank", "yas_tz"),
+        ("BANKONE", &long, "yas_tz"),
+    ] {
+        let id = world.client.send(&from("tigo_tz", sender, text)).await;
+        world.until(id, "delivered").await;
+        let went = world.carrier_of(network).log.snapshot();
+        assert!(went.iter().any(|submit| submit.source == sender), "{text}");
+    }
+    assert_eq!(world.carrier_of("tigo_tz").log.count(|_| true), 1);
+
+    for (sender, text, code, field) in [
+        ("MNARA", "no bank", "sender_invalid", "from"),
+        ("BANKONE", &long, "message_too_long", "message"),
+    ] {
+        let answer = world
+            .client
+            .try_send(&from("vodacom_tz", sender, text))
+            .await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status, 422, "{}", answer.text());
+        let error = answer.json();
+        assert_eq!(error["code"], code, "{error}");
+        assert!(answer.text().contains(field), "{error}");
+    }
 }
