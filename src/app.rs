@@ -156,18 +156,18 @@ impl Daemon {
             .workers
             .spawn(upkeep(page.clone(), stops.workers.clone()));
         // Before the binds: what is paused must not be pulled from.
-        let holds = house.holds().await?;
+        let (steer_to, steer) = mpsc::channel(STEERS);
+        let holds = house.holds(steer_to.clone()).await?;
         let (signs_to, signs) = flow::signs::channel();
         let binds = tasks.carry(&house, &config, returns, signs_to, &stops.binds);
-        let (steer_to, steer) = mpsc::channel(STEERS);
         let judging = scheduler::health::Inputs {
             signs,
             binds: binds.clone(),
-            steer: steer_to,
+            steer: steer_to.clone(),
         };
         tasks.judge(&house, &config, judging, &stops.workers);
         let (draining, draining_seen) = watch::channel(false);
-        let parts = house.admin_parts(page, binds.clone(), holds, draining_seen);
+        let parts = house.admin_parts(page, binds.clone(), (holds, steer_to), draining_seen);
         let admin_config = admin::Config {
             listen: admin,
             token: token.clone(),
@@ -334,9 +334,10 @@ impl House {
     }
 
     /// What operators hold, put in force.
-    async fn holds(&self) -> anyhow::Result<admin::Holds> {
+    async fn holds(&self, steer: mpsc::Sender<Steer>) -> anyhow::Result<admin::Holds> {
         let health = Arc::clone(self.routes.health());
-        admin::Holds::load(self.store.clone(), self.named_lanes(), health)
+        let ids = self.carriers.ids().to_vec();
+        admin::Holds::load(self.store.clone(), ids, health, steer)
             .await
             .context("the operators' holds cannot be read")
     }
@@ -345,7 +346,7 @@ impl House {
         &self,
         metrics: PrometheusHandle,
         binds: Vec<watch::Receiver<BindStatus>>,
-        holds: admin::Holds,
+        (holds, steer): (admin::Holds, mpsc::Sender<Steer>),
         draining: watch::Receiver<bool>,
     ) -> admin::Parts {
         let table = self.routes.table();
@@ -356,6 +357,7 @@ impl House {
             binds,
             lanes: self.named_lanes(),
             health: Arc::clone(self.routes.health()),
+            steer,
             holds,
             draining,
             countries: countries.map(|country| country.code.clone()).collect(),

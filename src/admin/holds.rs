@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::request::now;
 use crate::domain::ids::{CarrierId, CarrierIndex};
 use crate::domain::time::Timestamp;
+use crate::flow::Steer;
 use crate::flow::health::{Health, Hold};
-use crate::flow::lane::Lanes;
 use crate::store::{AuditEntry, HoldRow, Store, StoreError};
 
 /// Changes that may wait; more are refused: nobody types that fast.
@@ -32,8 +32,9 @@ pub(super) struct Order {
 /// All holds and what they act upon.
 pub struct Holds {
     store: Store,
-    accounts: Vec<(CarrierId, Arc<Lanes>)>,
+    accounts: Vec<CarrierId>,
     health: Arc<Health>,
+    steer: mpsc::Sender<Steer>,
     rows: Vec<HoldRow>,
 }
 
@@ -51,14 +52,16 @@ impl Holds {
     /// [`StoreError`] when they cannot be read: then it is not known what may be submitted.
     pub async fn load(
         store: Store,
-        accounts: Vec<(CarrierId, Arc<Lanes>)>,
+        accounts: Vec<CarrierId>,
         health: Arc<Health>,
+        steer: mpsc::Sender<Steer>,
     ) -> Result<Self, StoreError> {
         let rows = store.holds().await?;
         let mut holds = Self {
             store,
             accounts,
             health,
+            steer,
             rows,
         };
         let now = now();
@@ -145,11 +148,11 @@ impl Holds {
 
     /// Puts a hold in force. An account that is configured no more has none.
     fn apply(&self, carrier: &CarrierId, hold: Hold, now: Timestamp) {
-        let place = self.accounts.iter().position(|(id, _)| id == carrier);
-        let Some(place) = place else { return };
-        self.health.set_hold(CarrierIndex(place as u16), hold, now);
-        let gate = (hold == Hold::Paused).then_some(0);
-        self.accounts[place].1.set_gate(gate);
+        if let Some(place) = self.accounts.iter().position(|id| id == carrier) {
+            self.health.set_hold(CarrierIndex(place as u16), hold, now);
+        }
+        // A full queue has a look in it already, or an order after which `feed` looks anyway.
+        let _ = self.steer.try_send(Steer::Look);
     }
 }
 

@@ -4,14 +4,17 @@
 
 mod audit;
 mod binds;
+mod broom;
 mod carriers;
 mod error;
 mod health;
 mod holds;
+mod messages;
 mod people;
 mod queue;
 mod request;
 mod server;
+mod sweep;
 mod waiting;
 
 use std::net::SocketAddr;
@@ -25,14 +28,14 @@ use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::holds::Holds;
 use crate::domain::ids::CarrierId;
-use crate::flow::BindStatus;
 use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
+use crate::flow::{BindStatus, Steer};
 use crate::store::Store;
 
 /// Octets of a body at most.
@@ -59,6 +62,8 @@ pub struct Parts {
     pub lanes: Vec<(CarrierId, Arc<Lanes>)>,
     /// How the accounts stand.
     pub health: Arc<Health>,
+    /// To `feed`: lanes are recalled before what waits in them is changed.
+    pub steer: mpsc::Sender<Steer>,
     /// What operators hold; already in force.
     pub holds: Holds,
     /// Whether the daemon is going down.
@@ -72,6 +77,8 @@ struct Admin {
     token: SecretString,
     parts: Shown,
     holds: holds::Hand,
+    sweeping: sweep::Sweeping,
+    sweeper: Arc<sweep::Sweeper>,
 }
 
 /// What the handlers look at: [`Parts`] without what has become tasks.
@@ -99,6 +106,14 @@ fn router(
     stop: &CancellationToken,
 ) -> (Router, impl Future<Output = ()> + use<>) {
     let (holds, keeping) = parts.holds.split(stop.clone());
+    let sweeper = Arc::new(sweep::Sweeper {
+        store: parts.store.clone(),
+        accounts: parts.lanes.iter().map(|(id, _)| id.clone()).collect(),
+        binds: parts.binds.clone(),
+        holds: holds.clone(),
+        steer: parts.steer,
+    });
+    let (sweeping, working) = Arc::clone(&sweeper).split(stop.clone());
     let admin = Admin {
         token,
         parts: Shown {
@@ -111,6 +126,8 @@ fn router(
             countries: parts.countries,
         },
         holds,
+        sweeping,
+        sweeper,
     };
     let router = Router::new()
         .route("/metrics", get(metrics))
@@ -124,12 +141,20 @@ fn router(
             get(carriers::list).post(carriers::hold),
         )
         .route("/admin/v1/queue", get(queue::show))
+        .route("/admin/v1/queue/purge", post(broom::purge))
+        .route("/admin/v1/queue/reroute", post(broom::reroute))
+        .route("/admin/v1/messages/{id}", get(messages::trace))
+        .route("/admin/v1/messages/{id}/cancel", post(messages::cancel))
+        .route("/admin/v1/messages/{id}/resend", post(messages::resend))
         .route("/admin/v1/audit", get(audit::list))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::not_allowed)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(Arc::new(admin));
-    (router, keeping)
+    let tasks = async {
+        tokio::join!(keeping, working);
+    };
+    (router, tasks)
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {

@@ -1,5 +1,5 @@
 //! Lives here: what waits, by account, class and organisation, and why.
-//! Never here: changing it (`sweep`), the sentences (`waiting`).
+//! Never here: changing it (`broom`), the sentences (`waiting`).
 
 use std::sync::Arc;
 

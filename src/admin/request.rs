@@ -95,7 +95,7 @@ impl Operator {
         detail: &Value,
         outcome: &str,
     ) -> AuditEntry {
-        tracing::info!(actor = %self.0, action, subject, outcome, "operator");
+        tracing::info!(actor = %self.0, action, subject, "an operator's command");
         AuditEntry {
             at: now(),
             actor: self.0.clone(),

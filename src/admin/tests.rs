@@ -15,6 +15,8 @@ use crate::domain::ids::{BindName, CarrierIndex};
 use crate::store;
 use crate::telemetry::metrics::recorder;
 
+mod sweeping;
+
 const TOKEN: &str = "let me in";
 
 struct House {
@@ -24,6 +26,8 @@ struct House {
     store: Store,
     bind: watch::Sender<BindStatus>,
     draining: watch::Sender<bool>,
+    /// What `feed` has been told.
+    steers: mpsc::UnboundedReceiver<String>,
     stop: CancellationToken,
     tasks: TaskTracker,
     folder: tempfile::TempDir,
@@ -67,15 +71,33 @@ impl House {
                 Arc::new(Lanes::new(4, 4, 1, 0, Arc::new(Notify::new()))),
             )
         };
-        let health = Arc::new(Health::new(2, [None; 3]));
-        let lanes: Vec<_> = carriers.into_iter().map(lanes).collect();
-        let holds = Holds::load(store.clone(), lanes.clone(), Arc::clone(&health));
+        let lanes: Vec<_> = carriers.iter().cloned().map(lanes).collect();
+        let gated = lanes.iter().map(|(_, lanes)| Arc::clone(lanes)).collect();
+        let health = Arc::new(Health::new(2, [None; 3]).with_lanes(gated, 3));
+        let (steer, mut steered) = mpsc::channel(16);
+        let (tell, steers) = mpsc::unbounded_channel();
+        tasks.spawn(async move {
+            while let Some(what) = steered.recv().await {
+                let told = match what {
+                    Steer::Recall { lanes, done } => {
+                        done.send(()).unwrap();
+                        format!("recall {lanes:?}")
+                    }
+                    Steer::Release(lanes) => format!("release {lanes:?}"),
+                    Steer::Look => "look".to_owned(),
+                };
+                // The test may not listen any more.
+                let _ = tell.send(told);
+            }
+        });
+        let holds = Holds::load(store.clone(), carriers, Arc::clone(&health), steer.clone());
         let parts = Parts {
             store: store.clone(),
             metrics: recorder().1,
             binds: vec![binds],
             lanes: lanes.clone(),
             health: Arc::clone(&health),
+            steer,
             holds: holds.await.unwrap(),
             draining: drains,
             countries: vec!["TZ".into(), "NG".into()],
@@ -90,6 +112,7 @@ impl House {
             store,
             bind,
             draining,
+            steers,
             stop,
             tasks,
             folder,
@@ -214,6 +237,11 @@ async fn control_wants_the_token_and_an_empty_token_admits_nobody() {
             ("GET", "/admin/v1/carriers"),
             ("POST", "/admin/v1/carriers"),
             ("GET", "/admin/v1/audit"),
+            ("POST", "/admin/v1/queue/purge"),
+            ("POST", "/admin/v1/queue/reroute"),
+            ("GET", "/admin/v1/messages/1"),
+            ("POST", "/admin/v1/messages/1/cancel"),
+            ("POST", "/admin/v1/messages/1/resend"),
         ] {
             assert_eq!(
                 house.call(method, path, "").await.0,
@@ -285,10 +313,12 @@ async fn a_hold_is_in_force_at_once_outlasts_a_restart_and_ends_by_itself() {
     let (status, told) = house.json("POST", "/admin/v1/carriers", &dry).await;
     assert_eq!((status, &told["dry_run"]), (200, &json!(true)), "{told}");
     assert!(!house.lanes[1].1.is_shut(), "a dry run changes nothing");
+    assert!(house.steers.try_recv().is_err());
 
     let (status, told) = house.json("POST", "/admin/v1/carriers", &pause).await;
     assert_eq!(status, 200, "{told}");
     assert_eq!(told["undo"], "mnara ctl carriers resume two");
+    assert_eq!(house.steers.recv().await.unwrap(), "look");
     assert!(house.lanes[1].1.is_shut() && !house.lanes[0].1.is_shut());
     assert!(house.health.is_out(CarrierIndex(1)));
     let (_, told) = house.json("GET", "/admin/v1/carriers", "").await;

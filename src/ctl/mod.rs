@@ -6,6 +6,7 @@ mod audit;
 mod binds;
 mod carriers;
 mod client;
+mod messages;
 mod people;
 mod queue;
 mod table;
@@ -19,8 +20,9 @@ use serde_json::Value;
 
 pub use self::carriers::{CarriersCommand, HoldArguments};
 pub use self::client::CtlError;
+pub use self::messages::MessagesCommand;
 pub use self::people::{KeyCommand, OrgCommand};
-pub use self::queue::QueueCommand;
+pub use self::queue::{QueueCommand, SweepArguments};
 
 /// What to do.
 #[derive(Debug, clap::Subcommand)]
@@ -50,6 +52,12 @@ pub enum Command {
         /// What to do; without it: show.
         #[command(subcommand)]
         command: Option<QueueCommand>,
+    },
+    /// Single messages: what is known of one; cancel, resend.
+    Messages {
+        /// What to do with one.
+        #[command(subcommand)]
+        command: MessagesCommand,
     },
     /// Show what operators have changed, newest first.
     Audit {
@@ -104,6 +112,7 @@ pub async fn ask(target: &Target, command: &Command) -> Result<Value, CtlError> 
             let command = command.as_ref().unwrap_or(&QueueCommand::ALL);
             command.ask(target).await
         }
+        Command::Messages { command } => command.ask(target).await,
         Command::Audit { limit } => audit::list(target, *limit).await,
     }
 }
@@ -121,6 +130,7 @@ fn people(command: &Command, told: Value) -> Result<String, CtlError> {
             let command = command.as_ref().unwrap_or(&QueueCommand::ALL);
             command.shown(told)
         }
+        Command::Messages { command } => command.shown(told),
         Command::Audit { .. } => audit::listed(told),
     }
 }
@@ -206,6 +216,11 @@ mod tests {
             "carriers resume one",
             "queue",
             "queue show --carrier one --class otp --org Demo",
+            "queue purge --carrier one --older-than 2h --reason works --dry-run",
+            "queue reroute --carrier one --to two --reason works",
+            "messages trace 01a1fdce-e407-73d4-a781-ea8479400538",
+            "messages cancel 01a1fdce-e407-73d4-a781-ea8479400538 --reason typo",
+            "messages resend 01a1fdce-e407-73d4-a781-ea8479400538 --reason asked --dry-run",
             "audit --limit 5",
         ] {
             assert!(parse(fine).is_ok(), "{fine}");
@@ -216,6 +231,9 @@ mod tests {
             "carriers pause one",
             "carriers pause one --reason works --for soon",
             "carriers drain --reason works",
+            "queue purge --carrier one",
+            "queue reroute --carrier one --reason works",
+            "messages cancel 1",
             "audit --limit many",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");

@@ -2,11 +2,11 @@
 //! Never here: why messages wait (`admin` says it).
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{self, CtlError};
 use super::table::table;
-use super::{Target, or_dash, read};
+use super::{Target, done, or_dash, period, read};
 
 /// What to do with what waits.
 #[derive(Debug, clap::Subcommand)]
@@ -23,6 +23,41 @@ pub enum QueueCommand {
         #[arg(long)]
         org: Option<String>,
     },
+    /// Cancel what waits: at least one filter. Never touches what may be with a carrier, nor OTP
+    /// unless their account has been paused for five seconds. Cannot be undone.
+    Purge(SweepArguments),
+    /// Move what waits to the end of another account's lanes: at least one filter.
+    Reroute {
+        /// That account.
+        #[arg(long)]
+        to: String,
+        /// Which messages.
+        #[command(flatten)]
+        sweep: SweepArguments,
+    },
+}
+
+/// Which of the waiting messages, and why.
+#[derive(Debug, clap::Args)]
+pub struct SweepArguments {
+    /// Only this account's; it may be configured no more.
+    #[arg(long)]
+    carrier: Option<String>,
+    /// Only this class: otp, transactional, promotional.
+    #[arg(long)]
+    class: Option<String>,
+    /// Only this organisation's, by name or id.
+    #[arg(long)]
+    org: Option<String>,
+    /// Only those accepted longer ago: 90s, 30m, 2h, 1d.
+    #[arg(long, value_name = "TIME", value_parser = period)]
+    older_than: Option<u64>,
+    /// Why, for the audit.
+    #[arg(long)]
+    reason: String,
+    /// Only count and name a few.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl QueueCommand {
@@ -43,14 +78,60 @@ impl QueueCommand {
                 let query = [("carrier", carrier), ("class", class), ("org", org)];
                 client::get(target, "/admin/v1/queue", &query).await
             }
+            Self::Purge(sweep) => sweep.ask(target, "/admin/v1/queue/purge", None).await,
+            Self::Reroute { to, sweep } => {
+                sweep.ask(target, "/admin/v1/queue/reroute", Some(to)).await
+            }
         }
     }
 
     pub(super) fn shown(&self, told: Value) -> Result<String, CtlError> {
         match self {
             Self::Show { .. } => read(told).map(|queue: Queue| queue.shown()),
+            Self::Purge(_) | Self::Reroute { .. } => {
+                let swept: Swept = read(told.clone())?;
+                let sample = swept.sample.into_iter().map(|id| format!("  {id}\n"));
+                Ok(done(told)? + &sample.collect::<String>())
+            }
         }
     }
+}
+
+impl SweepArguments {
+    /// The daemon works some seconds at a time; it is asked again as long as it gets on.
+    async fn ask(
+        &self,
+        target: &Target,
+        path: &str,
+        to: Option<&String>,
+    ) -> Result<Value, CtlError> {
+        let mut body = json!({"carrier": self.carrier, "class": self.class, "org": self.org,
+            "older_than_s": self.older_than, "reason": self.reason, "dry_run": self.dry_run});
+        if let Some(to) = to {
+            body["to"] = json!(to);
+        }
+        let mut before = 0;
+        loop {
+            let mut told = client::post(target, path, &body).await?;
+            let swept: Swept = read(told.clone())?;
+            if !swept.more || swept.changed == 0 {
+                if before > 0 {
+                    told["changed"] = json!(before + swept.changed);
+                    told["outcome"] = json!(format!("{before} before, {}", swept.outcome));
+                }
+                return Ok(told);
+            }
+            before += swept.changed;
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Swept {
+    outcome: String,
+    changed: u64,
+    more: bool,
+    sample: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -149,8 +230,6 @@ fn row(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

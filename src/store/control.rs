@@ -296,6 +296,21 @@ impl Store {
         self.inner.reader.tallies().await
     }
 
+    /// How many queued messages of a lane would be looked at by a sweep of it, and the ids of the
+    /// first few.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn preview(
+        &self,
+        lane: (&str, Class),
+        org: Option<OrgId>,
+        accepted_before: Option<Timestamp>,
+    ) -> Result<(u64, Vec<MessageId>), StoreError> {
+        let reader = &self.inner.reader;
+        reader.preview(lane, org, accepted_before).await
+    }
+
     /// A message of any organisation, and the account by whose id its row stands.
     ///
     /// # Errors

@@ -543,6 +543,41 @@ pub(super) async fn ahead_of(pool: &SqlitePool, id: MessageId) -> Result<u64, St
     Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
 }
 
+/// How many queued messages of a lane there are to be swept, and the ids of the first few.
+pub(super) async fn preview(
+    pool: &SqlitePool,
+    (carrier, class): (&str, Class),
+    org: Option<OrgId>,
+    accepted_before: Option<Timestamp>,
+) -> Result<(u64, Vec<MessageId>), StoreError> {
+    const SAMPLE: u32 = 5;
+    let mut which = "messages m indexed by messages_waiting where m.state = 1 and m.carrier = ?1 \
+                     and m.class = ?2"
+        .to_owned();
+    if org.is_some() {
+        which.push_str(" and m.org = ?3");
+    }
+    // Without it the index alone is counted.
+    if accepted_before.is_some() {
+        which.push_str(" and m.accepted_at < ?4");
+    }
+    let bound = |sql: String| {
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(carrier.to_owned())
+            .bind(class.index() as i64)
+            .bind(org.map(|org| org.0.as_bytes().to_vec()))
+            .bind(accepted_before.map(|before| before.0))
+    };
+    let row = bound(format!("select count(*) from {which}"))
+        .fetch_one(pool)
+        .await?;
+    let count = row.try_get::<i64, _>(0)?.unsigned_abs();
+    let sample = format!("select m.id from {which} order by m.org, m.place limit {SAMPLE}");
+    let rows = bound(sample).fetch_all(pool).await?;
+    let id = |row: &SqliteRow| accept::uuid(row, 0).map(MessageId);
+    Ok((count, rows.iter().map(id).collect::<Result<_, _>>()?))
+}
+
 /// A message of any organisation, and the account by whose id its row stands.
 pub(super) async fn any_message(
     pool: &SqlitePool,

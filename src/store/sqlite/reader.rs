@@ -5,6 +5,7 @@ use super::{OrgBy, Reader, control, people, read};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierIndex, MessageId, MessageSeq, OrgId, Place};
+use crate::domain::time::Timestamp;
 use crate::flow::Waiting;
 use crate::store::{AuditEntry, HoldRow, MessageView, QueueRow, StoreError, Tally, TimelineEntry};
 
@@ -63,6 +64,15 @@ impl Reader {
 
     pub(in crate::store) async fn tallies(&self) -> Result<Vec<Tally>, StoreError> {
         control::tallies(&self.pool).await
+    }
+
+    pub(in crate::store) async fn preview(
+        &self,
+        lane: (&str, Class),
+        org: Option<OrgId>,
+        accepted_before: Option<Timestamp>,
+    ) -> Result<(u64, Vec<MessageId>), StoreError> {
+        control::preview(&self.pool, lane, org, accepted_before).await
     }
 
     pub(in crate::store) async fn any_message(
