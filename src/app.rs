@@ -28,6 +28,7 @@ use crate::flow::signs::Signs;
 use crate::flow::{BindStatus, Committed, EventJob, Reload, Return, Steer, StoreHealth};
 use crate::ingest::Ingest;
 use crate::scheduler::{feed, settle};
+use crate::store::inbox::ReceiptNews;
 use crate::store::{Carriers, Store};
 use crate::telemetry::metrics;
 use crate::{admin, api, carrier, flow, inbound, scheduler, store, webhooks};
@@ -158,8 +159,9 @@ impl Daemon {
         // Before the binds: what is paused must not be pulled from.
         let (steer_to, steer) = mpsc::channel(STEERS);
         let holds = house.holds(steer_to.clone()).await?;
+        let back = (returns, opened.news);
         let (signs_to, signs) = flow::signs::channel();
-        let binds = tasks.carry(&house, &config, returns, signs_to, &stops.binds);
+        let binds = tasks.carry(&house, &config, back, signs_to, &stops.binds);
         let judging = scheduler::health::Inputs {
             signs,
             binds: binds.clone(),
@@ -426,7 +428,7 @@ impl Tasks {
         &mut self,
         house: &House,
         config: &Config,
-        returns: mpsc::Sender<Return>,
+        (returns, news): (mpsc::Sender<Return>, mpsc::Receiver<ReceiptNews>),
         signs: Signs,
         stop: &CancellationToken,
     ) -> Vec<watch::Receiver<BindStatus>> {
@@ -440,9 +442,12 @@ impl Tasks {
             returns,
         ));
         self.settling.spawn(inbound::run(
+            config.receipts,
             house.store.clone(),
             Arc::clone(&house.carriers),
             receipts,
+            news,
+            now,
         ));
         let links = carrier::Links {
             store: house.store.clone(),

@@ -78,9 +78,12 @@ create table attempts (
     done_date text,
     receipt_at integer,
     done_at integer,                    -- done_date by the carrier's own clock, if it could be read
+    recipient text,                     -- the message's, in attempts that were in doubt
+    resolved integer,                   -- what ended the doubt: 1 late response, 2 late refusal,
+                                        -- 3 an orphan receipt
     primary key (message, part, attempt)
 ) strict, without rowid;
-create index attempts_in_doubt on attempts (carrier, message) where state = 7;
+create index attempts_in_doubt on attempts (carrier, recipient) where state = 7;
 create index attempts_by_receipt on attempts (receipt_key) where receipt_key is not null;
 
 -- Receipts that changed nothing but are part of the story: intermediate and contradictory ones.
@@ -120,7 +123,7 @@ create table receipt_inbox (
 ) strict, without rowid;
 create index receipt_inbox_recipient on receipt_inbox (carrier, recipient);
 create index receipt_inbox_key on receipt_inbox (receipt_key);
-create index receipt_inbox_age on receipt_inbox (received_at);
+create index receipt_inbox_age on receipt_inbox (quarantined_at, received_at);
 
 -- A batch as it was handed to a bind, before its first octet left: what was perhaps sent.
 create table intents (

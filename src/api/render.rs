@@ -11,6 +11,7 @@ use super::time::{self, Text};
 use crate::domain::class::Class;
 use crate::domain::ids::MessageId;
 use crate::domain::message::State;
+use crate::domain::proof::ToldBy;
 use crate::domain::time::Timestamp;
 use crate::ingest::Accepted;
 use crate::store::{MessageView, TimelineEntry};
@@ -134,6 +135,7 @@ fn push_events<'a>(events: &mut Vec<(Timestamp, Event<'a>)>, entry: &'a Timeline
             state: _,
             status,
             carrier_message_id,
+            told_by,
         } => {
             let (part, attempt) = (*part, *attempt);
             let submitted = Event::Submitted {
@@ -144,7 +146,13 @@ fn push_events<'a>(events: &mut Vec<(Timestamp, Event<'a>)>, entry: &'a Timeline
                 sequence: *sequence,
             };
             events.push((*at, submitted));
-            let answer = answer(part, attempt, *status, carrier_message_id.as_deref());
+            let answer = answer(
+                part,
+                attempt,
+                *status,
+                carrier_message_id.as_deref(),
+                *told_by,
+            );
             events.push((*answered_at, answer));
         }
         TimelineEntry::Receipt {
@@ -187,16 +195,30 @@ fn push_events<'a>(events: &mut Vec<(Timestamp, Event<'a>)>, entry: &'a Timeline
 }
 
 /// What came of a submit: an attempt without a status was never answered.
-fn answer(part: u8, attempt: u16, status: Option<u32>, smsc_id: Option<&str>) -> Event<'_> {
-    match status {
-        Some(status) => Event::CarrierAnswer {
+/// Of one that was in doubt a receipt may have proven that it was taken.
+fn answer(
+    part: u8,
+    attempt: u16,
+    status: Option<u32>,
+    smsc_id: Option<&str>,
+    told_by: Option<ToldBy>,
+) -> Event<'_> {
+    match (status, told_by) {
+        (Some(status), told_by) => Event::CarrierAnswer {
             part,
             attempt,
             command_status: status,
             name: CommandStatus(status).name(),
             smsc_id,
+            told_by: told_by.map(ToldBy::name),
         },
-        None => Event::NoAnswer { part, attempt },
+        (None, Some(told_by)) => Event::DoubtResolved {
+            part,
+            attempt,
+            smsc_id,
+            told_by: told_by.name(),
+        },
+        (None, None) => Event::NoAnswer { part, attempt },
     }
 }
 
@@ -283,6 +305,14 @@ enum Event<'a> {
         command_status: u32,
         name: &'static str,
         smsc_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        told_by: Option<&'static str>,
+    },
+    DoubtResolved {
+        part: u8,
+        attempt: u16,
+        smsc_id: Option<&'a str>,
+        told_by: &'static str,
     },
     NoAnswer {
         part: u8,
@@ -321,6 +351,7 @@ impl Event<'_> {
             Self::Accepted {} => "accepted",
             Self::Submitted { .. } => "submitted",
             Self::CarrierAnswer { .. } => "carrier_answer",
+            Self::DoubtResolved { .. } => "doubt_resolved",
             Self::NoAnswer { .. } => "no_answer",
             Self::Dlr { .. } => "dlr",
             Self::Webhook { .. } => "webhook",
@@ -404,6 +435,7 @@ mod tests {
                 state: SegmentState::Delivered,
                 status: Some(0x58),
                 carrier_message_id: None,
+                told_by: None,
             },
             TimelineEntry::Receipt {
                 at: Timestamp(30),

@@ -11,7 +11,7 @@ use super::file::{self, File};
 use super::place::Source;
 use super::{Admin, Config, ConfigError, Keys, carriers, routing};
 use crate::telemetry::logging;
-use crate::{api, carrier, ingest, scheduler, store, webhooks};
+use crate::{api, carrier, inbound, ingest, scheduler, store, webhooks};
 
 pub(super) type Checked<T> = Result<T, ConfigError>;
 
@@ -51,6 +51,7 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
             )?,
             drain_timeout: drain.unwrap_or(shared.drain_timeout),
         },
+        receipts: receipts_config(&file.receipts, source)?,
         webhooks: webhook_config(&file.webhooks, source)?,
         log: log(&file.log, source)?,
         // The requests that run, the drain, and the webhook attempts and commits after it; the
@@ -252,15 +253,30 @@ fn scheduler_config(file: &File, source: &Source<'_>) -> Checked<scheduler::Conf
         )?,
         grace: seconds(file.message.grace_s.as_ref(), 0..=7 * 86_400, source)?
             .unwrap_or(default.grace),
-        receipt_ttl: seconds(file.receipts.parked_ttl_s.as_ref(), 1..=30 * 86_400, source)?
-            .unwrap_or(default.receipt_ttl),
         patience: default.patience,
         breaker: default.breaker,
-        receipt_parked_max: or(
-            default.receipt_parked_max,
-            file.receipts.parked_max.as_ref(),
+    })
+}
+
+fn receipts_config(typed: &file::Receipts, source: &Source<'_>) -> Checked<inbound::Config> {
+    let default = inbound::Config::default();
+    let number =
+        |default, typed: &Option<Spanned<u32>>, range| or(default, typed.as_ref(), range, source);
+    let parked_ttl = seconds(typed.parked_ttl_s.as_ref(), 60..=30 * 86_400, source)?;
+    let quarantine_ttl = seconds(typed.quarantine_ttl_s.as_ref(), 60..=90 * 86_400, source)?;
+    Ok(inbound::Config {
+        parked_ttl: parked_ttl.unwrap_or(default.parked_ttl),
+        parked_max: number(default.parked_max, &typed.parked_max, 1..=10_000_000)?,
+        quarantine_ttl: quarantine_ttl.unwrap_or(default.quarantine_ttl),
+        quarantine_max: number(
+            default.quarantine_max,
+            &typed.quarantine_max,
             1..=10_000_000,
-            source,
+        )?,
+        unmatched_alarm_percent: number(
+            default.unmatched_alarm_percent,
+            &typed.unmatched_alarm_percent,
+            0..=100,
         )?,
     })
 }

@@ -88,6 +88,9 @@ pub(super) struct Scheduler {
 pub(super) struct Receipts {
     pub(super) parked_max: Option<Spanned<u32>>,
     pub(super) parked_ttl_s: Option<Spanned<u64>>,
+    pub(super) quarantine_max: Option<Spanned<u32>>,
+    pub(super) quarantine_ttl_s: Option<Spanned<u64>>,
+    pub(super) unmatched_alarm_percent: Option<Spanned<u32>>,
     pub(super) unanswered_max: Option<Spanned<usize>>,
 }
 

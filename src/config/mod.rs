@@ -21,7 +21,7 @@ pub use self::keys::Keys;
 use crate::domain::route::Table;
 use crate::ingest::ported::{self, Ported};
 use crate::telemetry::logging;
-use crate::{api, carrier, ingest, scheduler, store, webhooks};
+use crate::{api, carrier, inbound, ingest, scheduler, store, webhooks};
 
 /// Everything the daemon needs, checked.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct Config {
     pub carrier: carrier::Config,
     /// The accounts, in order.
     pub accounts: Vec<carrier::AccountConfig>,
+    /// Receipts without a message.
+    pub receipts: inbound::Config,
     /// Webhook workers.
     pub webhooks: webhooks::Config,
     /// Logging.

@@ -166,6 +166,22 @@ pub fn apply_receipt(segment: SegmentState, receipt: Option<SegmentState>) -> Ap
     }
 }
 
+/// Where a segment stands that has been tried several times, by its attempts in order: one copy on
+/// the handset is enough, and while a copy that a carrier took is under way nothing is over. The
+/// same in whatever order the attempts' words came.
+pub fn of_attempts(attempts: &[SegmentState]) -> Option<SegmentState> {
+    let speaks = |state: SegmentState| match state {
+        SegmentState::Refused | SegmentState::InDoubt => 0,
+        SegmentState::Undelivered
+        | SegmentState::Rejected
+        | SegmentState::Expired
+        | SegmentState::Unknown => 1,
+        SegmentState::Submitted => 2,
+        SegmentState::Delivered => 3,
+    };
+    attempts.iter().copied().max_by_key(|state| speaks(*state))
+}
+
 /// The state of a message whose segments stand like this, or `None` while some are open.
 /// Delivered means all are; the first other final word in part order names the failure.
 pub fn roll_up(segments: &[SegmentState]) -> Option<State> {
@@ -278,6 +294,22 @@ mod tests {
             apply_receipt(SegmentState::InDoubt, Some(SegmentState::Delivered)),
             Applied::Settled(SegmentState::Delivered)
         );
+    }
+
+    #[test]
+    fn one_copy_on_the_handset_is_enough_and_one_under_way_is_waited_for() {
+        use SegmentState as S;
+        for (attempts, stands) in [
+            (&[S::Undelivered, S::Delivered][..], S::Delivered),
+            (&[S::Delivered, S::Undelivered], S::Delivered),
+            (&[S::Undelivered, S::Submitted], S::Submitted),
+            (&[S::InDoubt, S::Undelivered], S::Undelivered),
+            (&[S::Undelivered, S::Expired], S::Expired),
+            (&[S::InDoubt, S::Refused], S::Refused),
+        ] {
+            assert_eq!(of_attempts(attempts), Some(stands), "{attempts:?}");
+        }
+        assert_eq!(of_attempts(&[]), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Lives here: what happens by the clock alone: scheduled messages come due, overdue ones end,
-//! parked receipts are forgotten, gauges are set.
+//! events nobody takes are given up, gauges are set.
 //! Never here: deciding about single messages.
 
 use std::sync::Arc;
@@ -21,8 +21,8 @@ const ROUND: u32 = 500;
 const QUEUED_MARGIN: Duration = Duration::from_secs(30);
 /// Webhook events that no receiver has taken for so long are given up.
 const EVENTS_KEPT: Duration = Duration::from_secs(5 * 86_400);
-/// Parked receipts and old events are looked through every so many ticks.
-const RECEIPTS_EVERY: u64 = 60;
+/// Old events are looked through every so many ticks.
+const EVENTS_EVERY: u64 = 60;
 
 /// Keeps time until `stop`. `now` reads the wall clock.
 pub async fn keep(
@@ -49,9 +49,9 @@ pub async fn keep(
         if !store.health().is_well() {
             continue;
         }
-        let receipts = round.is_multiple_of(RECEIPTS_EVERY);
+        let events = round.is_multiple_of(EVENTS_EVERY);
         // The store is closed only at shutdown, which ends this task by itself.
-        if work(&config, &store, &now, receipts).await.is_err() {
+        if work(&config, &store, &now, events).await.is_err() {
             return;
         }
     }
@@ -61,7 +61,7 @@ async fn work(
     config: &Config,
     store: &Store,
     now: &impl Fn() -> Timestamp,
-    receipts: bool,
+    events: bool,
 ) -> Result<(), StoreError> {
     while store.release_due(now(), ROUND).await? >= u64::from(ROUND) {}
     loop {
@@ -73,7 +73,7 @@ async fn work(
             break;
         }
     }
-    if receipts {
+    if events {
         let given_up = store.give_up_events(now() - EVENTS_KEPT).await?;
         if given_up > 0 {
             tracing::warn!(
@@ -81,9 +81,6 @@ async fn work(
                 "webhook events given up: not taken for five days"
             );
         }
-        store
-            .forget_receipts(now() - config.receipt_ttl, config.receipt_parked_max)
-            .await?;
     }
     Ok(())
 }

@@ -29,13 +29,9 @@ pub struct Config {
     pub attempts_max: u16,
     /// How long after its validity a message may wait for the carrier's last word.
     pub grace: Duration,
-    /// How long a receipt without an attempt is kept.
-    pub receipt_ttl: Duration,
     /// How long messages of each class stand by an account that is out of use before they move to
     /// another, in the order of `Class::ALL`; `None` = for good.
     pub patience: [Option<Duration>; 3],
-    /// How many such receipts are kept.
-    pub receipt_parked_max: u32,
     /// From when on an account counts as unfit, and how it comes back.
     pub breaker: Limits,
 }
@@ -65,8 +61,6 @@ impl Default for Config {
             promotional_floor: 20,
             attempts_max: 3,
             grace: Duration::from_secs(24 * 3600),
-            receipt_ttl: Duration::from_secs(24 * 3600),
-            receipt_parked_max: 100_000,
             patience: [Some(Duration::ZERO), Some(Duration::from_secs(5)), None],
             breaker: Limits::default(),
         }

@@ -8,11 +8,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
 use super::control::{AuditEntry, Control, Controlled};
+use super::inbox::{Ended, InboxDone, InboxWork};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{
     BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, ReceiptKey,
 };
+use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{Message, State};
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
@@ -72,10 +74,7 @@ pub(super) enum Chore {
         now: Timestamp,
         limit: u32,
     },
-    ForgetReceipts {
-        before: Timestamp,
-        limit: u32,
-    },
+    Receipts(InboxWork),
     GiveUpEvents {
         before: Timestamp,
     },
@@ -94,6 +93,7 @@ pub(super) enum ChoreDone {
     Count(u64),
     Events(Vec<EventJob>),
     Controlled(Controlled),
+    Receipts(InboxDone),
 }
 
 /// A chore and who waits for it.
@@ -146,14 +146,21 @@ pub(super) struct Effects {
     pub(super) events: Vec<EventJob>,
     /// Results for each [`Receipts`] of the batch.
     pub(super) receipts: Vec<Vec<ReceiptResult>>,
-    /// Results for parked receipts that an outcome of this batch brought home.
-    pub(super) unparked: Vec<ReceiptResult>,
+    /// Parked receipts that an outcome or a proof of this batch brought home: whose, what they
+    /// said, and what it came to.
+    pub(super) unparked: Vec<(CarrierId, Option<SegmentState>, ReceiptResult)>,
+    /// Attempts in doubt that a receipt has proven to be with their carrier.
+    pub(super) proven: Vec<CarrierIndex>,
+    /// Messages that receipts have ended.
+    pub(super) ended: Vec<Ended>,
     /// Results for each [`Errand`].
     pub(super) chores: Vec<ChoreDone>,
     /// Messages that must not be handed to their bind any more.
     pub(super) stale: HashSet<MessageSeq>,
-    /// Keys whose parked receipts have found their attempts.
+    /// Keys whose receipts were taken out of the inbox,
     pub(super) home: Vec<ReceiptKey>,
+    /// and those whose receipts were put into it.
+    pub(super) parked: HashSet<ReceiptKey>,
     /// Moves that were made: account, class and the state reached.
     pub(super) reached: Vec<(CarrierIndex, Class, State)>,
     /// Moves that the lifecycle refused.

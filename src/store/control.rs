@@ -266,9 +266,10 @@ impl Store {
     ) -> Result<Controlled, StoreError> {
         match self.audited(Chore::Control(control), audit).await? {
             ChoreDone::Controlled(done) => Ok(done),
-            ChoreDone::Created(_) | ChoreDone::Count(_) | ChoreDone::Events(_) => {
-                Ok(Controlled::Done)
-            }
+            ChoreDone::Created(_)
+            | ChoreDone::Count(_)
+            | ChoreDone::Events(_)
+            | ChoreDone::Receipts(_) => Ok(Controlled::Done),
         }
     }
 

@@ -5,6 +5,7 @@
 mod batch;
 mod control;
 mod directory;
+pub mod inbox;
 mod sqlite;
 mod view;
 mod writer;
@@ -18,6 +19,7 @@ use self::batch::{Accept, Chore, ChoreDone, Deliveries, Errand, Receipts, Settle
 pub use self::control::{AuditEntry, Bookmark, HoldRow, Obstacle, Sweep, SweepAudit, Swept, Tally};
 pub use self::directory::Credential;
 use self::directory::Directory;
+use self::inbox::ReceiptNews;
 pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
 pub use self::writer::Writer;
 use self::writer::{IntentRequest, Work};
@@ -33,6 +35,9 @@ use crate::flow::{
     Answered, Committed, DeliveryRecord, EventJob, Ready, ReceiptResult, Settlement, StoreHealth,
     Waiting,
 };
+
+/// Commits whose news of receipts may wait for `inbound`; full: dropped, they are statistics.
+const NEWS: usize = 256;
 
 /// The store's own configuration.
 #[derive(Clone, Debug)]
@@ -133,6 +138,8 @@ pub struct Opened {
     pub store: Store,
     /// The task without which nothing is written.
     pub writer: Writer,
+    /// What commits make of receipts, for `inbound`. Statistics: what does not fit is dropped.
+    pub news: mpsc::Receiver<ReceiptNews>,
     /// Messages that a crash left in doubt.
     pub uncertain: u64,
     /// The newest place whose message a lost run may have handed to a bind without a word in the
@@ -165,12 +172,15 @@ pub async fn open(
         work,
     };
     let inputs = [otp.1, transactional.1, promotional.1];
-    let writer = Writer::new(config, sqlite, health, inputs, work_in, committed, events);
+    let (news_to, news) = mpsc::channel(NEWS);
+    let outputs = (committed, events, news_to);
+    let writer = Writer::new(config, sqlite, health, inputs, work_in, outputs);
     Ok(Opened {
         store: Store {
             inner: Arc::new(inner),
         },
         writer,
+        news,
         uncertain: recovered.uncertain,
         last: if recovered.orderly {
             ids::Place(0)
@@ -295,7 +305,10 @@ impl Store {
     async fn count(&self, chore: Chore) -> Result<u64, StoreError> {
         match self.errand(chore).await? {
             ChoreDone::Count(count) => Ok(count),
-            ChoreDone::Created(_) | ChoreDone::Events(_) | ChoreDone::Controlled(_) => Ok(0),
+            ChoreDone::Created(_)
+            | ChoreDone::Events(_)
+            | ChoreDone::Controlled(_)
+            | ChoreDone::Receipts(_) => Ok(0),
         }
     }
 
@@ -358,14 +371,6 @@ impl Store {
         .await
     }
 
-    /// Drops parked receipts older than `before` and the oldest beyond `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError::Closed`].
-    pub async fn forget_receipts(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.count(Chore::ForgetReceipts { before, limit }).await
-    }
-
     /// Gives up webhook events from before a time; returns how many.
     ///
     /// # Errors
@@ -385,9 +390,10 @@ impl Store {
     ) -> Result<Vec<EventJob>, StoreError> {
         match self.errand(Chore::ClaimEvents { now, limit }).await? {
             ChoreDone::Events(events) => Ok(events),
-            ChoreDone::Created(_) | ChoreDone::Count(_) | ChoreDone::Controlled(_) => {
-                Ok(Vec::new())
-            }
+            ChoreDone::Created(_)
+            | ChoreDone::Count(_)
+            | ChoreDone::Controlled(_)
+            | ChoreDone::Receipts(_) => Ok(Vec::new()),
         }
     }
 

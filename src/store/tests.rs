@@ -191,4 +191,6 @@ fn folder() -> TempDir {
 mod control;
 mod doubt;
 mod messages;
+mod parking;
+mod proof;
 mod receipts;

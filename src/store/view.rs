@@ -8,6 +8,7 @@ use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, EventId};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{FailureCode, Message, State};
+use crate::domain::proof::ToldBy;
 use crate::domain::time::Timestamp;
 
 /// The configured carrier accounts: their ids by index and back.
@@ -92,6 +93,8 @@ pub enum TimelineEntry {
         status: Option<u32>,
         /// The carrier's id, raw.
         carrier_message_id: Option<Box<str>>,
+        /// It was in doubt, and this told its outcome.
+        told_by: Option<ToldBy>,
     },
     /// A receipt.
     Receipt {

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{Accept, Batch, Deliveries, Effects, Errand, Intent, Receipts, Settle};
+use super::inbox::ReceiptNews;
 use super::sqlite::Sqlite;
 use super::{Config, StoreError};
 use crate::domain::class::Class;
@@ -65,6 +66,7 @@ pub struct Writer {
     work: mpsc::Receiver<Work>,
     committed: mpsc::Sender<Committed>,
     events: mpsc::Sender<EventJob>,
+    news: mpsc::Sender<ReceiptNews>,
     accepts_max: usize,
     rows_max: usize,
     /// Events that the workers' queue had no room for, and when they are due again: written with
@@ -84,8 +86,11 @@ impl Writer {
         health: Arc<StoreHealth>,
         accepts: [mpsc::Receiver<Accept>; 3],
         work: mpsc::Receiver<Work>,
-        committed: mpsc::Sender<Committed>,
-        events: mpsc::Sender<EventJob>,
+        (committed, events, news): (
+            mpsc::Sender<Committed>,
+            mpsc::Sender<EventJob>,
+            mpsc::Sender<ReceiptNews>,
+        ),
     ) -> Self {
         let classes = Class::ALL.map(Class::name);
         let carriers: Vec<&str> = sqlite.carriers().ids().iter().map(|id| &*id.0).collect();
@@ -97,6 +102,7 @@ impl Writer {
             work,
             committed,
             events,
+            news,
             accepts_max: config.accepts_max,
             rows_max: config.rows_max,
             left: Vec::new(),
@@ -317,7 +323,15 @@ impl Writer {
             self.reached
                 .count(carrier.index(), class.index(), state.unwrap_or_default());
         }
-        self.meter
-            .effects(effects.refused_moves, effects.unparked.len());
+        self.meter.refused(effects.refused_moves);
+        let news = ReceiptNews {
+            unparked: effects.unparked,
+            proven: effects.proven,
+            ended: effects.ended,
+        };
+        if !news.is_empty() {
+            // Statistics: nobody waits for them.
+            let _ = self.news.try_send(news);
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod carrier;
+pub mod receipts;
 pub mod routing;
 pub mod scheduler;
 pub mod store;
@@ -135,7 +136,37 @@ pub const ALL: &[(&str, Kind, &str)] = &[
     (
         RECEIPTS,
         Kind::Counter,
-        "Receipts committed, by carrier and result.",
+        "Receipts committed, by carrier, state and result; one unparked was counted as parked before.",
+    ),
+    (
+        DLR_UNMATCHED,
+        Kind::Counter,
+        "Receipts that found no message in time, by carrier.",
+    ),
+    (
+        DLR_UNMATCHED_RATIO,
+        Kind::Gauge,
+        "Share of unmatched receipts over ten minutes, by carrier.",
+    ),
+    (
+        DLR_UNMATCHED_ALARM,
+        Kind::Gauge,
+        "1 while a carrier's share of unmatched receipts is above the threshold.",
+    ),
+    (
+        DLR_QUARANTINED,
+        Kind::Counter,
+        "Receipts that went into quarantine without a message.",
+    ),
+    (
+        DLR_DROPPED,
+        Kind::Counter,
+        "Receipts dropped from quarantine, for their age or for want of room.",
+    ),
+    (
+        UNCERTAIN_RESOLVED,
+        Kind::Counter,
+        "Attempts in doubt whose outcome became known, by carrier and by what told it.",
     ),
     (
         RECEIPTS_REFUSED,
@@ -243,6 +274,12 @@ const BIND_RESPONSE_SECONDS: &str = "mnara_bind_response_seconds";
 const BIND_RECONNECTS: &str = "mnara_bind_reconnects_total";
 const PDU_ERRORS: &str = "mnara_pdu_decode_errors_total";
 const RECEIPTS: &str = "mnara_dlr_total";
+const DLR_UNMATCHED: &str = "mnara_dlr_unmatched_total";
+const DLR_UNMATCHED_RATIO: &str = "mnara_dlr_unmatched_ratio";
+const DLR_UNMATCHED_ALARM: &str = "mnara_dlr_unmatched_alarm";
+const DLR_QUARANTINED: &str = "mnara_dlr_quarantined_total";
+const DLR_DROPPED: &str = "mnara_dlr_dropped_total";
+const UNCERTAIN_RESOLVED: &str = "mnara_uncertain_resolved_total";
 const RECEIPTS_REFUSED: &str = "mnara_dlr_refused_total";
 const MO_REFUSED: &str = "mnara_mo_refused_total";
 const DLR_LATENCY: &str = "mnara_dlr_latency_seconds";

@@ -125,6 +125,7 @@ pub(super) async fn note_done(
         ChoreDone::Created(true)
         | ChoreDone::Count(_)
         | ChoreDone::Events(_)
+        | ChoreDone::Receipts(_)
         | ChoreDone::Controlled(Controlled::Done | Controlled::Swept(_)) => None,
     };
     let mut entry = entry.clone();

@@ -34,6 +34,7 @@ use crate::domain::time::Timestamp;
 use crate::flow::{AttemptRecord, EventJob, EventKind, Ready, ReceiptResult, Transition};
 
 pub(super) use people::OrgBy;
+pub(super) use receipts::AttemptId;
 pub(super) use settle::Recovered;
 
 /// The writer's own connection and what it keeps in memory beside it.
@@ -93,7 +94,7 @@ pub(super) async fn open(
     let mut transaction = conn.begin().await?;
     let recovered = settle::recover(&mut transaction).await?;
     transaction.commit().await?;
-    let parked = receipts::parked_keys(&mut conn).await?;
+    let parked = receipts::inbox::parked_keys(&mut conn).await?;
     let pool = SqlitePoolOptions::new()
         .max_connections(config.readers)
         .acquire_timeout(config.read_timeout)
@@ -203,7 +204,8 @@ impl Sqlite {
             Err(error) => Err(error),
         };
         if let Ok(effects) = &done {
-            for key in &effects.home {
+            let gone = |key: &&ReceiptKey| !effects.parked.contains(key);
+            for key in effects.home.iter().filter(gone) {
                 self.parked.remove(key);
             }
         } else {
@@ -281,7 +283,8 @@ impl Sqlite {
             .into_iter()
             .filter(|key| self.parked.contains(key))
             .collect();
-        let parked = receipts::unpark(&mut self.conn, &home).await?;
+        let parked = receipts::inbox::unpark(&mut self.conn, &home).await?;
+        effects.home = home;
         let mut several: Vec<MessageSeq> = transitions
             .iter()
             .filter(|one| one.to == State::Submitted && one.message.segments > 1)
@@ -293,30 +296,54 @@ impl Sqlite {
         several.extend(late.iter().map(|one| one.message.seq));
         let arrived = batch.receipts.iter().flat_map(|arrived| &arrived.receipts);
         let all: Vec<Receipt> = parked.iter().chain(arrived).cloned().collect();
-        if all.is_empty() && several.is_empty() {
-            return Ok(());
+        let mut orphans = Vec::new();
+        if !(all.is_empty() && several.is_empty()) {
+            let correlated =
+                receipts::apply(&mut self.conn, &self.carriers, &all, &several).await?;
+            let mut results = correlated.results[parked.len()..].iter().copied();
+            for arrived in &batch.receipts {
+                let results: Vec<_> = results.by_ref().take(arrived.receipts.len()).collect();
+                let parked = arrived.receipts.iter().zip(&results);
+                orphans.extend(
+                    parked
+                        .filter(|(_, result)| **result == ReceiptResult::Parked)
+                        .map(|(receipt, _)| receipt),
+                );
+                effects.receipts.push(results);
+            }
+            self.correlated(&all, parked.len(), correlated, effects);
         }
-        let correlated = receipts::apply(&mut self.conn, &self.carriers, &all, &several).await?;
-        for (receipt, result) in all.iter().zip(&correlated.results) {
+        let now = records.iter().map(|record| record.answered_at);
+        let now = now.chain(orphans.iter().map(|orphan| orphan.received_at));
+        let now = now.max().unwrap_or_default();
+        let recipients = receipts::proof::recipients(&records, orphans.into_iter());
+        self.prove(recipients, now, effects).await
+    }
+
+    /// Gathers what correlating receipts has come to; the first `unparked` came from the inbox.
+    fn correlated(
+        &mut self,
+        receipts: &[Receipt],
+        unparked: usize,
+        correlated: receipts::Correlated,
+        effects: &mut Effects,
+    ) {
+        let each = || receipts.iter().zip(&correlated.results);
+        for (receipt, result) in each() {
             if *result == ReceiptResult::Parked {
                 self.parked.insert(receipt.key);
+                effects.parked.insert(receipt.key);
             }
         }
-        effects.unparked = correlated.results[..parked.len()].to_vec();
-        let mut results = correlated.results[parked.len()..].iter().copied();
-        for arrived in &batch.receipts {
-            effects
-                .receipts
-                .push(results.by_ref().take(arrived.receipts.len()).collect());
-        }
+        effects.unparked.extend(
+            each()
+                .take(unparked)
+                .filter(|(_, result)| **result != ReceiptResult::Parked)
+                .map(|(receipt, result)| (receipt.carrier.clone(), receipt.state, *result)),
+        );
         effects.events.extend(correlated.jobs);
         effects.reached.extend(correlated.reached);
-        let parked_again = |key: &ReceiptKey| {
-            let mut all = all.iter().zip(&correlated.results);
-            all.any(|(receipt, result)| receipt.key == *key && *result == ReceiptResult::Parked)
-        };
-        effects.home = home.into_iter().filter(|key| !parked_again(key)).collect();
-        Ok(())
+        effects.ended.extend(correlated.ended);
     }
 
     /// Segments accepted for messages that no transition of this batch speaks of: late answers.
@@ -416,13 +443,7 @@ impl Sqlite {
             Chore::ClaimEvents { now, limit } => ChoreDone::Events(
                 outbox::claim(&mut self.conn, &self.carriers, *now, *limit).await?,
             ),
-            Chore::ForgetReceipts { before, limit } => {
-                let forgotten = receipts::forget(&mut self.conn, *before, *limit).await?;
-                if forgotten > 0 {
-                    self.parked = receipts::parked_keys(&mut self.conn).await?;
-                }
-                ChoreDone::Count(forgotten)
-            }
+            Chore::Receipts(work) => ChoreDone::Receipts(self.inbox(work, effects).await?),
             Chore::GiveUpEvents { before } => {
                 ChoreDone::Count(outbox::give_up(&mut self.conn, *before).await?)
             }

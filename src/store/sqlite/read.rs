@@ -13,6 +13,7 @@ use crate::domain::class::Class;
 use crate::domain::ids::{CarrierIndex, EventId, MessageId, MessageSeq, OrgId, Place};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::State;
+use crate::domain::proof::ToldBy;
 use crate::domain::time::Timestamp;
 use crate::flow::{Parts, Tried, Waiting};
 use crate::store::{Carriers, MessageView, QueueRow, StoreError, TimelineEntry};
@@ -55,7 +56,7 @@ pub(super) async fn timeline(
     let mut entries = Vec::new();
     let attempts = sqlx::query(
         "select part, attempt, carrier, bind, sequence, submitted_at, answered_at, state, status, \
-         carrier_message_id, stat, err, done_date, receipt_at from attempts where message = ? \
+         carrier_message_id, stat, err, done_date, receipt_at, resolved from attempts where message = ? \
          order by attempt, part",
     )
     .bind(seq.0)
@@ -77,6 +78,9 @@ pub(super) async fn timeline(
             })?,
             status: row.try_get(8)?,
             carrier_message_id: row.try_get::<Option<&str>, _>(9)?.map(Into::into),
+            told_by: row
+                .try_get::<Option<i64>, _>(14)?
+                .and_then(ToldBy::from_index),
         });
         if let Some(at) = row.try_get::<Option<i64>, _>(13)? {
             entries.push(TimelineEntry::Receipt {

@@ -1,12 +1,15 @@
 //! Lives here: the readers' face of the embedded store, one line for each question.
 //! Never here: SQL (`read`, `people`).
 
+use super::receipts::{inbox, replay};
 use super::{OrgBy, Reader, control, people, read};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
-use crate::domain::ids::{CarrierIndex, MessageId, MessageSeq, OrgId, Place};
+use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
+use crate::domain::learn::Samples;
 use crate::domain::time::Timestamp;
 use crate::flow::Waiting;
+use crate::store::inbox::{InboxPage, InboxRow, Match, Replay};
 use crate::store::{AuditEntry, HoldRow, MessageView, QueueRow, StoreError, Tally, TimelineEntry};
 
 impl Reader {
@@ -84,6 +87,37 @@ impl Reader {
 
     pub(in crate::store) async fn ahead_of(&self, id: MessageId) -> Result<u64, StoreError> {
         control::ahead_of(&self.pool, id).await
+    }
+
+    pub(in crate::store) async fn inbox(
+        &self,
+        page: &InboxPage,
+    ) -> Result<Vec<InboxRow>, StoreError> {
+        inbox::list(&self.pool, page).await
+    }
+
+    pub(in crate::store) async fn unmatched(
+        &self,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(CarrierIndex, u64)>, StoreError> {
+        inbox::unmatched(&self.pool, &self.carriers, from, until).await
+    }
+
+    pub(in crate::store) async fn replay(
+        &self,
+        replay: &Replay,
+    ) -> Result<(Vec<Match>, u64), StoreError> {
+        replay::matches(&self.pool, replay).await
+    }
+
+    pub(in crate::store) async fn id_samples(
+        &self,
+        carrier: &CarrierId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Samples, StoreError> {
+        replay::samples(&self.pool, carrier, since, limit).await
     }
 
     pub(in crate::store) async fn key(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::accept::carrier_text;
 use super::bulk::Bulk;
 use crate::domain::ids::{CarrierId, IntentId, MessageSeq, Place, ReceiptKey};
-use crate::domain::lifecycle;
+use crate::domain::lifecycle::{self, SegmentState};
 use crate::domain::message::{FailureCode, State};
 use crate::domain::time::Timestamp;
 use crate::flow::{AttemptRecord, Transition};
@@ -17,13 +17,14 @@ use crate::store::batch::Intent;
 
 static ATTEMPTS: Bulk = Bulk::new(
     "insert into attempts (message, part, attempt, carrier, bind, sequence, submitted_at, \
-     answered_at, state, status, carrier_message_id, normalised, receipt_key) values",
-    "(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+     answered_at, state, status, carrier_message_id, normalised, receipt_key, recipient) values",
+    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     // Only an attempt in doubt can be answered a second time: by its late response.
     "on conflict (message, part, attempt) do update set answered_at = excluded.answered_at, \
      state = excluded.state, status = excluded.status, \
      carrier_message_id = excluded.carrier_message_id, normalised = excluded.normalised, \
-     receipt_key = excluded.receipt_key where attempts.state = 7",
+     receipt_key = excluded.receipt_key, \
+     resolved = case excluded.state when 0 then 1 when 6 then 2 end where attempts.state = 7",
 );
 
 /// Writes attempt rows; returns the receipt keys that are new.
@@ -46,6 +47,7 @@ pub(super) async fn attempts(
     ATTEMPTS
         .execute(conn, &rows, |query, (record, key)| {
             let id = record.carrier_message_id.as_ref();
+            let in_doubt = record.state == SegmentState::InDoubt;
             query
                 .bind(record.message.seq.0)
                 .bind(i64::from(record.part))
@@ -60,6 +62,7 @@ pub(super) async fn attempts(
                 .bind(id.map(|(raw, _)| &**raw))
                 .bind(id.map(|(_, normalised)| &**normalised))
                 .bind(key.map(|key| key.0))
+                .bind(in_doubt.then(|| record.message.to.digits().to_owned()))
         })
         .await?;
     Ok(keys)
@@ -334,8 +337,8 @@ static INTERRUPTED: Bulk = Bulk::new(
     "(?,?,?,?)",
     "), n (part) as (select 1 union all select part + 1 from n where part < 16) \
      insert into attempts (message, part, attempt, carrier, bind, sequence, submitted_at, \
-     answered_at, state) select distinct m.seq, n.part, 1 + coalesce((select max(a.attempt) \
-     from attempts a where a.message = m.seq), 0), v.carrier, v.bind, 0, v.at, v.at, 7 \
+     answered_at, state, recipient) select distinct m.seq, n.part, 1 + coalesce((select max(a.attempt) \
+     from attempts a where a.message = m.seq), 0), v.carrier, v.bind, 0, v.at, v.at, 7, m.recipient \
      from v join messages m on m.seq = v.message join n on n.part <= m.segments \
      where m.state in (1, 3) and not exists (select 1 from attempts a where a.message = m.seq \
      and a.part = n.part and a.state not in (6, 7)) on conflict do nothing",

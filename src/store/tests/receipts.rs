@@ -183,28 +183,53 @@ async fn a_late_response_mends_the_attempt_that_was_in_doubt() {
 }
 
 #[tokio::test]
-async fn parked_receipts_are_forgotten_by_age_and_number() {
+async fn an_id_that_the_carrier_uses_anew_means_the_newest_message() {
     let folder = folder();
-    let world = World::open(&folder).await;
-    for id in ["A1", "A2", "A3"] {
-        world.receive(id, Some(SegmentState::Delivered)).await;
-        world.receive(id, Some(SegmentState::Delivered)).await;
-    }
-    assert_eq!(
-        world
-            .store
-            .forget_receipts(Timestamp(3_000), 2)
-            .await
-            .unwrap(),
-        1
-    );
-    assert_eq!(
-        world
-            .store
-            .forget_receipts(Timestamp(3_001), 2)
-            .await
-            .unwrap(),
-        2
-    );
+    let mut world = World::open(&folder).await;
+    let (old, new) = (world.accept(1).await, world.accept(1).await);
+    world.submit(&old, &["1"]).await;
+    world.submit(&new, &["1"]).await;
+    world.receive("1", Some(SegmentState::Delivered)).await;
+    assert_eq!(world.state(&old).await, State::Submitted);
+    assert_eq!(world.state(&new).await, State::Delivered);
     world.close().await;
+}
+
+#[tokio::test]
+async fn a_copy_that_failed_waits_for_the_one_under_way_in_either_order() {
+    for order in [["A1", "A2"], ["A2", "A1"]] {
+        let folder = folder();
+        let mut world = World::open(&folder).await;
+        let message = world.accept(1).await;
+        world.submit(&message, &["A1"]).await;
+        let again = AttemptRecord {
+            attempt: 2,
+            ..taken(&message, 1, "A2")
+        };
+        let marked = Transition {
+            at: Timestamp(7_000),
+            possible_duplicate: true,
+            ..moved(&message, State::Submitted)
+        };
+        world
+            .settle(Settlement {
+                attempts: vec![again],
+                transitions: vec![marked],
+                ..Settlement::default()
+            })
+            .await;
+        for id in order {
+            let state = match id {
+                "A1" => SegmentState::Undelivered,
+                _ => SegmentState::Delivered,
+            };
+            world.receive(id, Some(state)).await;
+        }
+        assert_eq!(world.state(&message).await, State::Delivered, "{order:?}");
+        assert_eq!(
+            world.events(),
+            [(EventKind::Sent, 1), (EventKind::Delivered, 2)]
+        );
+        world.close().await;
+    }
 }

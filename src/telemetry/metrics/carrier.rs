@@ -7,7 +7,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::{
     BIND_IN_FLIGHT, BIND_RECONNECTS, BIND_RESPONSE_SECONDS, BIND_STATE, BIND_SUBMITS, BIND_WINDOW,
-    MO_REFUSED, PDU_ERRORS, RECEIPTS, RECEIPTS_REFUSED,
+    MO_REFUSED, PDU_ERRORS, RECEIPTS_REFUSED,
 };
 
 /// The handles of one bind.
@@ -92,34 +92,5 @@ impl Bind {
     /// A mobile-originated message was refused.
     pub fn mo_refused(&self) {
         self.mo_refused.increment(1);
-    }
-}
-
-/// Receipts committed, by result.
-pub struct Receipts {
-    results: Vec<(String, [Counter; 5])>,
-}
-
-impl Receipts {
-    /// Handles for these accounts; `results` in the order in which they are counted.
-    pub fn new(carriers: &[&str], results: [&'static str; 5]) -> Self {
-        let handles = |carrier: &str| {
-            results.map(
-                |result| counter!(RECEIPTS, "carrier" => carrier.to_owned(), "result" => result),
-            )
-        };
-        Self {
-            results: carriers
-                .iter()
-                .map(|carrier| ((*carrier).to_owned(), handles(carrier)))
-                .collect(),
-        }
-    }
-
-    /// A receipt of this account is durable.
-    pub fn committed(&self, carrier: &str, result: usize) {
-        if let Some((_, counters)) = self.results.iter().find(|(name, _)| name == carrier) {
-            counters[result].increment(1);
-        }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::{
-    ACCEPTED, LIFECYCLE_REFUSED, MESSAGES, RECEIPTS, STORE_BATCH_ROWS, STORE_COMMIT_SECONDS,
-    STORE_COMMITS, STORE_FAILURES, STORE_HEALTHY, WEBHOOK_LEFT,
+    ACCEPTED, LIFECYCLE_REFUSED, MESSAGES, STORE_BATCH_ROWS, STORE_COMMIT_SECONDS, STORE_COMMITS,
+    STORE_FAILURES, STORE_HEALTHY, WEBHOOK_LEFT,
 };
 
 /// Messages that reached a state, by account and class: exact, because it is counted where the
@@ -51,7 +51,6 @@ pub struct Writer {
     healthy: Gauge,
     left: Counter,
     refused: Counter,
-    receipts_home: Counter,
 }
 
 impl Writer {
@@ -67,7 +66,6 @@ impl Writer {
             healthy: gauge!(STORE_HEALTHY),
             left: counter!(WEBHOOK_LEFT),
             refused: counter!(LIFECYCLE_REFUSED),
-            receipts_home: counter!(RECEIPTS, "carrier" => "any", "result" => "unparked"),
         }
     }
 
@@ -100,9 +98,8 @@ impl Writer {
         self.left.increment(1);
     }
 
-    /// Moves refused, and parked receipts that found their attempt.
-    pub fn effects(&self, refused: u64, unparked: usize) {
-        self.refused.increment(refused);
-        self.receipts_home.increment(unparked as u64);
+    /// Moves that the lifecycle does not permit.
+    pub fn refused(&self, moves: u64) {
+        self.refused.increment(moves);
     }
 }
