@@ -17,6 +17,7 @@ use super::request::{Body, Done, Operator, in_time, read, reason, told};
 use super::sweep::{Refusal, Single};
 use crate::domain::ids::MessageId;
 use crate::domain::message::State as MessageState;
+use crate::domain::proof::ToldBy;
 use crate::store::{MessageView, Obstacle, TimelineEntry};
 
 #[derive(Deserialize)]
@@ -69,6 +70,8 @@ enum Event {
         state: &'static str,
         command_status: Option<String>,
         carrier_message_id: Option<Box<str>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        doubt_resolved_by: Option<&'static str>,
     },
     Receipt {
         at: String,
@@ -103,6 +106,7 @@ impl From<TimelineEntry> for Event {
                 state,
                 status,
                 carrier_message_id,
+                told_by,
             } => Self::Attempt {
                 at: told(at),
                 answered_at: told(answered_at),
@@ -114,6 +118,7 @@ impl From<TimelineEntry> for Event {
                 state: state.name(),
                 command_status: status.map(|status| format!("0x{status:08X}")),
                 carrier_message_id,
+                doubt_resolved_by: told_by.map(ToldBy::name),
             },
             TimelineEntry::Receipt {
                 at,

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::file::{self, File};
 use super::place::Source;
-use super::{Admin, Config, ConfigError, Keys, carriers, routing};
+use super::{Admin, Config, ConfigError, Keys, carriers, failover, routing};
 use crate::telemetry::logging;
 use crate::{api, carrier, inbound, ingest, scheduler, store, webhooks};
 
@@ -253,8 +253,8 @@ fn scheduler_config(file: &File, source: &Source<'_>) -> Checked<scheduler::Conf
         )?,
         grace: seconds(file.message.grace_s.as_ref(), 0..=7 * 86_400, source)?
             .unwrap_or(default.grace),
-        patience: default.patience,
-        breaker: default.breaker,
+        patience: failover::patience(&file.failover, default.patience, source)?,
+        breaker: failover::limits(&file.failover, source)?,
     })
 }
 

@@ -25,6 +25,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) scheduler: Scheduler,
     #[serde(default)]
+    pub(super) failover: Failover,
+    #[serde(default)]
     pub(super) receipts: Receipts,
     #[serde(default)]
     pub(super) webhooks: Webhooks,
@@ -81,6 +83,40 @@ pub(super) struct Scheduler {
     pub(super) promotional_floor: Option<Spanned<u32>>,
     pub(super) otp_reserve_percent: Option<Spanned<u8>>,
     pub(super) attempts_max: Option<Spanned<u16>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Failover {
+    pub(super) otp_after_s: Option<Spanned<Patience>>,
+    pub(super) transactional_after_s: Option<Spanned<Patience>>,
+    pub(super) promotional_after_s: Option<Spanned<Patience>>,
+    pub(super) bind_grace_ms: Option<Spanned<u64>>,
+    pub(super) start_grace_s: Option<Spanned<u64>>,
+    pub(super) window_s: Option<Spanned<u64>>,
+    pub(super) samples_min: Option<Spanned<u32>>,
+    pub(super) bad_percent: Option<Spanned<u32>>,
+    pub(super) bad_run: Option<Spanned<u32>>,
+    pub(super) slow_floor_ms: Option<Spanned<u64>>,
+    pub(super) slow_factor: Option<Spanned<u32>>,
+    pub(super) slow_for_s: Option<Spanned<u64>>,
+    pub(super) stall_ms: Option<Spanned<u64>>,
+    pub(super) delivery_window_s: Option<Spanned<u64>>,
+    pub(super) delivery_floor_percent: Option<Spanned<u32>>,
+    pub(super) cool_down_ms: Option<Spanned<u64>>,
+    pub(super) cool_down_max_s: Option<Spanned<u64>>,
+    pub(super) quiet_s: Option<Spanned<u64>>,
+    pub(super) probes: Option<Spanned<u32>>,
+    pub(super) probe_percent: Option<Spanned<u32>>,
+    pub(super) probe_timeout_ms: Option<Spanned<u64>>,
+}
+
+/// A number of seconds, or a word.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Patience {
+    Seconds(u64),
+    Word(String),
 }
 
 #[derive(Deserialize, Default)]

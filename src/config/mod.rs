@@ -4,6 +4,7 @@
 
 mod carriers;
 mod check;
+mod failover;
 mod file;
 mod keys;
 mod place;

@@ -359,3 +359,56 @@ fn the_environment_overlays_the_file() {
     );
     assert!(wrong.unwrap_err().to_string().contains("listn"));
 }
+
+fn with_failover(keys: &str) -> Result<Config, String> {
+    check(&BASE.replacen(
+        "[[carrier]]",
+        &format!("[failover]\n{keys}\n[[carrier]]"),
+        1,
+    ))
+}
+
+#[test]
+fn failover_is_read_and_its_defaults_are_those_documented() {
+    let typed = "otp_after_s = 1\ntransactional_after_s = \"never\"\ncool_down_ms = 250";
+    let scheduler = with_failover(typed).unwrap().scheduler;
+    assert_eq!(
+        scheduler.patience,
+        [Some(Duration::from_secs(1)), None, None]
+    );
+    assert_eq!(scheduler.breaker.cool_down_min, Duration::from_millis(250));
+    // The shipped file's comments, taken for keys, change nothing.
+    let section = SHIPPED.split("[failover]").nth(1).unwrap();
+    let section = section.split("\n[").next().unwrap();
+    let keys: Vec<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("# "))
+        .filter(|line| line.contains(" = "))
+        .collect();
+    assert_eq!(keys.len(), 21);
+    let typed = with_failover(&keys.join("\n")).unwrap().scheduler;
+    let default = check(BASE).unwrap().scheduler;
+    assert_eq!(typed.breaker, default.breaker);
+    assert_eq!(typed.patience, default.patience);
+}
+
+#[test]
+fn wrong_failover_is_refused_with_what_to_do() {
+    let table = [
+        (
+            "otp_after_s = \"soon\"",
+            "give 0 to 86400 seconds, or \"never\"",
+        ),
+        ("bad_percent = 0", "0 is out of range; give 1 to 100"),
+        (
+            "cool_down_ms = 5000\ncool_down_max_s = 2",
+            "failover.cool_down_ms is longer than failover.cool_down_max_s",
+        ),
+        ("probs = 3", "unknown field `probs`"),
+    ];
+    for (typed, expected) in table {
+        let error = with_failover(typed).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+        assert!(error.starts_with("mnara.toml:8:"), "{error}");
+    }
+}

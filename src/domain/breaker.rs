@@ -6,9 +6,10 @@
 //! ```text
 //!            trouble               cooled down, with a bind up
 //!   closed ───────────> open ──────────────────────────────────> half-open
-//!     ^                  ^           a probe fails                │   │
-//!     │                  └────────────────────────────────────────┘   │
-//!     └─────────────────────── enough probes answered ────────────────┘
+//!     ^                 │ ^           a probe fails                │   │
+//!     │                 │ └────────────────────────────────────────┘   │
+//!     ├─────────────────┘ a lone account's bind is back                │
+//!     └─────────────────────── enough probes answered ─────────────────┘
 //! ```
 
 mod limits;
@@ -43,9 +44,9 @@ pub struct Seen {
     pub in_flight: u32,
     /// Messages that have left the lane as probes since it became half-open.
     pub probes_out: u32,
-    /// No other account in use could carry its messages. Then slowness does not open it, and it
-    /// is tried again at once when a bind is up, or after the first wait: better a bad way than
-    /// none.
+    /// No other account in use could carry its messages. Then slowness does not open it, it is
+    /// tried again after the first wait each time, and in use again as soon as a bind is up that
+    /// was missing: better a bad way than none.
     pub lone: bool,
 }
 
@@ -337,8 +338,9 @@ impl Breaker {
         Change::Opened(reason, cool_down)
     }
 
-    /// An open account is tried again when it has cooled down, with a bind up all the while: one
-    /// that goes up and down faster than that stays open, however long it does so.
+    /// An open account is tried again when it has cooled down, with a bind up all the while and
+    /// no answer owed: one that goes up and down faster than that stays open, however long it
+    /// does so.
     fn cooled_down(&mut self, seen: Seen, now: Instant) -> Option<Change> {
         let (
             State::Open {
@@ -354,8 +356,13 @@ impl Breaker {
         let wait = match (seen.lone, no_bind) {
             (false, _) => cool_down,
             (true, false) => cool_down.min(self.limits.cool_down_min),
-            (true, true) => Duration::ZERO,
+            // Its bind is back, and nobody else could carry its messages: nothing to find out.
+            (true, true) => return Some(self.close(now)),
         };
+        // As long as it owes answers there is no room for probes, and they would wait in vain.
+        if seen.in_flight > 0 && !seen.lone {
+            return None;
+        }
         (now >= since.max(up) + wait).then(|| {
             self.trusted = now;
             self.state = State::HalfOpen {

@@ -19,6 +19,7 @@ mod curl;
 mod disk;
 mod doubt;
 mod drain;
+mod failover;
 mod hang_up;
 mod holds;
 mod hostile;

@@ -16,7 +16,7 @@ async fn all_eight_networks_are_reached_by_their_prefix() {
         assert!(
             carrier.smsc.wait_until(crate::world::LIMIT, bound).await,
             "{}",
-            carrier.network
+            carrier.id
         );
     }
     for (index, network) in (100..).zip(NETWORKS) {

@@ -43,6 +43,7 @@ pub(crate) struct Plan {
 
 /// A carrier account and who answers for it.
 pub(crate) struct Carrier {
+    id: &'static str,
     network: &'static str,
     peer: Peer,
     account: &'static str,
@@ -56,8 +57,8 @@ enum Peer {
 
 /// A simulated carrier and what it has seen.
 pub(crate) struct Simulated {
-    /// Its network, which is also its account's id.
-    pub(crate) network: &'static str,
+    /// Its account's id: its network, unless it was named otherwise.
+    pub(crate) id: &'static str,
     /// The simulator.
     pub(crate) smsc: Smsc,
     /// Every submit.
@@ -140,6 +141,7 @@ impl Carrier {
     /// A simulator.
     pub(crate) fn configured(network: &'static str, config: SmscConfig) -> Self {
         Self {
+            id: network,
             network,
             peer: Peer::Simulated(Box::new(config)),
             account: "",
@@ -153,6 +155,11 @@ impl Carrier {
             peer: Peer::At(address),
             ..Self::simulated(network, Script::default())
         }
+    }
+
+    /// An account's id that is not its network: for the second one of a network.
+    pub(crate) fn named(self, id: &'static str) -> Self {
+        Self { id, ..self }
     }
 
     /// Further keys of the account.
@@ -186,20 +193,15 @@ impl World {
                     let smsc = smsc.await.unwrap();
                     let address = smsc.addr();
                     simulated.push(Simulated {
-                        network: carrier.network,
+                        id: carrier.id,
                         smsc,
                         log,
                     });
                     address
                 }
             };
-            push_carrier(
-                &mut text,
-                carrier.network,
-                address,
-                carrier.account,
-                carrier.bind,
-            );
+            let names = (carrier.id, carrier.network);
+            push_carrier(&mut text, names, address, carrier.account, carrier.bind);
         }
         std::fs::write(&config, text).unwrap();
         let daemon = Daemon::start(&config).await;
@@ -230,9 +232,9 @@ impl World {
         &self.simulated[0]
     }
 
-    /// The carrier of a network.
-    pub(crate) fn carrier_of(&self, network: &str) -> &Simulated {
-        let found = self.simulated.iter().find(|one| one.network == network);
+    /// The carrier of an account (of a network, unless it was named otherwise).
+    pub(crate) fn carrier_of(&self, id: &str) -> &Simulated {
+        let found = self.simulated.iter().find(|one| one.id == id);
         found.unwrap()
     }
 
@@ -418,7 +420,7 @@ impl Simulated {
         assert!(
             come,
             "{}: {seen} submits came, {count} were expected",
-            self.network
+            self.id
         );
     }
 }
@@ -468,7 +470,13 @@ fn head(folder: &TempDir, sections: &str) -> String {
     )
 }
 
-fn push_carrier(text: &mut String, network: &str, at: SocketAddr, account: &str, bind: &str) {
+fn push_carrier(
+    text: &mut String,
+    (id, network): (&str, &str),
+    at: SocketAddr,
+    account: &str,
+    bind: &str,
+) {
     let (system_id, password) = CREDENTIALS;
     let (host, port) = (at.ip(), at.port());
     let bind = bind.replace("PORT", &port.to_string());
@@ -484,7 +492,7 @@ fn push_carrier(text: &mut String, network: &str, at: SocketAddr, account: &str,
     };
     writeln!(
         text,
-        "[[carrier]]\nid = \"{network}\"\nnetwork = \"{network}\"\n{pace}\n{account}\n\
+        "[[carrier]]\nid = \"{id}\"\nnetwork = \"{network}\"\n{pace}\n{account}\n\
          [[carrier.bind]]\nhost = \"{host}\"\nport = {port}\nsystem_id = \"{system_id}\"\n\
          password = \"{password}\"\n{mode}{bind}"
     )

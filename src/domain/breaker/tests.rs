@@ -274,6 +274,18 @@ fn probes_that_are_never_answered_fail() {
 }
 
 #[test]
+fn while_it_owes_answers_it_is_not_tried() {
+    let mut account = Account::new();
+    account.seen.in_flight = 10;
+    account.idle(SECOND * 40);
+    assert_eq!(account.opened(), ["stalled"]);
+    assert_eq!(account.breaker.probing(), None);
+    account.seen.in_flight = 0;
+    account.idle(TICK);
+    assert_eq!(account.changes[1..], [Change::HalfOpened]);
+}
+
+#[test]
 fn a_lack_of_probes_is_told_and_a_single_good_one_is_enough_when_no_more_come() {
     let mut account = Account::new();
     account.answers(SECOND * 3, Answer::Failed, QUICK);
@@ -334,7 +346,9 @@ fn a_lone_account_is_tried_again_as_soon_as_it_can_be_and_never_too_slow() {
     account.idle(SECOND * 2);
     account.seen.able = true;
     account.idle(TICK);
-    assert_eq!(account.changes[1..], [Change::HalfOpened]);
+    assert_eq!(account.changes[1..], [Change::Closed]);
+    account.answers(SECOND * 5, Answer::Failed, QUICK);
+    account.idle(SECOND * 11);
     for _ in 0..6 {
         account.probe(Answer::Failed);
         account.idle(SECOND * 6);
@@ -453,13 +467,14 @@ fn storm(seed: u64) {
             }
         }
     }
+    let lone = account.seen.lone;
     // Legal order: opened, half-opened, then either.
     let mut last = Change::Closed;
     for change in &account.changes {
         let legal = match change {
             Change::Opened(..) => !matches!(last, Change::Opened(..)),
             Change::HalfOpened => matches!(last, Change::Opened(..)),
-            Change::Closed => last == Change::HalfOpened,
+            Change::Closed => last == Change::HalfOpened || was_lone_without_bind(&last, lone),
         };
         assert!(legal, "seed {seed}: {change:?} after {last:?}");
         last = *change;
@@ -476,6 +491,10 @@ fn storm(seed: u64) {
         assert!(account.now < limit, "seed {seed}: {:?}", account.breaker);
         blow(&mut account, Weather::Fair, &mut random);
     }
+}
+
+fn was_lone_without_bind(last: &Change, lone: bool) -> bool {
+    lone && matches!(last, Change::Opened(Reason::NoBind(_), _))
 }
 
 #[test]
