@@ -157,7 +157,8 @@ struct HttpArgs {
 
 #[derive(Args)]
 struct RunArgs {
-    /// singles, singles-full, otp-under-backlog, fairness or throttle.
+    /// singles, singles-full, otp-under-backlog, fairness, throttle, failover, receipt-flood, receipt-dirt or
+    /// slow-carrier.
     #[arg(value_parser = profile_by_name)]
     profile: Profile,
     /// Print one JSON object on the last line.

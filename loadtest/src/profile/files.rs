@@ -57,6 +57,14 @@ impl Account {
         }
     }
 
+    /// The same under another name: a second account of its network.
+    pub(super) fn named(self, suffix: &str) -> Self {
+        Self {
+            id: format!("{}_{suffix}", self.id),
+            ..self
+        }
+    }
+
     /// All binds go to the simulator at `addr`.
     pub(super) fn at(mut self, addr: SocketAddr) -> Self {
         for bind in &mut self.bind {
@@ -142,7 +150,7 @@ mod tests {
     #[test]
     fn the_file_has_the_shape_the_daemon_reads() {
         let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let mut second = Account::of(NETWORKS[5], 200).at(addr(2776));
+        let mut second = Account::of(NETWORKS[5], 200).named("b").at(addr(2776));
         second.bind[0].count = 2;
         let accounts = [Account::of(NETWORKS[0], 50).at(addr(2775)), second];
         let text = config_text(addr(8080), addr(9090), &accounts, Path::new("/tmp/a \"b\""));
@@ -157,7 +165,7 @@ mod tests {
         let glo = &file["carrier"][1];
         assert_eq!(
             (glo["id"].as_str(), glo["network"].as_str()),
-            (Some("glo_ng"), Some("glo_ng"))
+            (Some("glo_ng_b"), Some("glo_ng"))
         );
         let bind = &glo["bind"][0];
         assert_eq!(

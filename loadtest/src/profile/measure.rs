@@ -24,6 +24,30 @@ pub(super) fn quantile_ms(sorted: &[u64], quantile: f64) -> f64 {
         .map_or(f64::NAN, |micros| *micros as f64 / 1000.0)
 }
 
+/// The 99th percentile of each slice of time (by accept), and of these the median: one stall of the machine moves
+/// one slice and not the result.
+pub(super) fn sliced_p99_ms(
+    entries: impl Iterator<Item = Entry>,
+    slice_us: u64,
+    until_us: u64,
+) -> f64 {
+    let mut slices: std::collections::BTreeMap<u64, Vec<Entry>> = Default::default();
+    for entry in entries {
+        if let Some(accepted) = entry.accepted_us {
+            slices.entry(accepted / slice_us).or_default().push(entry);
+        }
+    }
+    let fullest = slices.values().map(Vec::len).max().unwrap_or(0);
+    let mut p99s: Vec<f64> = slices
+        .into_values()
+        // The first and the last slice are cut short.
+        .filter(|slice| slice.len() * 2 > fullest)
+        .map(|slice| quantile_ms(&waits(slice.into_iter(), until_us), 0.99))
+        .collect();
+    p99s.sort_by(f64::total_cmp);
+    p99s.get(p99s.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// Entries whose first submit_sm came at `from_us` or later and before `until_us`.
 pub(super) fn submitted_between(
     entries: impl Iterator<Item = Entry>,
@@ -94,6 +118,18 @@ mod tests {
         assert_eq!(quantile_ms(&[1_000, 2_000], 0.99), 2.0);
         assert_eq!(quantile_ms(&[1_000, 2_000], 0.5), 1.0);
         assert!(quantile_ms(&[], 0.99).is_nan());
+    }
+
+    #[test]
+    fn one_stall_moves_one_slice_and_not_the_median() {
+        let quick = (0..300).map(|n| entry(n, n * 10, Some((n * 10 + 50, n))));
+        let stalled = quick.map(|mut entry| {
+            if entry.marker < 100 {
+                entry.submitted = Some((1_000_000, 0));
+            }
+            entry
+        });
+        assert_eq!(sliced_p99_ms(stalled, 1_000, 0), 0.05);
     }
 
     #[test]

@@ -7,12 +7,17 @@
 
 mod backlog;
 mod daemon;
+mod dirt;
+mod failover;
 mod fairness;
 mod files;
+mod flood;
+mod inspect;
 mod measure;
 mod proc;
 mod sheet;
 mod singles;
+mod slow;
 mod stage;
 mod throttle;
 mod traffic;
@@ -46,6 +51,14 @@ pub enum Profile {
     Fairness,
     /// Carriers that take less than the configuration says.
     Throttle,
+    /// Carriers that die and hang under load, each with another beside it.
+    Failover,
+    /// Ten receipts for each message.
+    ReceiptFlood,
+    /// Receipts as bad as they come.
+    ReceiptDirt,
+    /// A long way to one carrier, and another that answers after half a minute.
+    SlowCarrier,
 }
 
 /// How a profile is run. `None` takes the profile's default; a profile has no use for some of them.
@@ -107,12 +120,16 @@ pub enum ProfileError {
 
 impl Profile {
     /// All profiles.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::Singles,
         Self::SinglesFull,
         Self::OtpUnderBacklog,
         Self::Fairness,
         Self::Throttle,
+        Self::Failover,
+        Self::ReceiptFlood,
+        Self::ReceiptDirt,
+        Self::SlowCarrier,
     ];
 
     /// The profile of this name.
@@ -128,6 +145,10 @@ impl Profile {
             Self::OtpUnderBacklog => "otp-under-backlog",
             Self::Fairness => "fairness",
             Self::Throttle => "throttle",
+            Self::Failover => "failover",
+            Self::ReceiptFlood => "receipt-flood",
+            Self::ReceiptDirt => "receipt-dirt",
+            Self::SlowCarrier => "slow-carrier",
         }
     }
 
@@ -137,6 +158,10 @@ impl Profile {
             Self::OtpUnderBacklog => backlog::setup(options),
             Self::Fairness => fairness::setup(options),
             Self::Throttle => throttle::setup(options),
+            Self::Failover => failover::setup(options),
+            Self::ReceiptFlood => flood::setup(options),
+            Self::ReceiptDirt => dirt::setup(options),
+            Self::SlowCarrier => slow::setup(options),
         }
     }
 
@@ -146,6 +171,10 @@ impl Profile {
             Self::OtpUnderBacklog => backlog::drive(stage, options).await,
             Self::Fairness => fairness::drive(stage, options).await,
             Self::Throttle => throttle::drive(stage, options).await,
+            Self::Failover => failover::drive(stage, options).await,
+            Self::ReceiptFlood => flood::drive(stage, options).await,
+            Self::ReceiptDirt => dirt::drive(stage, options).await,
+            Self::SlowCarrier => slow::drive(stage, options).await,
         }
     }
 }
