@@ -155,16 +155,18 @@ pub(crate) fn loadtest(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// A load profile of the release daemon.
+/// A load profile of the release daemon, with options that make it smaller.
 ///
 /// # Errors
 /// As [`loadtest`].
-pub(crate) fn profile(name: &str) -> Result<()> {
+pub(crate) fn profile(name: &str, options: &[&str]) -> Result<()> {
     let daemon = release_binary("mnara")?;
     let daemon = daemon
         .to_str()
         .context("the target folder's path is not UTF-8")?;
-    loadtest(&["run", name, "--json", "--daemon", daemon])
+    let mut arguments = vec!["run", name, "--json", "--daemon", daemon];
+    arguments.extend(options);
+    loadtest(&arguments)
 }
 
 fn release_binary(name: &str) -> Result<PathBuf> {

@@ -34,6 +34,22 @@ enum Task {
     Bench,
 }
 
+/// The load profiles, with what makes some of them small: all together take about five minutes.
+const PROFILES: &[(&str, &[&str])] = &[
+    ("singles", &[]),
+    ("singles-full", &[]),
+    (
+        "otp-under-backlog",
+        &["--messages", "100000", "--seconds", "15"],
+    ),
+    ("fairness", &["--messages", "10000"]),
+    ("throttle", &["--seconds", "10"]),
+    ("failover", &["--seconds", "12"]),
+    ("receipt-flood", &["--seconds", "10"]),
+    ("receipt-dirt", &["--messages", "10000"]),
+    ("slow-carrier", &["--seconds", "10"]),
+];
+
 fn main() -> ExitCode {
     let task = Arguments::parse().task;
     let mut steps = Steps::default();
@@ -119,9 +135,9 @@ fn bench(steps: &mut Steps) -> Result<()> {
             },
         )?;
     }
-    for profile in ["singles", "singles-full"] {
+    for (profile, options) in PROFILES {
         steps.run(&format!("load profile {profile}"), || {
-            checks::profile(profile)
+            checks::profile(profile, options)
         })?;
     }
     Ok(())
