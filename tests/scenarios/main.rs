@@ -26,6 +26,7 @@ mod hostile;
 mod journey;
 mod kill;
 mod late;
+mod load_profiles;
 mod long;
 mod outbox;
 mod priority;
