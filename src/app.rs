@@ -169,7 +169,8 @@ impl Daemon {
         };
         tasks.judge(&house, &config, judging, &stops.workers);
         let (draining, draining_seen) = watch::channel(false);
-        let parts = house.admin_parts(page, binds.clone(), (holds, steer_to), draining_seen);
+        let hands = (holds, steer_to);
+        let parts = house.admin_parts(page, binds.clone(), hands, draining_seen, reload.clone());
         let admin_config = admin::Config {
             listen: admin,
             token: token.clone(),
@@ -350,9 +351,8 @@ impl House {
         binds: Vec<watch::Receiver<BindStatus>>,
         (holds, steer): (admin::Holds, mpsc::Sender<Steer>),
         draining: watch::Receiver<bool>,
+        reload: mpsc::Sender<Reload>,
     ) -> admin::Parts {
-        let table = self.routes.table();
-        let countries = table.plan().countries().iter();
         admin::Parts {
             store: self.store.clone(),
             metrics,
@@ -362,7 +362,8 @@ impl House {
             steer,
             holds,
             draining,
-            countries: countries.map(|country| country.code.clone()).collect(),
+            routes: Arc::clone(&self.routes),
+            reload,
         }
     }
 }

@@ -13,6 +13,7 @@ mod messages;
 mod people;
 mod queue;
 mod request;
+mod routes;
 mod server;
 mod sweep;
 mod waiting;
@@ -35,7 +36,8 @@ pub use self::holds::Holds;
 use crate::domain::ids::CarrierId;
 use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
-use crate::flow::{BindStatus, Steer};
+use crate::flow::routes::Routes;
+use crate::flow::{BindStatus, Reload, Steer};
 use crate::store::Store;
 
 /// Octets of a body at most.
@@ -68,8 +70,10 @@ pub struct Parts {
     pub holds: Holds,
     /// Whether the daemon is going down.
     pub draining: watch::Receiver<bool>,
-    /// The codes of the countries in the numbering plan.
-    pub countries: Vec<Box<str>>,
+    /// The plans in force.
+    pub routes: Arc<Routes>,
+    /// To the task that reads the configuration again.
+    pub reload: mpsc::Sender<Reload>,
 }
 
 /// What the handlers share.
@@ -89,7 +93,8 @@ struct Shown {
     lanes: Vec<(CarrierId, Arc<Lanes>)>,
     health: Arc<Health>,
     draining: watch::Receiver<bool>,
-    countries: Vec<Box<str>>,
+    routes: Arc<Routes>,
+    reload: mpsc::Sender<Reload>,
 }
 
 /// Serves the listener until `stop`, then lets running requests finish and returns.
@@ -123,7 +128,8 @@ fn router(
             lanes: parts.lanes,
             health: parts.health,
             draining: parts.draining,
-            countries: parts.countries,
+            routes: parts.routes,
+            reload: parts.reload,
         },
         holds,
         sweeping,
@@ -147,6 +153,8 @@ fn router(
         .route("/admin/v1/messages/{id}/cancel", post(messages::cancel))
         .route("/admin/v1/messages/{id}/resend", post(messages::resend))
         .route("/admin/v1/audit", get(audit::list))
+        .route("/admin/v1/routes/explain", get(routes::explain))
+        .route("/admin/v1/reload", post(routes::reload))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::not_allowed)
         .layer(DefaultBodyLimit::max(BODY_MAX))

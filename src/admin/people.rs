@@ -74,11 +74,7 @@ pub(super) async fn create_org(
         ));
     }
     let country = asked.country.trim().to_ascii_uppercase();
-    let known = &admin.parts.countries;
-    if !known.iter().any(|code| **code == *country) {
-        let message = format!("country must be one of {}", known.join(", "));
-        return Err(Refused::invalid(message));
-    }
+    check_country(&admin, &country)?;
     let org = Organisation {
         id: OrgId(Uuid::now_v7()),
         name: name.into(),
@@ -112,7 +108,7 @@ pub(super) async fn create_key(
 ) -> Result<Response, Refused> {
     let operator = Operator::admit(&admin, &headers)?;
     let asked: KeyFor = read(body)?;
-    let org = organisation(&admin, &asked.org).await?;
+    let org = organisation(&admin, &asked.org).await?.id;
     let key = NewKey::from_random(true, random());
     let record = ApiKey {
         id: KeyId(Uuid::now_v7()),
@@ -135,6 +131,18 @@ pub(super) async fn create_key(
         key: key.text.expose_secret(),
     };
     Ok(error::json(StatusCode::CREATED, &created))
+}
+
+/// Only a country of the numbering plan can be an organisation's.
+fn check_country(admin: &Admin, country: &str) -> Result<(), Refused> {
+    let table = admin.parts.routes.table();
+    if table.plan().country(country).is_some() {
+        return Ok(());
+    }
+    let known = table.plan().countries().iter();
+    let known: Vec<&str> = known.map(|country| &*country.code).collect();
+    let message = format!("country must be one of {}", known.join(", "));
+    Err(Refused::invalid(message))
 }
 
 fn senders(typed: &[String]) -> Result<Vec<Box<str>>, Refused> {

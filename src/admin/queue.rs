@@ -100,7 +100,7 @@ pub(super) async fn show(
     let wanted = asked(query)?;
     let only = wanted.class.as_deref().map(class).transpose()?;
     let org = match &wanted.org {
-        Some(typed) => Some(organisation(&admin, typed).await?),
+        Some(typed) => Some(organisation(&admin, typed).await?.id),
         None => None,
     };
     let mut tallies = in_time(admin.parts.store.tallies()).await?;

@@ -2,6 +2,7 @@
 //! read strictly, reasons, the store's patience, the line of the audit.
 //! Never here: what single commands do.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
@@ -185,19 +186,17 @@ pub(super) fn account(admin: &Admin, typed: &str) -> Result<CarrierIndex, Refuse
 }
 
 /// An organisation by its name or id.
-pub(super) async fn organisation(admin: &Admin, typed: &str) -> Result<OrgId, Refused> {
+pub(super) async fn organisation(admin: &Admin, typed: &str) -> Result<Arc<Organisation>, Refused> {
     let (store, wanted) = (&admin.parts.store, typed.trim());
     let by_id = match Uuid::try_parse(wanted) {
-        Ok(id) => in_time(store.organisation(OrgId(id)))
-            .await?
-            .map(|org| org.id),
+        Ok(id) => in_time(store.organisation(OrgId(id))).await?,
         Err(_) => None,
     };
     let org = match by_id {
         Some(org) => Some(org),
         None => in_time(store.organisation_named(wanted))
             .await?
-            .map(|org: Organisation| org.id),
+            .map(Arc::new),
     };
     org.ok_or_else(|| {
         Refused::missing(

@@ -11,7 +11,12 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::domain::api_key::Presented;
-use crate::domain::ids::{BindName, CarrierIndex};
+use crate::domain::capability::Capability;
+use crate::domain::class::ClassSet;
+use crate::domain::ids::{BindName, CarrierIndex, NetworkId};
+use crate::domain::route::{Account, Table};
+use crate::flow::health::Health;
+use crate::ingest::plan;
 use crate::store;
 use crate::telemetry::metrics::recorder;
 
@@ -31,6 +36,18 @@ struct House {
     stop: CancellationToken,
     tasks: TaskTracker,
     folder: tempfile::TempDir,
+}
+
+fn table() -> Table {
+    let plan = plan::parse(plan::BUILT_IN).unwrap();
+    let unknown = vec![None; plan.countries().len()];
+    let account = Account::new(
+        CarrierId("one".into()),
+        NetworkId("vodacom_tz".into()),
+        ClassSet::ALL,
+        Capability::default(),
+    );
+    Table::new(plan, vec![account], unknown)
 }
 
 impl House {
@@ -65,6 +82,14 @@ impl House {
             last_error: Some("refused".into()),
         });
         let (draining, drains) = watch::channel(false);
+        let (reload, mut reloads) = mpsc::channel::<Reload>(1);
+        tasks.spawn(async move {
+            let mut answers =
+                [Ok(vec!["rule a added".to_owned()]), Err("no".to_owned())].into_iter();
+            while let Some(asked) = reloads.recv().await {
+                let _ = asked.done.send(answers.next().unwrap_or(Ok(Vec::new())));
+            }
+        });
         let lanes = |id| {
             (
                 id,
@@ -100,7 +125,8 @@ impl House {
             steer,
             holds: holds.await.unwrap(),
             draining: drains,
-            countries: vec!["TZ".into(), "NG".into()],
+            routes: Arc::new(Routes::new(table(), Arc::clone(&health))),
+            reload,
         };
         let (router, keeping) = router(token.to_owned().into(), parts, &stop);
         tasks.spawn(keeping);
@@ -421,5 +447,64 @@ async fn holds_are_refused_with_their_reason() {
         json!({"audit": []}),
         "what was refused changed nothing"
     );
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_route_is_explained_and_wrong_questions_are_answered_with_a_remedy() {
+    let house = House::open(TOKEN).await;
+    let ask = async |query: &str| {
+        house
+            .json("GET", &format!("/admin/v1/routes/explain?{query}"), "")
+            .await
+    };
+    let (status, told) = ask("to=%2B255753276939&class=otp").await;
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(
+        (&told["carrier"], &told["from"]),
+        (&"one".into(), &"MNARA".into())
+    );
+    assert_eq!(told["candidates"][0]["reason"], "number 1 in order");
+    let (status, told) = ask("to=255622345678").await;
+    assert_eq!((status, &told["carrier"]), (200, &Value::Null), "{told}");
+    let org = json!({"name": "Shop", "country": "TZ", "senders": ["SHOP"]});
+    house.json("POST", "/admin/v1/orgs", org).await;
+    let (status, told) = ask("to=0753276939&org=Shop&from=shop").await;
+    assert_eq!((status, &told["from"]), (200, &"SHOP".into()), "{told}");
+    for (query, status, words) in [
+        ("class=otp", 400, "missing field `to`"),
+        ("to=0753276939", 400, "give it in E.164"),
+        ("to=255753276939&class=sms", 400, "class must be"),
+        (
+            "to=255753276939&segments=11",
+            400,
+            "segments must be 1 to 10",
+        ),
+        (
+            "to=255753276939&sgements=1",
+            400,
+            "unknown field `sgements`",
+        ),
+        ("to=255753276939&org=nobody", 404, "no organisation"),
+        ("to=255753276939&org=Shop&from=BANK", 400, "not approved"),
+    ] {
+        let (found, told) = ask(query).await;
+        let message = told["message"].as_str().unwrap();
+        assert!(
+            found == status && message.contains(words),
+            "{query}: {told}"
+        );
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_reload_tells_what_has_changed_or_why_nothing_has() {
+    let house = House::open(TOKEN).await;
+    let (status, told) = house.json("POST", "/admin/v1/reload", "").await;
+    assert_eq!((status, told), (200, json!({"changes": ["rule a added"]})));
+    let (status, told) = house.json("POST", "/admin/v1/reload", "").await;
+    assert_eq!(status, 409, "{told}");
+    assert_eq!(told["message"], "nothing was changed: no");
     house.close().await;
 }

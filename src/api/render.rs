@@ -13,7 +13,8 @@ use crate::domain::ids::MessageId;
 use crate::domain::message::State;
 use crate::domain::proof::ToldBy;
 use crate::domain::time::Timestamp;
-use crate::ingest::Accepted;
+use crate::ingest::explain::Explanation;
+use crate::ingest::{Accepted, DryRun};
 use crate::store::{MessageView, TimelineEntry};
 
 /// What stands for the text of a one-time password.
@@ -51,6 +52,32 @@ pub(super) fn accepted(accepted: &Accepted, class: Class) -> String {
     json.push_str(queued_at.as_str());
     json.push_str(r#""}}}"#);
     json
+}
+
+/// The answer to a dry run: what would have been accepted, and how it would go.
+pub(super) fn dry_run(run: &DryRun, class: Class) -> serde_json::Result<Vec<u8>> {
+    let accepted = &run.accepted;
+    let cost = run.route.cost_per_segment();
+    let to = accepted.to.to_string();
+    serde_json::to_vec(&Success {
+        success: true,
+        data: Rehearsal {
+            kind: "sms",
+            dry_run: true,
+            to: &to,
+            from: accepted.from.as_str(),
+            status: accepted.state.public(),
+            class: class.name(),
+            encoding: run.encoding.name(),
+            segments: accepted.segments,
+            credits_cost: accepted.segments,
+            cost_micros: cost.map(|cost| cost.saturating_mul(accepted.segments.into())),
+            carrier: run.route.carrier(),
+            scheduled_at: (accepted.state == State::Scheduled)
+                .then(|| time::rfc3339(accepted.due_at)),
+            route: &run.route,
+        },
+    })
 }
 
 /// A message's details.
@@ -226,6 +253,27 @@ fn answer(
 struct Success<T> {
     success: bool,
     data: T,
+}
+
+#[derive(Serialize)]
+struct Rehearsal<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    dry_run: bool,
+    to: &'a str,
+    from: &'a str,
+    /// What it would be.
+    status: &'static str,
+    class: &'static str,
+    encoding: &'static str,
+    segments: u8,
+    credits_cost: u8,
+    /// Micro-units of money for all segments, if known.
+    cost_micros: Option<u64>,
+    carrier: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled_at: Option<Text>,
+    route: &'a Explanation,
 }
 
 #[derive(Serialize)]

@@ -16,13 +16,13 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::error::{ApiError, Code};
+use super::error::{ApiError, Code, Problem};
 use super::render;
 use super::submission::Draft;
 use super::time;
 use super::{auth, docs};
 use crate::domain::ids::MessageId;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Refusal};
 use crate::store::{MessageView, Store};
 use crate::telemetry::metrics::api::Route;
 
@@ -182,6 +182,7 @@ fn names(accept: &[u8], kind: &[u8]) -> bool {
 
 async fn accept(api: &Api, request: Request, deadline: Instant) -> Result<Response, ApiError> {
     let credential = within(deadline, auth::sign_in(request.headers(), &api.store)).await?;
+    let dry_run = dry_run(request.uri().query())?;
     let form = request
         .headers()
         .get(header::CONTENT_TYPE)
@@ -198,6 +199,18 @@ async fn accept(api: &Api, request: Request, deadline: Instant) -> Result<Respon
         ),
         false => error,
     })?;
+    let refused = |refusal: Refusal| {
+        let param = refusal.field().map(|core| draft.name(core));
+        ApiError::refused(refusal, param)
+    };
+    if dry_run {
+        let run = api
+            .ingest
+            .dry_run(&credential.org, draft.submission(), time::now())
+            .map_err(refused)?;
+        let json = render::dry_run(&run, draft.class).map_err(|_| unwritable())?;
+        return Ok(json_answer(StatusCode::OK, json.into()));
+    }
     let accepting = api
         .ingest
         .accept(&credential.org, draft.submission(), time::now());
@@ -209,16 +222,34 @@ async fn accept(api: &Api, request: Request, deadline: Instant) -> Result<Respon
              webhook before you send it again",
         )
     })?;
-    let accepted = done.map_err(|refusal| {
-        let param = refusal.field().map(|core| draft.name(core));
-        ApiError::refused(refusal, param)
-    })?;
+    let accepted = done.map_err(refused)?;
     let json = render::accepted(&accepted, draft.class);
     let mut response = json_answer(StatusCode::CREATED, json.into());
     if let Ok(location) = HeaderValue::try_from(format!("{MESSAGES}{}", accepted.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// Whether the query asks for a dry run. What is neither yes nor no is refused: a message must not
+/// be sent because of a typing error.
+fn dry_run(query: Option<&str>) -> Result<bool, ApiError> {
+    let pairs = query.unwrap_or_default().split('&');
+    let mut wanted = false;
+    for pair in pairs {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if name == "dry_run" {
+            wanted = match value {
+                "true" | "1" => true,
+                "false" | "0" => false,
+                _ => {
+                    let problem = Problem::field("dry_run", "dry_run must be true or false");
+                    return Err(ApiError::of_field(Code::InvalidRequest, problem));
+                }
+            };
+        }
+    }
+    Ok(wanted)
 }
 
 /// Reads a body whole, up to the limit. A body that came in one piece is not copied.

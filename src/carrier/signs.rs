@@ -3,8 +3,7 @@
 
 use crate::domain::ids::CarrierIndex;
 use crate::domain::verdict::Verdict;
-use crate::flow::signs::{Sign, SignedAnswer};
-use crate::flow::{Answer, Outcome};
+use crate::flow::{Answer, Outcome, Sign, SignedAnswer};
 
 /// The sign in an outcome; `None` when nothing was sent.
 pub(super) fn of(carrier: CarrierIndex, outcome: &Outcome) -> Option<Sign> {

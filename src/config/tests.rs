@@ -310,7 +310,7 @@ fn an_account_has_its_network_s_profile_with_its_own_keys_over_it() {
     assert!(error.starts_with(expected), "{error}");
     let error = with("profile = \"./nowhere.toml\"").unwrap_err();
     assert!(
-        error.starts_with("mnara.toml:11:11: nowhere.toml: "),
+        error.starts_with("mnara.toml:11:11: ./nowhere.toml: "),
         "{error}"
     );
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 
 use super::health::{Breaker, Health, Hold};
-use super::signs::{Sign, SignedAnswer};
+use super::{Sign, SignedAnswer};
 use crate::domain::ids::CarrierIndex;
 use crate::domain::route::score::{NetworkKey, Scoreboard, Scores};
 use crate::domain::route::{Ask, Choice, Decision, Standing, Table};

@@ -2,6 +2,7 @@
 //! Never here: HTTP, JSON of a dialect, lanes; what happens after the commit.
 
 pub mod compose;
+pub mod explain;
 pub mod plan;
 pub mod ported;
 
@@ -10,11 +11,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use self::explain::Explanation;
 use crate::domain::account::Organisation;
 use crate::domain::capability;
 use crate::domain::class::Class;
 use crate::domain::ids::{MessageId, MessageSeq};
-use crate::domain::message::{Message, State};
+use crate::domain::message::{Encoding, Message, State};
 use crate::domain::numbering::PlanError;
 use crate::domain::phone::{Msisdn, MsisdnError, Sender, SenderError};
 use crate::domain::route::{Ask, Unfit};
@@ -87,6 +89,17 @@ pub struct Accepted {
     pub accepted_at: Timestamp,
     /// When it is due, if scheduled.
     pub due_at: Timestamp,
+}
+
+/// What would become of a submission. Nothing was kept; the id is of no message.
+#[derive(Debug)]
+pub struct DryRun {
+    /// What the answer would say.
+    pub accepted: Accepted,
+    /// The text's alphabet.
+    pub encoding: Encoding,
+    /// Where it would go now, and why.
+    pub route: Explanation,
 }
 
 /// Why a submission is refused. Nothing was kept.
@@ -182,6 +195,26 @@ impl Ingest {
         }
     }
 
+    /// Checks a submission as [`Ingest::accept`] does and says what would become of it. Keeps,
+    /// charges and counts nothing.
+    ///
+    /// # Errors
+    /// The [`Refusal`] that `accept` would answer.
+    pub fn dry_run(
+        &self,
+        org: &Organisation,
+        submission: Submission<'_>,
+        now: Timestamp,
+    ) -> Result<DryRun, Refusal> {
+        let message = self.admit(org, submission, now)?;
+        let route = explain::explain(&self.routes, &Ask::from(&message), &[], now);
+        Ok(DryRun {
+            route: route.ok_or(Refusal::Unroutable)?,
+            encoding: message.encoding,
+            accepted: accepted(&message),
+        })
+    }
+
     /// Checks a submission and makes it durable: when this returns `Ok`, the message is
     /// committed.
     ///
@@ -201,20 +234,7 @@ impl Ingest {
     }
 
     async fn commit(&self, message: Message) -> Result<Accepted, Refusal> {
-        let scheduled = message.due_at > message.accepted_at;
-        let accepted = Accepted {
-            id: message.id,
-            to: message.to,
-            from: message.from.clone(),
-            state: if scheduled {
-                State::Scheduled
-            } else {
-                State::Queued
-            },
-            segments: message.segments,
-            accepted_at: message.accepted_at,
-            due_at: message.due_at,
-        };
+        let accepted = accepted(&message);
         self.store.accept(message).await?;
         Ok(accepted)
     }
@@ -314,5 +334,22 @@ impl Ingest {
             return Err(Refusal::Schedule);
         }
         Ok(due_at.max(now))
+    }
+}
+
+/// What the answer needs of a message.
+fn accepted(message: &Message) -> Accepted {
+    let scheduled = message.due_at > message.accepted_at;
+    Accepted {
+        id: message.id,
+        to: message.to,
+        from: message.from.clone(),
+        state: match scheduled {
+            true => State::Scheduled,
+            false => State::Queued,
+        },
+        segments: message.segments,
+        accepted_at: message.accepted_at,
+        due_at: message.due_at,
     }
 }

@@ -16,8 +16,7 @@ use crate::domain::ids::{CarrierId, CarrierIndex};
 use crate::domain::time::Timestamp;
 use crate::flow::health::{Breaker, Health, Hold};
 use crate::flow::lane::Lanes;
-use crate::flow::signs::{Sign, SignedAnswer};
-use crate::flow::{BindStatus, Steer};
+use crate::flow::{BindStatus, Sign, SignedAnswer, Steer};
 use crate::telemetry::metrics::scheduler as meter;
 
 /// Between two looks at all accounts.

@@ -103,8 +103,17 @@ impl Daemon {
 
     /// SIGTERM, without waiting for what follows.
     pub(crate) async fn terminate(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// SIGHUP, without waiting for what follows.
+    pub(crate) async fn hang_up(&self) {
+        self.signal("HUP").await;
+    }
+
+    async fn signal(&self, name: &str) {
         // The standard library sends SIGKILL only.
-        let kill = format!("kill -TERM {}", self.pid);
+        let kill = format!("kill -{name} {}", self.pid);
         let sent = Command::new("sh").args(["-c", &kill]).status().await;
         assert!(sent.unwrap().success(), "{kill}");
     }

@@ -29,6 +29,7 @@ mod late;
 mod load_profiles;
 mod long;
 mod outbox;
+mod plan;
 mod priority;
 mod profiles;
 mod receipts;
