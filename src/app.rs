@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::reload::Reloader;
 use crate::config::Config;
-use crate::domain::ids::{CarrierId, CarrierIndex, Place};
+use crate::domain::ids::{CarrierId, Place};
 use crate::domain::time::Timestamp;
 use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
@@ -311,24 +311,6 @@ impl House {
             .collect()
     }
 
-    /// The accounts to be judged, each with those of its network.
-    fn judged(&self) -> Vec<scheduler::health::Account> {
-        let beside = |one: &carrier::AccountConfig| {
-            let all = self.accounts.iter().zip(0..);
-            all.filter(|((other, _), _)| other.network == one.network && other.id != one.id)
-                .map(|(_, index)| CarrierIndex(index))
-                .collect()
-        };
-        let accounts = self.accounts.iter();
-        accounts
-            .map(|(account, lanes)| scheduler::health::Account {
-                id: account.id.clone(),
-                lanes: Arc::clone(lanes),
-                beside: beside(account),
-            })
-            .collect()
-    }
-
     fn named_lanes(&self) -> Vec<(CarrierId, Arc<Lanes>)> {
         self.accounts
             .iter()
@@ -476,8 +458,8 @@ impl Tasks {
     ) {
         self.workers.spawn(scheduler::health::run(
             config.scheduler.breaker,
-            house.judged(),
-            Arc::clone(house.routes.health()),
+            house.named_lanes(),
+            Arc::clone(&house.routes),
             inputs,
             now,
             stop.clone(),

@@ -18,7 +18,7 @@ pub mod signs;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
@@ -26,7 +26,6 @@ use crate::domain::class::Class;
 use crate::domain::ids::{BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, Place};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{FailureCode, Message, State};
-use crate::domain::phone::Msisdn;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::Verdict;
@@ -476,51 +475,6 @@ impl StoreHealth {
     pub fn set_well(&self, well: bool) -> bool {
         self.sick.swap(!well, Ordering::Relaxed) == well
     }
-}
-
-/// One observation of an account, for whoever judges its health. Observations are statistics: a
-/// full queue drops them.
-#[derive(Clone, Debug)]
-pub enum Sign {
-    /// A submit_sm was answered, or given up.
-    Answer {
-        /// The account that was tried.
-        carrier: CarrierIndex,
-        /// Of which class the message was.
-        class: Class,
-        /// What came of it.
-        answer: SignedAnswer,
-        /// How long the carrier took; for [`SignedAnswer::Silence`] the whole wait.
-        took: Duration,
-    },
-    /// A message had its last word from a carrier.
-    Receipt {
-        /// The account that took it.
-        carrier: CarrierIndex,
-        /// Whom it was for.
-        to: Msisdn,
-        /// Of which class it was.
-        class: Class,
-        /// On the handset (true) or not.
-        delivered: bool,
-        /// From the carrier's yes to its receipt.
-        took: Duration,
-    },
-}
-
-/// What a submit_sm came to, as far as its account's health goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignedAnswer {
-    /// Taken.
-    Accepted,
-    /// The carrier asked for a slower pace: it works, and is busy.
-    Throttled,
-    /// Refused for the message's own sake: says nothing of the account.
-    Refused,
-    /// Refused for the account's or the system's sake.
-    Failed,
-    /// No answer, or the bind was lost.
-    Silence,
 }
 
 /// What an operator wants of one bind; in force until the daemon ends.

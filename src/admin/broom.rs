@@ -181,7 +181,7 @@ async fn selection(admin: &Admin, asked: &Wanted) -> Result<Selection, Refused> 
     let mut lanes: Vec<(Box<str>, Class)> = tallies
         .into_iter()
         .filter(|tally| tally.state == MessageState::Queued)
-        .filter(|tally| org.is_none_or(|org| tally.org == org))
+        .filter(|tally| org.as_ref().is_none_or(|org| tally.org == org.id))
         .filter(|tally| only.is_none_or(|class| tally.class == class))
         .filter(|tally| {
             asked
@@ -201,7 +201,7 @@ async fn selection(admin: &Admin, asked: &Wanted) -> Result<Selection, Refused> 
     }
     Ok(Selection {
         lanes,
-        org,
+        org: org.map(|org| org.id),
         accepted_before: asked.older_than_s.map(|s| now() - Duration::from_secs(s)),
     })
 }

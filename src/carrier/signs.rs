@@ -3,7 +3,8 @@
 
 use crate::domain::ids::CarrierIndex;
 use crate::domain::verdict::Verdict;
-use crate::flow::{Answer, Outcome, Sign, SignedAnswer};
+use crate::flow::signs::{Sign, SignedAnswer};
+use crate::flow::{Answer, Outcome};
 
 /// The sign in an outcome; `None` when nothing was sent.
 pub(super) fn of(carrier: CarrierIndex, outcome: &Outcome) -> Option<Sign> {

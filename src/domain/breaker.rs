@@ -171,7 +171,7 @@ impl Breaker {
         let stale = now
             .checked_sub(took)
             .is_none_or(|submitted| submitted < self.trusted);
-        if stale {
+        if stale || matches!(self.state, State::Open { .. }) {
             // It may still teach how long this carrier usually takes.
             if answer == Answer::Good {
                 self.answers.learn(took);

@@ -97,6 +97,10 @@ pub enum Unfit {
 pub enum Standing {
     /// In use.
     InUse,
+    /// A few messages find out whether it can be used again: none but those.
+    HalfOpen,
+    /// Out of use, and new messages of this class wait for it as those do that it has.
+    Awaited,
     /// Its breaker is open.
     Open,
     /// The operator has paused it.
@@ -169,7 +173,14 @@ impl Decision {
                         available: true,
                     });
                 }
-                Standing::Open | Standing::Paused => waiting = waiting.or(Some(carrier)),
+                // A message on its way from another account has waited already.
+                Standing::Awaited if tried.is_empty() && waiting.is_none() => {
+                    waiting = Some(carrier);
+                    break;
+                }
+                Standing::Awaited | Standing::HalfOpen | Standing::Open | Standing::Paused => {
+                    waiting = waiting.or(Some(carrier));
+                }
                 Standing::Draining => draining = draining.or(Some(carrier)),
             }
         }
@@ -312,6 +323,18 @@ impl Table {
     /// The ported numbers.
     pub fn ported(&self) -> &Overlay {
         &self.ported
+    }
+
+    /// The accounts that stand in some list of targets beside this one, some of them twice.
+    pub fn beside(&self, carrier: CarrierIndex) -> impl Iterator<Item = CarrierIndex> {
+        let rules = self.rules.iter().map(|rule| &rule.targets[..]);
+        let networks = self.of_network.iter().map(|targets| &targets[..]);
+        let lists = rules.chain(networks);
+        lists
+            .filter(move |list| list.iter().any(|target| target.carrier == carrier))
+            .flatten()
+            .map(|target| target.carrier)
+            .filter(move |other| *other != carrier)
     }
 
     /// The accounts, in order.

@@ -206,7 +206,7 @@ impl Health {
     }
 
     /// Uses up one invitation, if there is one for this class.
-    fn is_invited(&self, carrier: CarrierIndex, class: Class) -> bool {
+    pub fn accept_invitation(&self, carrier: CarrierIndex, class: Class) -> bool {
         let Some(account) = self.accounts.get(carrier.index()) else {
             return false;
         };
@@ -223,8 +223,8 @@ impl Health {
         self.breaker(carrier) == Breaker::Open || self.hold(carrier) == Hold::Paused
     }
 
-    /// Whether a message of this class should rather be with another account, if there is one:
-    /// this one has been out of use for longer than the class waits.
+    /// Whether a message of this class, new or waiting, should rather be with another account, if
+    /// there is one: this one has been out of use for longer than the class waits.
     pub fn is_given_up(&self, carrier: CarrierIndex, class: Class, now: Timestamp) -> bool {
         if !self.is_out(carrier) {
             return false;
@@ -237,19 +237,6 @@ impl Health {
     /// How long messages of a class stand by; `None` = for good.
     pub fn patience(&self, class: Class) -> Option<Duration> {
         self.patience[class.index()]
-    }
-
-    /// Whether a message of this class may be given to it. To a half-open account only those few
-    /// that are invited to try it, and each yes uses up an invitation; it is the choice of all
-    /// again once it is closed.
-    pub fn takes_new(&self, carrier: CarrierIndex, class: Class, now: Timestamp) -> bool {
-        if self.hold(carrier) == Hold::Draining || self.is_given_up(carrier, class, now) {
-            return false;
-        }
-        match self.breaker(carrier) {
-            Breaker::Closed | Breaker::Open => true,
-            Breaker::HalfOpen => self.is_invited(carrier, class),
-        }
     }
 }
 
@@ -298,16 +285,16 @@ mod tests {
     fn a_half_open_account_takes_those_invited_and_otp_only_when_nothing_else_came() {
         let (health, at) = (health(), Timestamp(1));
         health.set_breaker(ONE, Breaker::HalfOpen, at);
-        let takes = |class| health.takes_new(ONE, class, at);
+        let takes = |class| health.accept_invitation(ONE, class);
         assert!(!takes(Class::Promotional));
         health.invite(ONE, 2, false);
         assert!(!takes(Class::Otp));
         assert!(takes(Class::Transactional) && takes(Class::Promotional));
         assert!(!takes(Class::Promotional), "two were invited");
-        health.invite(ONE, 1, true);
+        health.invite(ONE, 2, true);
         assert!(takes(Class::Otp));
-        health.set_breaker(ONE, Breaker::Closed, at);
-        assert!(takes(Class::Otp) && takes(Class::Promotional));
+        health.set_breaker(ONE, Breaker::Open, at);
+        assert!(!takes(Class::Otp), "it is tried no more");
     }
 
     #[test]
@@ -336,7 +323,6 @@ mod tests {
         let health = health();
         let at = Timestamp(1);
         health.set_hold(ONE, Hold::Draining, at);
-        assert!(!health.takes_new(ONE, Class::Promotional, at));
         assert!(!health.is_out(ONE));
     }
 

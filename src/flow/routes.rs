@@ -8,7 +8,8 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 
 use super::health::{Breaker, Health, Hold};
-use super::{Sign, SignedAnswer};
+use super::signs::{Sign, SignedAnswer};
+use crate::domain::class::Class;
 use crate::domain::ids::CarrierIndex;
 use crate::domain::route::score::{NetworkKey, Scoreboard, Scores};
 use crate::domain::route::{Ask, Choice, Decision, Standing, Table};
@@ -91,10 +92,16 @@ impl Routes {
 
     /// The account for a message: the plan's first fitting target that has not been tried and is
     /// in use; if none is in use, the first that has not been tried. `None`: no account may carry
-    /// it (any more).
+    /// it (any more). A half-open account is in use for those few that it has invited; each such
+    /// answer uses up an invitation.
     pub fn choose(&self, ask: &Ask<'_>, tried: &[CarrierIndex], now: Timestamp) -> Option<Choice> {
-        self.decide(ask, now)?
-            .pick(tried, |carrier| self.standing(carrier))
+        let invited = |carrier| self.health.accept_invitation(carrier, ask.class);
+        self.decide(ask, now)?.pick(tried, |carrier| {
+            match self.standing(carrier, ask.class, now) {
+                Standing::HalfOpen if invited(carrier) => Standing::InUse,
+                standing => standing,
+            }
+        })
     }
 
     /// The plan's whole answer, with the order of all targets.
@@ -102,14 +109,123 @@ impl Routes {
         self.table.load().decide(ask, &self.scores.load(), now)
     }
 
-    /// How an account stands, as [`Decision::pick`] asks. One that is half open is in use: its
-    /// lane's gate lets through no more than its probes.
-    pub fn standing(&self, carrier: CarrierIndex) -> Standing {
-        match (self.health.hold(carrier), self.health.breaker(carrier)) {
-            (Hold::Paused, _) => Standing::Paused,
+    /// How an account stands for a class, as [`Decision::pick`] asks.
+    pub fn standing(&self, carrier: CarrierIndex, class: Class, now: Timestamp) -> Standing {
+        let health = &self.health;
+        let (hold, breaker) = (health.hold(carrier), health.breaker(carrier));
+        match (hold, breaker) {
             (Hold::Draining, _) => Standing::Draining,
+            (Hold::Paused, _) | (Hold::Free, Breaker::Open)
+                if !health.is_given_up(carrier, class, now) =>
+            {
+                Standing::Awaited
+            }
+            (Hold::Paused, _) => Standing::Paused,
             (Hold::Free, Breaker::Open) => Standing::Open,
-            (Hold::Free, Breaker::Closed | Breaker::HalfOpen) => Standing::InUse,
+            (Hold::Free, Breaker::HalfOpen) => Standing::HalfOpen,
+            (Hold::Free, Breaker::Closed) => Standing::InUse,
         }
+    }
+
+    /// Whether no other account in use could carry what this one carries, as the plan in force
+    /// goes: it stands in no list beside one in use.
+    pub fn is_lone(&self, carrier: CarrierIndex) -> bool {
+        let in_use = |other| {
+            self.health.breaker(other) == Breaker::Closed && self.health.hold(other) == Hold::Free
+        };
+        !self.table.load().beside(carrier).any(in_use)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::capability::Capability;
+    use crate::domain::class::ClassSet;
+    use crate::domain::ids::{CarrierId, NetworkId, OrgId};
+    use crate::domain::numbering::{Country, Network, Plan};
+    use crate::domain::phone::{Msisdn, Sender};
+    use crate::domain::route::Account;
+
+    const FIRST: CarrierIndex = CarrierIndex(0);
+    const SECOND: CarrierIndex = CarrierIndex(1);
+    const AT: Timestamp = Timestamp(1_000_000);
+
+    /// A plan over two accounts of one network.
+    pub(crate) fn two_of_a_network() -> Table {
+        let tz = Country {
+            code: "TZ".into(),
+            calling_code: "255".into(),
+            national_digits: 9,
+            mobile_prefixes: vec!["7".into()],
+        };
+        let network = NetworkId("vodacom_tz".into());
+        let vodacom = Network {
+            id: network.clone(),
+            country: 0,
+            telco: "Vodacom".into(),
+            aliases: Vec::new(),
+        };
+        let plan = Plan::new(vec![tz], vec![vodacom], &[("75".into(), 0)]).unwrap();
+        let account = |id: &str| {
+            let id = CarrierId(id.into());
+            Account::new(id, network.clone(), ClassSet::ALL, Capability::default())
+        };
+        Table::new(plan, vec![account("first"), account("second")], vec![None])
+    }
+
+    fn routes() -> Routes {
+        let patience = [Some(Duration::ZERO), Some(Duration::from_secs(5)), None];
+        Routes::new(two_of_a_network(), Arc::new(Health::new(2, patience)))
+    }
+
+    fn choose(routes: &Routes, class: Class, now: Timestamp) -> CarrierIndex {
+        let from = Sender::parse("MNARA").unwrap();
+        let ask = Ask {
+            to: Msisdn::from_digits("255753276939").unwrap(),
+            from: &from,
+            class,
+            org: OrgId(uuid::Uuid::nil()),
+            segments: 1,
+        };
+        routes.choose(&ask, &[], now).unwrap().carrier
+    }
+
+    #[test]
+    fn each_class_stands_by_an_account_that_is_out_of_use_as_long_as_its_patience_lasts() {
+        let routes = routes();
+        routes.health().set_breaker(FIRST, Breaker::Open, AT);
+        assert_eq!(choose(&routes, Class::Otp, AT), SECOND);
+        assert_eq!(choose(&routes, Class::Transactional, AT), FIRST);
+        let later = AT + Duration::from_secs(5);
+        assert_eq!(choose(&routes, Class::Transactional, later), SECOND);
+        assert_eq!(choose(&routes, Class::Promotional, later), FIRST);
+        routes.health().set_hold(FIRST, Hold::Draining, later);
+        assert_eq!(choose(&routes, Class::Promotional, later), SECOND);
+    }
+
+    #[test]
+    fn a_half_open_account_is_chosen_by_those_it_invites_and_by_all_when_it_is_closed() {
+        let routes = routes();
+        let health = routes.health();
+        health.set_breaker(FIRST, Breaker::Open, AT);
+        health.set_breaker(FIRST, Breaker::HalfOpen, AT);
+        assert_eq!(choose(&routes, Class::Promotional, AT), SECOND);
+        health.invite(FIRST, 1, false);
+        assert_eq!(choose(&routes, Class::Otp, AT), SECOND);
+        assert_eq!(choose(&routes, Class::Promotional, AT), FIRST);
+        assert_eq!(choose(&routes, Class::Promotional, AT), SECOND);
+        health.set_breaker(FIRST, Breaker::Closed, AT);
+        assert_eq!(choose(&routes, Class::Otp, AT), FIRST);
+    }
+
+    #[test]
+    fn an_account_is_lone_when_the_others_of_its_lists_are_out_of_use() {
+        let routes = routes();
+        assert!(!routes.is_lone(FIRST));
+        routes.health().set_hold(SECOND, Hold::Paused, AT);
+        assert!(routes.is_lone(FIRST) && !routes.is_lone(SECOND));
     }
 }

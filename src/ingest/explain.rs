@@ -81,7 +81,7 @@ pub fn explain(
 ) -> Option<Explanation> {
     let (table, scores) = (routes.table(), routes.scores());
     let decision = table.decide(ask, &scores, now)?;
-    let choice = decision.pick(tried, |carrier| routes.standing(carrier));
+    let choice = decision.pick(tried, |carrier| routes.standing(carrier, ask.class, now));
     let chosen =
         |ranked: &Ranked| choice.is_some_and(|choice| choice.carrier == ranked.target.carrier);
     let view = View {
@@ -93,7 +93,8 @@ pub fn explain(
     let place = &decision.place;
     let candidates = decision.order.iter().zip(1..).map(|(ranked, rank)| {
         let carrier = ranked.target.carrier;
-        let skipped = skipped(ranked, tried.contains(&carrier), routes.standing(carrier));
+        let standing = routes.standing(carrier, ask.class, now);
+        let skipped = skipped(ranked, tried.contains(&carrier), standing);
         view.candidate(rank, ranked, skipped, choice.filter(|_| chosen(ranked)))
     });
     let cost = decision.order.iter().find(|ranked| chosen(ranked));
@@ -138,7 +139,11 @@ fn skipped(
         (None, false, Standing::Paused) => ("paused", "the operator has paused it"),
         (None, false, Standing::Draining) => ("draining", "the operator drains it"),
         (None, false, Standing::Open) => ("breaker_open", "its breaker is open"),
-        (None, false, Standing::InUse) => return None,
+        (None, false, Standing::HalfOpen) => (
+            "half_open",
+            "its breaker is half open: only a few messages try it",
+        ),
+        (None, false, Standing::InUse | Standing::Awaited) => return None,
     };
     Some(words)
 }
@@ -297,8 +302,8 @@ mod tests {
     use crate::domain::phone::{Msisdn, Sender};
     use crate::domain::route::score::Scoreboard;
     use crate::domain::route::{Account, Match, Rule, Target};
-    use crate::flow::Sign;
     use crate::flow::health::{Breaker, Health, Hold};
+    use crate::flow::signs::Sign;
     use crate::ingest::plan;
 
     const NOW: Timestamp = Timestamp(1_775_390_584_485);

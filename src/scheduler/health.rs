@@ -1,6 +1,7 @@
 //! Lives here: the task that owns all breakers: it gathers what is observed of each account, lets
 //! `domain::breaker` judge, and makes the verdict known: `flow::health`, the lanes' gates, the
-//! log, the metrics, and a nod to `feed` to look whether messages should move.
+//! log, the metrics, and a nod to `feed` to look whether messages should move. It keeps the
+//! scoreboard as well, by which `predictive` chooses.
 //! Never here: when a breaker opens, which messages move.
 
 use std::sync::Arc;
@@ -13,16 +14,21 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::breaker::{self, Change, Limits, Seen};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex};
+use crate::domain::route::score::Scoreboard;
 use crate::domain::time::Timestamp;
 use crate::flow::health::{Breaker, Health, Hold};
 use crate::flow::lane::Lanes;
-use crate::flow::{BindStatus, Sign, SignedAnswer, Steer};
+use crate::flow::routes::Routes;
+use crate::flow::signs::{Sign, SignedAnswer};
+use crate::flow::{BindStatus, Steer};
 use crate::telemetry::metrics::scheduler as meter;
 
 /// Between two looks at all accounts.
 const TICK: Duration = Duration::from_millis(100);
 /// While an account is out of use `feed` is asked this often: patience with it ends by the clock.
 const REMIND: Duration = Duration::from_secs(1);
+/// How often what is known of the accounts becomes the base of decisions.
+const PUBLISH: Duration = Duration::from_secs(1);
 /// Probes that have left their lane and are neither in flight nor answered for so long were not
 /// sent (past their validity, or given back): others may go.
 const PROBE_LOST: Duration = Duration::from_secs(1);
@@ -39,20 +45,11 @@ pub struct Inputs {
     pub steer: mpsc::Sender<Steer>,
 }
 
-/// An account to be judged.
-pub struct Account {
-    /// Its id, for the log and the metrics.
-    pub id: CarrierId,
-    /// Its lanes.
-    pub lanes: Arc<Lanes>,
-    /// The accounts that could carry its messages in its stead.
-    pub beside: Vec<CarrierIndex>,
-}
-
 /// One account and its breaker.
 struct Patient {
     index: CarrierIndex,
-    account: Account,
+    id: CarrierId,
+    lanes: Arc<Lanes>,
     breaker: breaker::Breaker,
     meter: meter::Breaker,
     /// Its binds that can submit.
@@ -65,18 +62,21 @@ struct Patient {
 
 struct Judge {
     limits: Limits,
-    health: Arc<Health>,
+    routes: Arc<Routes>,
+    /// What `predictive` goes by.
+    board: Scoreboard,
+    published: Instant,
     patients: Vec<Patient>,
     steer: mpsc::Sender<Steer>,
     nod_due: bool,
     reminded: Instant,
 }
 
-/// Judges all accounts (in the configuration's order) until `stop`. `now` reads the wall clock.
+/// Judges all accounts (id and lanes, in the configuration's order) until `stop`. `now` reads the wall clock.
 pub async fn run(
     limits: Limits,
-    accounts: Vec<Account>,
-    health: Arc<Health>,
+    accounts: Vec<(CarrierId, Arc<Lanes>)>,
+    routes: Arc<Routes>,
     inputs: Inputs,
     now: impl Fn() -> Timestamp,
     stop: CancellationToken,
@@ -86,7 +86,7 @@ pub async fn run(
         binds,
         steer,
     } = inputs;
-    let mut judge = Judge::new(limits, accounts, health, &binds, steer, Instant::now());
+    let mut judge = Judge::new(limits, accounts, routes, &binds, steer, Instant::now());
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batches = Vec::with_capacity(BATCHES);
@@ -98,9 +98,9 @@ pub async fn run(
             () = stop.cancelled() => return,
             _ = tick.tick() => judge.look(Instant::now(), now()),
             _ = signs.recv_many(&mut batches, BATCHES), if !signs.is_closed() => {
-                let at = Instant::now();
+                let (at, wall) = (Instant::now(), now());
                 for sign in batches.drain(..).flatten() {
-                    judge.note(&sign, at);
+                    judge.note(&sign, at, wall);
                 }
             }
         }
@@ -110,13 +110,13 @@ pub async fn run(
 impl Judge {
     fn new(
         limits: Limits,
-        accounts: Vec<Account>,
-        health: Arc<Health>,
+        accounts: Vec<(CarrierId, Arc<Lanes>)>,
+        routes: Arc<Routes>,
         binds: &[watch::Receiver<BindStatus>],
         steer: mpsc::Sender<Steer>,
         now: Instant,
     ) -> Self {
-        let patients = accounts.into_iter().zip(0..).map(|(account, index)| {
+        let patients = accounts.into_iter().zip(0..).map(|((id, lanes), index)| {
             let index = CarrierIndex(index);
             let own = binds.iter().filter(|bind| {
                 let status = bind.borrow();
@@ -125,16 +125,19 @@ impl Judge {
             Patient {
                 index,
                 breaker: breaker::Breaker::new(limits, now),
-                meter: meter::Breaker::new(&account.id.0),
+                meter: meter::Breaker::new(&id.0),
                 binds: own.cloned().collect(),
                 since: None,
                 lost_since: None,
-                account,
+                id,
+                lanes,
             }
         });
         Self {
             limits,
-            health,
+            routes,
+            board: Scoreboard::default(),
+            published: now,
             patients: patients.collect(),
             steer,
             nod_due: false,
@@ -142,7 +145,8 @@ impl Judge {
         }
     }
 
-    fn note(&mut self, sign: &Sign, now: Instant) {
+    fn note(&mut self, sign: &Sign, now: Instant, wall: Timestamp) {
+        self.routes.observe(&mut self.board, sign, wall);
         match *sign {
             Sign::Answer {
                 carrier,
@@ -172,13 +176,14 @@ impl Judge {
     }
 
     fn look(&mut self, now: Instant, wall: Timestamp) {
+        let health = self.routes.health();
         for patient in &mut self.patients {
-            let seen = patient.seen(&self.health, self.limits.probes);
+            let seen = patient.seen(&self.routes, self.limits.probes);
             if let Some(change) = patient.breaker.look(seen, rand::random(), now) {
-                patient.apply(change, &self.health, now, wall);
+                patient.apply(change, health, now, wall);
                 self.nod_due = true;
             } else if patient.breaker.probing().is_some() {
-                patient.probe(seen, &self.health, now);
+                patient.probe(seen, health, now);
             }
             if let Some(since) = patient.since {
                 patient.meter.open_for(now.saturating_duration_since(since));
@@ -187,7 +192,7 @@ impl Judge {
         let out = self
             .patients
             .iter()
-            .any(|patient| self.health.is_out(patient.index));
+            .any(|patient| health.is_out(patient.index));
         if out && now.saturating_duration_since(self.reminded) >= REMIND {
             self.nod_due = true;
         }
@@ -195,21 +200,23 @@ impl Judge {
             self.nod_due = false;
             self.reminded = now;
         }
+        if now.saturating_duration_since(self.published) >= PUBLISH {
+            self.published = now;
+            self.routes.publish(self.board.snapshot(wall));
+        }
     }
 }
 
 impl Patient {
-    fn seen(&self, health: &Health, probes: u32) -> Seen {
+    fn seen(&self, routes: &Routes, probes: u32) -> Seen {
+        let health = routes.health();
         let (mut able, mut in_flight) = (false, 0);
         for bind in &self.binds {
             let status = bind.borrow();
             able |= status.bound;
             in_flight += status.in_flight;
         }
-        let in_use = |other: &CarrierIndex| {
-            health.breaker(*other) == Breaker::Closed && health.hold(*other) == Hold::Free
-        };
-        let left = self.account.lanes.allowance();
+        let left = self.lanes.allowance();
         Seen {
             able,
             in_flight,
@@ -219,7 +226,7 @@ impl Patient {
                 }
                 (Some(_) | None, _) => 0,
             },
-            lone: !self.account.beside.iter().any(in_use),
+            lone: routes.is_lone(self.index),
         }
     }
 
@@ -234,7 +241,7 @@ impl Patient {
                 health.renew_probes(self.index);
             }
         }
-        let lanes = &self.account.lanes;
+        let lanes = &self.lanes;
         let waits = |class: Class| lanes.depth(class) > 0 || lanes.is_spilled(class);
         let invited = if Class::ALL.into_iter().any(waits) {
             0
@@ -245,7 +252,7 @@ impl Patient {
     }
 
     fn apply(&mut self, change: Change, health: &Health, now: Instant, wall: Timestamp) {
-        let carrier = &self.account.id;
+        let carrier = &self.id;
         self.lost_since = None;
         match change {
             Change::Opened(reason, cool_down) => {
@@ -285,6 +292,7 @@ const fn judged(answer: SignedAnswer) -> breaker::Answer {
 mod tests {
     use super::*;
     use crate::domain::ids::BindName;
+    use crate::flow::routes::tests::two_of_a_network;
 
     const AT: Timestamp = Timestamp(1_000_000);
     const ONE: CarrierIndex = CarrierIndex(0);
@@ -319,15 +327,13 @@ mod tests {
                 .unzip();
             let limits = Limits::default();
             let health = Health::new(2, [None; 3]).with_lanes(lanes.clone(), limits.probes);
-            let accounts = lanes.iter().zip(0..).map(|(lanes, index)| Account {
-                id: CarrierId(format!("account_{index}").into()),
-                lanes: Arc::clone(lanes),
-                beside: vec![CarrierIndex(1 - index)],
-            });
+            let routes = Routes::new(two_of_a_network(), Arc::new(health));
+            let ids = ["first", "second"].map(|id| CarrierId(id.into()));
+            let accounts = ids.into_iter().zip(lanes.clone());
             let (steer, nods) = mpsc::channel(1);
             let now = Instant::now();
-            let health = Arc::new(health);
-            let judge = Judge::new(limits, accounts.collect(), health, &views, steer, now);
+            let routes = Arc::new(routes);
+            let judge = Judge::new(limits, accounts.collect(), routes, &views, steer, now);
             Self {
                 judge,
                 binds,
@@ -352,11 +358,11 @@ mod tests {
                 answer,
                 took: Duration::ZERO,
             };
-            self.judge.note(&sign, self.now);
+            self.judge.note(&sign, self.now, AT);
         }
 
         fn breaker(&self) -> Breaker {
-            self.judge.health.breaker(ONE)
+            self.judge.routes.health().breaker(ONE)
         }
 
         /// Brings the first account to half-open, by way of a lost bind.
@@ -390,11 +396,15 @@ mod tests {
         house.binds[0].send_modify(|status| status.submits = false);
         let views: Vec<_> = house.binds.iter().map(watch::Sender::subscribe).collect();
         let own = |patient: &Patient| patient.binds.len();
-        let accounts = house.judge.patients.drain(..).map(|one| one.account);
+        let accounts = house
+            .judge
+            .patients
+            .drain(..)
+            .map(|one| (one.id, one.lanes));
         let judge = Judge::new(
             Limits::default(),
             accounts.collect(),
-            Arc::clone(&house.judge.health),
+            Arc::clone(&house.judge.routes),
             &views,
             house.judge.steer.clone(),
             house.now,
@@ -408,16 +418,23 @@ mod tests {
         let mut house = House::new();
         house.half_open();
         house.pass(TICK);
-        let health = Arc::clone(&house.judge.health);
-        assert!(!health.takes_new(ONE, Class::Otp, AT));
-        assert!(health.takes_new(ONE, Class::Promotional, AT));
+        let health = Arc::clone(house.judge.routes.health());
+        assert!(!health.accept_invitation(ONE, Class::Otp));
+        assert!(health.accept_invitation(ONE, Class::Promotional));
         for _ in 0..3 {
             house.sign(SignedAnswer::Accepted);
         }
         house.pass(TICK);
         assert_eq!(house.breaker(), Breaker::Closed);
         assert_eq!(house.lanes[0].allowance(), None);
-        assert!(health.takes_new(ONE, Class::Otp, AT));
+        assert!(!health.accept_invitation(ONE, Class::Otp), "none is needed");
+        house.pass(PUBLISH);
+        let answered = house
+            .judge
+            .routes
+            .scores()
+            .answered(ONE, Class::Transactional);
+        assert!(answered > 0.99, "the scoreboard is published: {answered}");
     }
 
     #[test]
@@ -425,7 +442,8 @@ mod tests {
         let mut house = House::new();
         house.half_open();
         house.pass(Duration::from_secs(11));
-        assert!(house.judge.health.takes_new(ONE, Class::Otp, AT));
+        let health = house.judge.routes.health();
+        assert!(health.accept_invitation(ONE, Class::Otp));
     }
 
     #[test]
