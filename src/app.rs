@@ -428,8 +428,11 @@ impl Tasks {
             config.receipts,
             house.store.clone(),
             Arc::clone(&house.carriers),
-            receipts,
-            news,
+            inbound::Inputs {
+                receipts,
+                news,
+                signs: signs.clone(),
+            },
             now,
         ));
         let links = carrier::Links {

@@ -70,8 +70,8 @@ enum Event {
         state: &'static str,
         command_status: Option<String>,
         carrier_message_id: Option<Box<str>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        doubt_resolved_by: Option<&'static str>,
+        /// What told the outcome of an attempt that was in doubt.
+        told_by: Option<&'static str>,
     },
     Receipt {
         at: String,
@@ -118,7 +118,7 @@ impl From<TimelineEntry> for Event {
                 state: state.name(),
                 command_status: status.map(|status| format!("0x{status:08X}")),
                 carrier_message_id,
-                doubt_resolved_by: told_by.map(ToldBy::name),
+                told_by: told_by.map(ToldBy::name),
             },
             TimelineEntry::Receipt {
                 at,

@@ -46,6 +46,11 @@ impl ToldBy {
         }
     }
 
+    /// Its place in [`ToldBy::ALL`].
+    pub const fn place(self) -> usize {
+        self as usize - 1
+    }
+
     /// The one with this number in the store.
     pub fn from_index(index: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|told| *told as i64 == index)

@@ -6,9 +6,11 @@ use super::Config;
 use super::share::{Share, Standing};
 use crate::domain::ids::{CarrierId, CarrierIndex};
 use crate::domain::lifecycle::SegmentState;
+use crate::domain::message::State;
 use crate::domain::proof::{RIPE, ToldBy};
 use crate::domain::time::Timestamp;
 use crate::flow::ReceiptResult;
+use crate::flow::signs::{Sign, Signs};
 use crate::store::inbox::{Keeping, ReceiptNews};
 use crate::store::{Carriers, Store, StoreError};
 use crate::telemetry::metrics::receipts::{Receipts, Resolved};
@@ -38,13 +40,11 @@ const RESULTS: [&str; 6] = [
 /// The place of what was parked and has found its message, whatever it came to there.
 const UNPARKED: usize = 5;
 
-/// The place of [`ToldBy::Receipt`].
-const PROVEN: usize = 2;
-
 /// Looks after receipts.
 pub(super) struct Care {
     config: Config,
     store: Store,
+    signs: Signs,
     ids: Vec<CarrierId>,
     meter: Receipts,
     resolved: Resolved,
@@ -59,7 +59,13 @@ pub(super) struct Care {
 
 impl Care {
     /// Begins with what an earlier run has parked.
-    pub(super) fn new(config: Config, store: Store, carriers: &Carriers, now: Timestamp) -> Self {
+    pub(super) fn new(
+        config: Config,
+        store: Store,
+        carriers: &Carriers,
+        signs: Signs,
+        now: Timestamp,
+    ) -> Self {
         let names: Vec<&str> = carriers.ids().iter().map(|id| &*id.0).collect();
         Self {
             meter: Receipts::new(&names, &STATES, &RESULTS),
@@ -72,6 +78,7 @@ impl Care {
             turns: 0,
             config,
             store,
+            signs,
         }
     }
 
@@ -102,13 +109,21 @@ impl Care {
             }
         }
         for carrier in news.proven {
-            self.resolved.count(carrier.index(), PROVEN);
+            self.resolved
+                .count(carrier.index(), ToldBy::Receipt.place());
         }
-        for ended in news.ended {
-            if let Some(took) = ended.took {
-                self.meter.took(ended.carrier.index(), took);
-            }
-        }
+        let ended = news.ended.iter().filter_map(|ended| {
+            let took = ended.took?;
+            self.meter.took(ended.carrier.index(), took);
+            Some(Sign::Receipt {
+                carrier: ended.carrier,
+                to: ended.to,
+                class: ended.class,
+                delivered: ended.state == State::Delivered,
+                took,
+            })
+        });
+        self.signs.tell(ended.collect());
     }
 
     /// One turn of the clock.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use self::care::Care;
 use crate::domain::ids::CarrierIndex;
 use crate::domain::time::Timestamp;
+use crate::flow::signs::Signs;
 use crate::flow::{Answered, ReceiptAck, ReceiptArrived};
 use crate::store::inbox::ReceiptNews;
 use crate::store::{Carriers, Store};
@@ -52,18 +53,33 @@ impl Default for Config {
     }
 }
 
+/// What `inbound` is fed by, and whom it tells.
+#[derive(Debug)]
+pub struct Inputs {
+    /// Receipts that binds have read.
+    pub receipts: mpsc::Receiver<ReceiptArrived>,
+    /// What the store's commits made of receipts.
+    pub news: mpsc::Receiver<ReceiptNews>,
+    /// Who judges accounts by the ends of their messages.
+    pub signs: Signs,
+}
+
 /// Commits and answers receipts until all binds have gone. While one batch is being committed
-/// the next one gathers in the queue; a full queue makes binds send receipts back. `news` is what
-/// the store's commits made of receipts; `now` reads the wall clock.
+/// the next one gathers in the queue; a full queue makes binds send receipts back. `now` reads
+/// the wall clock.
 pub async fn run(
     config: Config,
     store: Store,
     carriers: Arc<Carriers>,
-    mut arrived: mpsc::Receiver<ReceiptArrived>,
-    mut news: mpsc::Receiver<ReceiptNews>,
+    inputs: Inputs,
     now: impl Fn() -> Timestamp,
 ) {
-    let mut care = Care::new(config, store.clone(), &carriers, now());
+    let Inputs {
+        receipts: mut arrived,
+        mut news,
+        signs,
+    } = inputs;
+    let mut care = Care::new(config, store.clone(), &carriers, signs, now());
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

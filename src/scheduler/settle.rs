@@ -13,12 +13,14 @@ use crate::domain::class::Class;
 use crate::domain::ids::{MessageSeq, Place};
 use crate::domain::lifecycle::{self, DoubtPolicy, SegmentState};
 use crate::domain::message::{FailureCode, Message, State};
+use crate::domain::proof::ToldBy;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::{AfterRetries, Retry, Verdict};
 use crate::flow::{
     Answer, AttemptRecord, Outcome, Parts, Ready, Return, Settlement, Transition, Tried,
 };
 use crate::store::{Carriers, Store};
+use crate::telemetry::metrics::receipts::Resolved;
 use crate::telemetry::metrics::scheduler as meter;
 
 /// Outcomes in one settlement at most.
@@ -34,6 +36,7 @@ pub async fn run(
 ) {
     let mut settler = Settler::new(config.attempts_max);
     let lanes = lane_meters(&carriers);
+    let resolved = resolved_meter(&carriers);
     let mut gathered = Vec::new();
     while let Some(first) = outcomes.recv().await {
         gathered.extend(first);
@@ -46,6 +49,7 @@ pub async fn run(
         let now = Instant::now();
         for outcome in gathered.drain(..) {
             measure(&lanes, &outcome);
+            measure_late(&resolved, &carriers, &outcome);
             settler.decide(outcome, now, &mut decided);
         }
         if !decided.settlement.is_empty() && store.settle(decided.settlement).await.is_err() {
@@ -58,6 +62,27 @@ pub async fn run(
                 return;
             }
         }
+    }
+}
+
+/// Handles for attempts in doubt that were answered after all.
+fn resolved_meter(carriers: &Carriers) -> Resolved {
+    let names: Vec<&str> = carriers.ids().iter().map(|id| &*id.0).collect();
+    Resolved::new(&names, ToldBy::ALL.map(ToldBy::name))
+}
+
+fn measure_late(resolved: &Resolved, carriers: &Carriers, outcome: &Outcome) {
+    let told_by = match outcome.answer {
+        Answer::Accepted { late: true, .. } => ToldBy::LateResponse,
+        Answer::Refused { late: true, .. } => ToldBy::LateRefusal,
+        Answer::Accepted { late: false, .. }
+        | Answer::Refused { late: false, .. }
+        | Answer::NotSent
+        | Answer::InDoubt
+        | Answer::Expired => return,
+    };
+    if let Some(carrier) = carriers.index(&outcome.carrier.0) {
+        resolved.count(carrier.index(), told_by.place());
     }
 }
 
