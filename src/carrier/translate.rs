@@ -252,7 +252,11 @@ fn evidence(profile: &Profile, incoming: &Incoming<'_>, parsed: &Parsed<'_>) -> 
         sender: first(&incoming.dest.addr.to_str_lossy(), 21).into(),
         words: Words(first(parsed.quote(), 20).into()),
         submitted_at: submitted_at.and_then(|date| profile.receipts.instant(date)),
-        reference: incoming.tlvs.get_u16(tag::USER_MESSAGE_REFERENCE),
+        // Where we send none it is not ours; and some carriers write 0 for none.
+        reference: incoming
+            .tlvs
+            .get_u16(tag::USER_MESSAGE_REFERENCE)
+            .filter(|reference| profile.submit.user_message_reference && *reference != 0),
     }
 }
 

@@ -275,6 +275,7 @@ fn a_receipt_is_kept_as_written_and_read_by_the_profile() {
             response: IdRule::HexToDecimal,
             receipt: IdRule::Decimal,
         };
+        profile.submit.user_message_reference = true;
         profile.errors.texts = vec![("21b".into(), FailureCode::BlockedDnd)];
         profile.receipts.timezone = jiff::tz::TimeZone::fixed(jiff::tz::offset(3));
     });

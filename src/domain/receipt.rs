@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::ids::{CarrierId, MessageId, ReceiptKey};
+use super::ids::{CarrierId, ReceiptKey};
 use super::lifecycle::SegmentState;
 use super::message::FailureCode;
 use super::phone::Msisdn;
@@ -64,33 +64,9 @@ impl fmt::Debug for Words {
     }
 }
 
-/// The `user_message_reference` that a segment is sent with, where its account sends any: 16 bits
-/// of the message's id (its last octets are random) and the part, the same at every attempt.
-/// Never 0, which some carriers write where there was none.
-pub fn reference(message: MessageId, part: u8) -> u16 {
-    let octets = message.0.as_bytes();
-    let base = u16::from_be_bytes([octets[14], octets[15]]);
-    match base.wrapping_add(u16::from(part)) {
-        0 => 0x8000 | u16::from(part),
-        reference => reference,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
-
-    #[test]
-    fn the_segments_of_a_message_have_references_of_their_own_and_none_is_zero() {
-        for base in [0u128, 0x7FFF, 0x8000, 0xFFF0, 0xFFFF] {
-            let of = |part| reference(MessageId(Uuid::from_u128(base)), part);
-            let all: std::collections::HashSet<u16> = (1..=16).map(of).collect();
-            assert_eq!(all.len(), 16);
-            assert!(!all.contains(&0));
-        }
-    }
 
     #[test]
     fn what_a_receipt_quotes_is_not_shown() {

@@ -103,15 +103,32 @@ impl HandBind {
 
     /// Sends a receipt and waits until it is answered; returns the answer's status.
     pub(crate) async fn receipt(&mut self, id: &str, stat: &str) -> CommandStatus {
-        let text = format!(
-            "id:{id} sub:001 dlvrd:001 submit date:2601010000 done date:2601010001 stat:{stat} \
-             err:000 text:"
-        );
+        let dates = "submit date:2601010000 done date:2601010001 ";
+        self.deliver(
+            "255750000001",
+            &format!("id:{id} {dates}stat:{stat} err:000 text:"),
+        )
+        .await
+    }
+
+    /// Sends a receipt that says whom its message was for and how it began, but not when.
+    pub(crate) async fn receipt_for(
+        &mut self,
+        to: &str,
+        id: &str,
+        stat: &str,
+        words: &str,
+    ) -> CommandStatus {
+        self.deliver(to, &format!("id:{id} stat:{stat} err:000 text:{words}"))
+            .await
+    }
+
+    async fn deliver(&mut self, from: &str, text: &str) -> CommandStatus {
         let deliver = Pdu::DeliverSm(DeliverSm {
-            source: Address::new(1, 1, "255750000001"),
+            source: Address::new(1, 1, from),
             dest: Address::new(5, 0, "MNARA"),
             esm_class: esm_class::RECEIPT,
-            short_message: Bytes::from(text),
+            short_message: Bytes::from(text.to_owned()),
             ..DeliverSm::default()
         });
         self.next += 1;

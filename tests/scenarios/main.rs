@@ -32,6 +32,7 @@ mod outbox;
 mod plan;
 mod priority;
 mod profiles;
+mod proof;
 mod receipts;
 mod routing;
 mod scheduled;

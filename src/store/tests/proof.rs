@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::domain::proof::ToldBy;
-use crate::domain::receipt::{Words, reference};
+use crate::domain::receipt::Words;
 
 /// When the daemon looks whether a receipt has ripened.
 const LATER: Timestamp = Timestamp(10_000);
@@ -32,11 +32,12 @@ impl World {
     /// A message whose only attempt is in doubt.
     async fn in_doubt(&mut self) -> Arc<Message> {
         let message = self.accept(1).await;
-        self.doubt(&message, vec![doubted(&message, 1, 1)]).await;
+        self.leave_in_doubt(&message, vec![doubted(&message, 1, 1)])
+            .await;
         message
     }
 
-    async fn doubt(&self, message: &Arc<Message>, attempts: Vec<AttemptRecord>) {
+    async fn leave_in_doubt(&self, message: &Arc<Message>, attempts: Vec<AttemptRecord>) {
         self.settle(Settlement {
             attempts,
             transitions: vec![moved(message, State::Uncertain)],
@@ -102,7 +103,7 @@ async fn a_receipt_with_our_reference_is_proof_at_once() {
     let mut world = World::open(&folder).await;
     let (message, other) = (world.in_doubt().await, world.in_doubt().await);
     let mut brought = of(&message, "A1", None);
-    brought.evidence.reference = Some(reference(message.id, 1));
+    brought.evidence.reference = Some(message.id.reference(1));
     brought.evidence.words = Words::default();
     world.bring(brought).await;
     assert_eq!(world.state(&message).await, State::Submitted);
@@ -123,7 +124,7 @@ async fn a_receipt_that_came_before_the_doubt_resolves_it_in_the_same_commit() {
         answered_at: LATER,
         ..doubted(&message, 1, 1)
     };
-    world.doubt(&message, vec![late]).await;
+    world.leave_in_doubt(&message, vec![late]).await;
     assert_eq!(world.state(&message).await, State::Delivered);
     assert_eq!(
         world.events(),
@@ -196,16 +197,33 @@ async fn a_proof_turns_the_waiting_resend_back() {
 }
 
 #[tokio::test]
+async fn what_one_submit_carried_is_proven_together() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(3).await;
+    let attempts = (1..=3).map(|part| doubted(&message, part, 1)).collect();
+    world.leave_in_doubt(&message, attempts).await;
+    world.bring(of(&message, "A1", DELIVERED)).await;
+    assert_eq!(world.ripen().await, 3);
+    assert_eq!(world.state(&message).await, State::Delivered);
+    world.close().await;
+}
+
+#[tokio::test]
 async fn segments_in_doubt_are_proven_one_by_one() {
     let folder = folder();
     let mut world = World::open(&folder).await;
     let message = world.accept(2).await;
-    let attempts = vec![doubted(&message, 1, 1), doubted(&message, 2, 1)];
-    world.doubt(&message, attempts).await;
+    let second = AttemptRecord {
+        sequence: 10,
+        ..doubted(&message, 2, 1)
+    };
+    let attempts = vec![doubted(&message, 1, 1), second];
+    world.leave_in_doubt(&message, attempts).await;
     for (part, id) in [(2, "A2"), (1, "A1")] {
         assert_eq!(world.state(&message).await, State::Uncertain);
         let mut brought = of(&message, id, DELIVERED);
-        brought.evidence.reference = Some(reference(message.id, part));
+        brought.evidence.reference = Some(message.id.reference(part));
         world.bring(brought).await;
     }
     assert_eq!(world.state(&message).await, State::Delivered);
@@ -222,7 +240,7 @@ async fn the_receipts_of_two_copies_in_doubt_are_both_taken() {
     let mut world = World::open(&folder).await;
     let message = world.accept(1).await;
     let attempts = vec![doubted(&message, 1, 1), doubted(&message, 1, 2)];
-    world.doubt(&message, attempts).await;
+    world.leave_in_doubt(&message, attempts).await;
     for id in ["A1", "A2"] {
         world.bring(of(&message, id, DELIVERED)).await;
     }

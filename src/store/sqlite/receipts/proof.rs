@@ -14,7 +14,7 @@ use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::State;
 use crate::domain::phone::Msisdn;
 use crate::domain::proof::{self, Doubtful, Orphan};
-use crate::domain::receipt::{self, Receipt};
+use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::flow::{AttemptRecord, Transition};
 use crate::store::batch::Effects;
@@ -31,6 +31,8 @@ struct Doubt {
     part: u8,
     attempt: u16,
     submitted_at: Timestamp,
+    /// The bind and the sequence number on it; 0 = not known any more.
+    sent: (Box<str>, u32),
     stored: Stored,
 }
 
@@ -66,7 +68,7 @@ pub(in crate::store::sqlite) fn recipients<'a>(
 
 static DOUBTS: std::sync::LazyLock<Bulk> = std::sync::LazyLock::new(|| {
     let tail = format!(
-        ") select {}, a.part, a.attempt, a.submitted_at, a.carrier \
+        ") select {}, a.part, a.attempt, a.submitted_at, a.carrier, a.bind, a.sequence \
          from (select distinct carrier, recipient from v) v cross join attempts a indexed by attempts_in_doubt on a.carrier = v.carrier \
          and a.recipient = v.recipient and a.state = 7 \
          join messages m on m.seq = a.message",
@@ -123,6 +125,7 @@ async fn doubts(
             part: row.try_get(18)?,
             attempt: row.try_get(19)?,
             submitted_at: Timestamp(row.try_get(20)?),
+            sent: (row.try_get::<&str, _>(22)?.into(), row.try_get(23)?),
             stored,
         });
     }
@@ -162,11 +165,12 @@ fn proofs_of(orphans: &[Receipt], doubts: &[Doubt], now: Timestamp) -> Vec<Proof
         })
         .collect();
     let doubtful: Vec<Doubtful<'_>> = doubts.iter().map(doubtful).collect();
-    proof::proofs(&loose, &doubtful, now)
-        .into_iter()
-        .map(|(orphan, attempt)| {
-            let (receipt, doubt) = (&orphans[orphan], &doubts[attempt]);
-            Proof {
+    let mut proofs = Vec::new();
+    for (orphan, attempt) in proof::proofs(&loose, &doubtful, now) {
+        let (receipt, proven) = (&orphans[orphan], &doubts[attempt]);
+        let with_it = doubts.iter().filter(|doubt| went_with(doubt, proven));
+        for doubt in with_it {
+            proofs.push(Proof {
                 message: doubt.stored.message.seq,
                 part: doubt.part,
                 attempt: doubt.attempt,
@@ -175,9 +179,18 @@ fn proofs_of(orphans: &[Receipt], doubts: &[Doubt], now: Timestamp) -> Vec<Proof
                 normalised: receipt.normalised.clone(),
                 key: receipt.key,
                 at: receipt.received_at,
-            }
-        })
-        .collect()
+            });
+        }
+    }
+    proofs
+}
+
+/// Whether one submit_sm carried both: itself, or other parts of its message where the carrier
+/// divides messages.
+fn went_with(doubt: &Doubt, proven: &Doubt) -> bool {
+    let of = |doubt: &Doubt| (doubt.stored.message.seq, doubt.attempt);
+    of(doubt) == of(proven)
+        && (doubt.part == proven.part || (proven.sent.1 != 0 && doubt.sent == proven.sent))
 }
 
 fn doubtful(doubt: &Doubt) -> Doubtful<'_> {
@@ -186,7 +199,7 @@ fn doubtful(doubt: &Doubt) -> Doubtful<'_> {
         message: message.seq,
         part: doubt.part,
         attempt: doubt.attempt,
-        reference: receipt::reference(message.id, doubt.part),
+        reference: message.id.reference(doubt.part),
         sender: message.from.as_str(),
         body: &message.body,
         submitted_at: doubt.submitted_at,
