@@ -36,6 +36,9 @@ struct CarrierRow {
     held: Option<String>,
     held_until: Option<String>,
     breaker: &'static str,
+    /// Why the breaker is not closed, and since when.
+    breaker_why: Option<Box<str>>,
+    breaker_since: Option<String>,
     binds_bound: u32,
     binds: u32,
     queued: Counts,
@@ -111,12 +114,15 @@ pub(super) async fn list(
         let index = CarrierIndex(index as u16);
         let (binds_bound, binds) = admin.binds_of(index);
         let hold = holds.iter().find(|row| row.carrier == *id);
+        let opened = admin.parts.health.opened(index);
         let mut row = CarrierRow {
             carrier: id.to_string(),
             hold: hold.map_or(Hold::Free, |row| row.hold).name(),
             held: hold.map(held),
             held_until: hold.and_then(|row| row.until).map(told),
             breaker: admin.parts.health.breaker(index).name(),
+            breaker_why: opened.as_ref().map(|opened| opened.why.clone()),
+            breaker_since: opened.map(|opened| told(opened.at)),
             binds_bound,
             binds,
             queued: Counts::default(),

@@ -176,6 +176,7 @@ impl Admin {
         let index = place.map(|place| CarrierIndex(place as u16));
         let lanes = place.map(|place| &self.parts.lanes[place].1);
         let holds = self.holds.rows();
+        let opened = index.and_then(|index| self.parts.health.opened(index));
         let binds: Vec<_> = self
             .parts
             .binds
@@ -190,6 +191,7 @@ impl Admin {
             configured: index.is_some(),
             hold: holds.iter().find(|row| *row.carrier.0 == *carrier),
             breaker: index.map_or(Breaker::Closed, |index| self.parts.health.breaker(index)),
+            opened: opened.as_deref(),
             binds: index.map_or((0, 0), |index| self.binds_of(index)),
             last_error: binds.iter().find_map(|status| status.last_error.as_deref()),
             windows_full: any && bound.all(|status| status.in_flight >= status.window),

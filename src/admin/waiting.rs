@@ -3,7 +3,7 @@
 //! Never here: reading what it is told of.
 
 use super::request::told;
-use crate::flow::health::{Breaker, Hold};
+use crate::flow::health::{Breaker, Hold, Opened};
 use crate::store::HoldRow;
 
 /// How a lane and its account stand.
@@ -17,6 +17,8 @@ pub(super) struct Standing<'a> {
     pub(super) hold: Option<&'a HoldRow>,
     /// How the breaker stands.
     pub(super) breaker: Breaker,
+    /// Why it is not closed.
+    pub(super) opened: Option<&'a Opened>,
     /// Binds of the account that can submit, and all.
     pub(super) binds: (u32, u32),
     /// Why the last bind ended.
@@ -43,10 +45,13 @@ pub(super) fn why(standing: &Standing<'_>) -> String {
     if let Some(hold) = hold.filter(|hold| hold.hold == Hold::Paused) {
         return held(hold);
     }
+    let opened = standing.opened.map_or_else(String::new, |opened| {
+        format!(" since {}: {}", told(opened.at), opened.why)
+    });
     match standing.breaker {
-        Breaker::Open => return "the account's breaker is open: it does not work".into(),
+        Breaker::Open => return format!("the account's breaker is open{opened}"),
         Breaker::HalfOpen => {
-            return "the account's breaker is half open: a few messages try it".into();
+            return format!("the account's breaker is half open, a few messages try it{opened}");
         }
         Breaker::Closed => {}
     }
@@ -105,12 +110,17 @@ mod tests {
             configured: true,
             hold: None,
             breaker: Breaker::Closed,
+            opened: None,
             binds: (1, 2),
             last_error: None,
             windows_full: false,
             throttled: None,
             ready: 2048,
             spilled: true,
+        };
+        let opened = Opened {
+            why: "no bind for 10 s".into(),
+            at: Timestamp(0),
         };
         let draining = HoldRow {
             hold: Hold::Draining,
@@ -153,10 +163,11 @@ mod tests {
             (
                 Standing {
                     breaker: Breaker::Open,
+                    opened: Some(&opened),
                     binds: (0, 2),
                     ..well.clone()
                 },
-                "breaker is open",
+                "breaker is open since 1970-01-01T00:00:00Z: no bind for 10 s",
             ),
             (
                 Standing {

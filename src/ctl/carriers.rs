@@ -90,6 +90,7 @@ struct Carrier {
     hold: String,
     held: Option<String>,
     breaker: String,
+    breaker_why: Option<String>,
     binds_bound: u32,
     binds: u32,
     queued: Queued,
@@ -121,7 +122,10 @@ impl Carriers {
             [
                 row.carrier,
                 format!("{}/{}", row.binds_bound, row.binds),
-                row.breaker,
+                match row.breaker_why {
+                    Some(why) => format!("{}: {why}", row.breaker),
+                    None => row.breaker,
+                },
                 row.queued.otp.to_string(),
                 row.queued.transactional.to_string(),
                 row.queued.promotional.to_string(),
@@ -142,7 +146,7 @@ mod tests {
     fn accounts_are_shown_with_what_holds_them() {
         let row = |carrier: &str, hold: &str, held: Option<&str>| {
             json!({"carrier": carrier, "hold": hold, "held": held, "held_until": null,
-                "breaker": "closed", "binds_bound": 1, "binds": 2, "scheduled": 0, "in_doubt": 4,
+                "breaker": "closed", "breaker_why": null, "binds_bound": 1, "binds": 2, "scheduled": 0, "in_doubt": 4,
                 "queued": {"otp": 0, "transactional": 3, "promotional": 0}})
         };
         let told = json!({"carriers": [row("one", "free", None),

@@ -9,6 +9,7 @@ mod client;
 mod messages;
 mod people;
 mod queue;
+mod routes;
 mod table;
 
 use std::io::{self, Write};
@@ -23,6 +24,7 @@ pub use self::client::CtlError;
 pub use self::messages::MessagesCommand;
 pub use self::people::{KeyCommand, OrgCommand};
 pub use self::queue::{QueueCommand, SweepArguments};
+pub use self::routes::RoutesCommand;
 
 /// What to do.
 #[derive(Debug, clap::Subcommand)]
@@ -59,6 +61,14 @@ pub enum Command {
         #[command(subcommand)]
         command: MessagesCommand,
     },
+    /// The routing plan: where a message would go, and why.
+    Routes {
+        /// What to ask.
+        #[command(subcommand)]
+        command: RoutesCommand,
+    },
+    /// Read the configuration's [routing] and its files again, all or nothing; prints what has changed.
+    Reload,
     /// Show what operators have changed, newest first.
     Audit {
         /// So many lines.
@@ -113,6 +123,8 @@ pub async fn ask(target: &Target, command: &Command) -> Result<Value, CtlError> 
             command.ask(target).await
         }
         Command::Messages { command } => command.ask(target).await,
+        Command::Routes { command } => command.ask(target).await,
+        Command::Reload => routes::reload(target).await,
         Command::Audit { limit } => audit::list(target, *limit).await,
     }
 }
@@ -131,6 +143,8 @@ fn people(command: &Command, told: Value) -> Result<String, CtlError> {
             command.shown(told)
         }
         Command::Messages { command } => command.shown(told),
+        Command::Routes { .. } => RoutesCommand::shown(told),
+        Command::Reload => routes::reloaded(told),
         Command::Audit { .. } => audit::listed(told),
     }
 }
@@ -221,6 +235,8 @@ mod tests {
             "messages trace 01a1fdce-e407-73d4-a781-ea8479400538",
             "messages cancel 01a1fdce-e407-73d4-a781-ea8479400538 --reason typo",
             "messages resend 01a1fdce-e407-73d4-a781-ea8479400538 --reason asked --dry-run",
+            "routes explain +255753276939 --class otp --from MNARA --org Demo --segments 2",
+            "reload",
             "audit --limit 5",
         ] {
             assert!(parse(fine).is_ok(), "{fine}");

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
+
 use super::lane::Lanes;
 use crate::domain::class::Class;
 use crate::domain::ids::CarrierIndex;
@@ -71,6 +73,17 @@ struct Account {
     invited: AtomicU32,
     /// The first class in order of service that is invited: more urgent ones are spared.
     first_invited: AtomicU8,
+    /// Why the breaker is not closed, for people.
+    opened: ArcSwapOption<Opened>,
+}
+
+/// Why a breaker opened, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// In words.
+    pub why: Box<str>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// How every account stands, by its index.
@@ -147,7 +160,22 @@ impl Health {
         self.write(carrier, now, |account| {
             account.breaker.store(breaker as u8, Ordering::Relaxed);
             account.invited.store(0, Ordering::Relaxed);
+            if breaker == Breaker::Closed {
+                account.opened.store(None);
+            }
         });
+    }
+
+    /// Why a breaker has opened; forgotten when it closes. Written by `scheduler::health` alone.
+    pub fn set_opened(&self, carrier: CarrierIndex, opened: Opened) {
+        if let Some(account) = self.accounts.get(carrier.index()) {
+            account.opened.store(Some(Arc::new(opened)));
+        }
+    }
+
+    /// Why and when the breaker opened, if it is not closed.
+    pub fn opened(&self, carrier: CarrierIndex) -> Option<Arc<Opened>> {
+        self.accounts.get(carrier.index())?.opened.load_full()
     }
 
     /// Written by the operator's hand alone. The gate has followed when this returns.

@@ -16,7 +16,7 @@ use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex};
 use crate::domain::route::score::Scoreboard;
 use crate::domain::time::Timestamp;
-use crate::flow::health::{Breaker, Health, Hold};
+use crate::flow::health::{Breaker, Health, Hold, Opened};
 use crate::flow::lane::Lanes;
 use crate::flow::routes::Routes;
 use crate::flow::signs::{Sign, SignedAnswer};
@@ -257,6 +257,8 @@ impl Patient {
         match change {
             Change::Opened(reason, cool_down) => {
                 health.set_breaker(self.index, Breaker::Open, wall);
+                let why = reason.to_string().into();
+                health.set_opened(self.index, Opened { why, at: wall });
                 self.meter.changed(Breaker::Open.name(), reason.name(), 0.0);
                 self.since.get_or_insert(now);
                 tracing::warn!(%carrier, reason = %reason, ?cool_down, "account out of use");

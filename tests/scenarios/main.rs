@@ -41,5 +41,6 @@ mod secrets;
 mod silence;
 mod spill;
 mod storm;
+mod sweeping;
 mod throttle;
 mod trailing;
