@@ -32,12 +32,12 @@ impl World {
     /// A message whose only attempt is in doubt.
     async fn in_doubt(&mut self) -> Arc<Message> {
         let message = self.accept(1).await;
-        self.leave_in_doubt(&message, vec![doubted(&message, 1, 1)])
+        self.leave_parts_in_doubt(&message, vec![doubted(&message, 1, 1)])
             .await;
         message
     }
 
-    async fn leave_in_doubt(&self, message: &Arc<Message>, attempts: Vec<AttemptRecord>) {
+    async fn leave_parts_in_doubt(&self, message: &Arc<Message>, attempts: Vec<AttemptRecord>) {
         self.settle(Settlement {
             attempts,
             transitions: vec![moved(message, State::Uncertain)],
@@ -124,7 +124,7 @@ async fn a_receipt_that_came_before_the_doubt_resolves_it_in_the_same_commit() {
         answered_at: LATER,
         ..doubted(&message, 1, 1)
     };
-    world.leave_in_doubt(&message, vec![late]).await;
+    world.leave_parts_in_doubt(&message, vec![late]).await;
     assert_eq!(world.state(&message).await, State::Delivered);
     assert_eq!(
         world.events(),
@@ -202,7 +202,7 @@ async fn what_one_submit_carried_is_proven_together() {
     let mut world = World::open(&folder).await;
     let message = world.accept(3).await;
     let attempts = (1..=3).map(|part| doubted(&message, part, 1)).collect();
-    world.leave_in_doubt(&message, attempts).await;
+    world.leave_parts_in_doubt(&message, attempts).await;
     world.bring(of(&message, "A1", DELIVERED)).await;
     assert_eq!(world.ripen().await, 3);
     assert_eq!(world.state(&message).await, State::Delivered);
@@ -219,7 +219,7 @@ async fn segments_in_doubt_are_proven_one_by_one() {
         ..doubted(&message, 2, 1)
     };
     let attempts = vec![doubted(&message, 1, 1), second];
-    world.leave_in_doubt(&message, attempts).await;
+    world.leave_parts_in_doubt(&message, attempts).await;
     for (part, id) in [(2, "A2"), (1, "A1")] {
         assert_eq!(world.state(&message).await, State::Uncertain);
         let mut brought = of(&message, id, DELIVERED);
@@ -240,7 +240,7 @@ async fn the_receipts_of_two_copies_in_doubt_are_both_taken() {
     let mut world = World::open(&folder).await;
     let message = world.accept(1).await;
     let attempts = vec![doubted(&message, 1, 1), doubted(&message, 1, 2)];
-    world.leave_in_doubt(&message, attempts).await;
+    world.leave_parts_in_doubt(&message, attempts).await;
     for id in ["A1", "A2"] {
         world.bring(of(&message, id, DELIVERED)).await;
     }
