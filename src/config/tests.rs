@@ -309,10 +309,8 @@ fn an_account_has_its_network_s_profile_with_its_own_keys_over_it() {
         "mnara.toml:11:11: no profile \"vodafone\" is built in; give one of default, vodacom_tz";
     assert!(error.starts_with(expected), "{error}");
     let error = with("profile = \"./nowhere.toml\"").unwrap_err();
-    assert!(
-        error.starts_with("mnara.toml:11:11: ./nowhere.toml: "),
-        "{error}"
-    );
+    let at_its_place = error.starts_with("mnara.toml:11:11: ");
+    assert!(at_its_place && error.contains("nowhere.toml: "), "{error}");
 }
 
 #[test]
