@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use mnara::domain::class::Class;
+use mnara::domain::class::{Class, ClassSet};
 use mnara::flow::Ready;
 use mnara::flow::lane::Lanes;
 use tokio::sync::Notify;
@@ -17,17 +17,17 @@ fn lanes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("lanes");
     group.throughput(Throughput::Elements(1));
     for class in Class::ALL {
-        let lanes = Lanes::new(2048, 64, 2, 20, Arc::new(Notify::new()));
+        let lanes = Lanes::new(2048, 64, 2, Arc::new(Notify::new()));
         let ready = Ready::first(Arc::new(message::message(class)));
         group.bench_function(format!("{} push and pop", class.name()), |bench| {
             bench.iter(|| {
                 let offered = lanes.offer(black_box(&ready).clone());
                 assert!(offered.is_ok(), "the lane has room");
-                lanes.take(Class::Promotional)
+                lanes.take(class, ClassSet::ALL)
             });
         });
     }
-    let lanes = Lanes::new(2048, 64, 2, 20, Arc::new(Notify::new()));
+    let lanes = Lanes::new(2048, 64, 2, Arc::new(Notify::new()));
     let mixed: Vec<Ready> = (0..1000)
         .map(|index| Ready::first(Arc::new(message::message(Class::ALL[index % 3]))))
         .collect();
@@ -38,8 +38,10 @@ fn lanes(criterion: &mut Criterion) {
                 assert!(lanes.offer(ready.clone()).is_ok(), "the lane has room");
             }
             let mut out = 0;
-            while lanes.take(Class::Promotional).is_some() {
-                out += 1;
+            for class in Class::ALL {
+                while lanes.take(class, ClassSet::ALL).is_some() {
+                    out += 1;
+                }
             }
             assert_eq!(out, mixed.len());
         });

@@ -562,7 +562,6 @@ fn lanes(config: &Config, account: &carrier::AccountConfig, refill: &Arc<Notify>
         scheduler.lane(account.max_tps),
         returned,
         binds,
-        scheduler.promotional_floor,
         Arc::clone(refill),
     ))
 }

@@ -90,12 +90,7 @@ impl House {
                 let _ = asked.done.send(answers.next().unwrap_or(Ok(Vec::new())));
             }
         });
-        let lanes = |id| {
-            (
-                id,
-                Arc::new(Lanes::new(4, 4, 1, 0, Arc::new(Notify::new()))),
-            )
-        };
+        let lanes = |id| (id, Arc::new(Lanes::new(4, 4, 1, Arc::new(Notify::new()))));
         let lanes: Vec<_> = carriers.iter().cloned().map(lanes).collect();
         let gated = lanes.iter().map(|(_, lanes)| Arc::clone(lanes)).collect();
         let health = Arc::new(Health::new(2, [None; 3]).with_lanes(gated, 3));

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::{Backoff, Trouble};
 use super::live::{Handed, Live};
-use super::{BindConfig, Config, Links, Mode, Seat, profile, signs};
+use super::pace::Pace;
+use super::{BindConfig, Config, Links, Mode, Seat, WINDOW_MAX, profile, signs};
 use crate::domain::ids::IntentId;
 use crate::flow::{Answer, Answered, BindStatus, Outcome, Ready};
 use crate::telemetry::metrics::carrier as meter;
@@ -27,6 +28,10 @@ const BACKING_OFF: &str = "backing_off";
 pub(super) const UNBINDING: &str = "unbinding";
 const CLOSED: &str = "closed";
 const STATES: [&str; 5] = [CONNECTING, BOUND, BACKING_OFF, UNBINDING, CLOSED];
+
+/// Intents whose answers may be on their way at a time: each holds a segment of what may be staged
+/// of its class.
+const INTENTS_MAX: usize = 3 * WINDOW_MAX;
 
 /// How long an ending bind waits for intents under way.
 const LAST_INTENTS: Duration = Duration::from_secs(5);
@@ -75,8 +80,12 @@ pub(super) struct Desk {
     /// Number of the present session; answers to receipts of earlier ones are void.
     pub(super) session: u64,
     pub(super) outcomes: Vec<Outcome>,
-    /// Segments whose intent the writer has, those of earlier sessions included.
-    pub(super) intending: usize,
+    /// How fast it may write: what a carrier has said of that holds for the next session, too.
+    pub(super) pace: Pace,
+    /// Segments that may await their answer.
+    pub(super) window: usize,
+    /// Segments of each class whose intent the writer has, those of earlier sessions included.
+    pub(super) intending: [usize; 3],
     /// deliver_sm handed over and not yet answered, those of earlier sessions included: the
     /// queue of answers has room for this many.
     pub(super) receipts: usize,
@@ -92,10 +101,17 @@ pub(super) async fn run(
 ) {
     let account = &seat.account.config.id;
     let meter = meter::Bind::new(&account.0, &seat.name.0, seat.config.window as u32);
-    // Room for every answer that can be on its way: an intent holds at least one place of the
-    // window, and no more than `receipts_max` receipts wait at a time.
-    let (answers_to, answers) = mpsc::channel(config.receipts_max + seat.config.window + 1);
+    // Room for every answer that can be on its way: an intent holds at least one staged segment
+    // (`pull`), and no more than `receipts_max` receipts wait at a time.
+    let (answers_to, answers) = mpsc::channel(config.receipts_max + INTENTS_MAX);
     let tell = Tell { view, meter };
+    let limit = seat.config.max_tps.unwrap_or(seat.account.config.max_tps);
+    let burst = match seat.config.max_tps {
+        Some(_) => seat.config.burst,
+        None => seat.account.config.burst,
+    };
+    let pace = Pace::new(limit, burst, std::time::Instant::now());
+    let window = seat.config.window;
     let mut desk = Desk {
         seat,
         config,
@@ -105,7 +121,9 @@ pub(super) async fn run(
         answers_to,
         session: 0,
         outcomes: Vec::new(),
-        intending: 0,
+        pace,
+        window,
+        intending: [0; 3],
         receipts: 0,
     };
     let mut backoff = Backoff::default();
@@ -217,11 +235,26 @@ impl Desk {
         }
     }
 
+    /// The writer is asked for the intent of this batch.
+    pub(super) fn intends(&mut self, batch: &[Ready]) {
+        for ready in batch {
+            self.intending[ready.message.class.index()] += ready.parts.count() as usize;
+        }
+    }
+
     /// The writer has answered this intent.
     pub(super) fn answered_intent(&mut self, batch: &[Ready], turned_back: &[Ready]) {
-        let asked = segments_of(batch) + segments_of(turned_back);
-        debug_assert!(asked <= self.intending, "each intent is answered once");
-        self.intending = self.intending.saturating_sub(asked);
+        for ready in batch.iter().chain(turned_back) {
+            let (class, parts) = (ready.message.class, ready.parts.count() as usize);
+            let intending = &mut self.intending[class.index()];
+            debug_assert!(parts <= *intending, "each intent is answered once");
+            *intending = intending.saturating_sub(parts);
+        }
+    }
+
+    /// Segments whose intent the writer has.
+    pub(super) fn intending(&self) -> usize {
+        self.intending.iter().sum()
     }
 
     /// What was to be sent cannot be sent by this bind now.
@@ -251,7 +284,7 @@ impl Desk {
     /// Waits for the intents that the writer still has, so that an orderly end leaves none open.
     pub(super) async fn last_intents(&mut self) {
         let waiting = async {
-            while self.intending > 0
+            while self.intending() > 0
                 && let Some(answer) = self.answers.recv().await
             {
                 self.unclaimed(answer);
@@ -280,11 +313,6 @@ impl Desk {
             let _ = self.links.outcomes.send(outcomes).await;
         }
     }
-}
-
-/// How many segments these messages still have.
-pub(super) fn segments_of(batch: &[Ready]) -> usize {
-    batch.iter().map(|ready| ready.parts.count() as usize).sum()
 }
 
 fn connect_of(config: &BindConfig) -> client::Connect {

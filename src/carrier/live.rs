@@ -1,52 +1,66 @@
-//! Lives here: one session of a bind: messages out, answers and receipts in, the drain at the end.
-//! Never here: connecting (`bind`), what may be taken (`pull`), what an outcome means.
+//! Lives here: one session of a bind: messages out, answers in, the drain at the end.
+//! Never here: connecting (`bind`), what the carrier asks of us (`inward`), what an outcome means.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use mnara_smpp::pdu::{DataSmResp, DeliverSmResp, Pdu};
-use mnara_smpp::receipt::Incoming;
-use mnara_smpp::session::{Action, CloseReason, Input, Notice, Refused};
+use mnara_smpp::pdu::Pdu;
+use mnara_smpp::session::{Action, CloseReason, Input};
 use mnara_smpp::status::CommandStatus;
 use mnara_smpp::transport::Connection;
 use tokio_util::sync::CancellationToken;
 
-use super::Mode;
-use super::bind::{Desk, UNBINDING, segments_of};
-use super::pull::{Pulled, Puller};
-use super::translate::{self, Delivered, Piece};
+use super::bind::{Desk, UNBINDING};
+use super::pull::{self, Pulled};
+use super::stage::Stage;
+use super::translate::{self, Piece};
+use super::{Account, Mode, inward, signs};
+use crate::domain::class::Class;
 use crate::domain::ids::IntentId;
 use crate::domain::message::FailureCode;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::Verdict;
-use crate::flow::{
-    Answer, Answered, Outcome, Parts, Ready, ReceiptAck, ReceiptArrived, ReceiptPdu,
-};
+use crate::flow::{Answer, Answered, Outcome, Parts, Ready};
+
+/// How long a segment that is throttled again and again stays with the bind, so that the order is
+/// kept; after that it goes back to the scheduler, which may know another account.
+const KEPT_THROTTLED: Duration = Duration::from_secs(5);
+/// A pause of the carrier's that is longer than this stages nothing: other binds may have it.
+const LONG_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the session keeps for each outstanding submit_sm.
 #[derive(Clone)]
 pub(super) struct Handed {
-    ready: Ready,
+    pub(super) ready: Ready,
     /// The parts that it carries: one, or all where the carrier divides messages itself.
-    parts: Parts,
-    intent: IntentId,
-    submitted_at: Timestamp,
+    pub(super) parts: Parts,
+    pub(super) intent: IntentId,
+    /// Its message's place among those of its class.
+    pub(super) place: u64,
+    /// Another part of its message may have been taken: it is finished whatever its validity.
+    begun: bool,
+    /// When the carrier first said "slower" to it.
+    throttled_since: Option<Instant>,
+    pub(super) sent: Instant,
+    pub(super) submitted_at: Timestamp,
 }
 
-/// A submit_sm that may be written as soon as the window has a slot.
-struct Unsent {
-    handed: Handed,
-    piece: Piece,
+/// A submit_sm that waits for its turn to be written.
+pub(super) struct Staged {
+    pub(super) handed: Handed,
+    pub(super) piece: Piece,
 }
 
 /// A bound session.
 pub(super) struct Live<'a> {
-    desk: &'a mut Desk,
-    connection: Connection<Handed>,
-    puller: Puller,
-    actions: Vec<Action<Handed>>,
-    unsent: VecDeque<Unsent>,
+    pub(super) desk: &'a mut Desk,
+    pub(super) connection: Connection<Handed>,
+    pub(super) account: Arc<Account>,
+    pub(super) actions: Vec<Action<Handed>>,
+    /// What may be written as soon as its turn comes. Bounded by what is pulled: the share of the
+    /// pace that is staged for each class, and the window for what was throttled.
+    pub(super) stage: Stage<Staged>,
     /// The batch whose intent the writer's queue had no room for.
     unasked: Option<Vec<Ready>>,
     /// Segments of each intent that have no outcome yet.
@@ -58,16 +72,13 @@ pub(super) struct Live<'a> {
 
 impl<'a> Live<'a> {
     pub(super) fn new(desk: &'a mut Desk, connection: Connection<Handed>) -> Self {
-        let now = Instant::now();
-        let config = &desk.seat.config;
-        let max_tps = config.max_tps.unwrap_or(desk.seat.account.config.max_tps);
-        let puller = Puller::new(config.window, desk.config.otp_reserve_percent, max_tps, now);
+        desk.pace.begin(desk.seat.config.warm_up, Instant::now());
         Self {
+            account: Arc::clone(&desk.seat.account),
+            stage: Stage::new(desk.config.promotional_floor),
             desk,
             connection,
-            puller,
             actions: Vec::new(),
-            unsent: VecDeque::new(),
             unasked: None,
             open: HashMap::new(),
             leaving: None,
@@ -78,25 +89,18 @@ impl<'a> Live<'a> {
     /// Runs until the session ends; says why.
     pub(super) async fn run(mut self, stop: &CancellationToken) -> &'static str {
         let outcomes = self.desk.links.outcomes.clone();
-        let (lanes, place) = (
-            Arc::clone(&self.desk.seat.account.lanes),
-            self.desk.seat.place,
-        );
+        let (lanes, place) = (Arc::clone(&self.account.lanes), self.desk.seat.place);
         while self.closed.is_none() {
-            let pulled = self.pull();
-            let (empty, wait) = (pulled.empty, pulled.wait_until);
-            self.hand(pulled);
-            self.write();
+            let wait = self.work();
             if self.leaving.is_some() && self.is_idle() {
                 self.unbind();
             }
             self.desk
                 .tell
                 .in_flight(self.connection.session().in_flight());
-            let wake = wait.or_else(|| self.unasked.as_ref().map(|_| soon()));
             let leaving = self.leaving;
             let drained = leaving.unwrap_or_else(far);
-            let wake = wake.map_or_else(far, Into::into);
+            let wake = wait.map_or_else(far, Into::into);
             // `recv`, `reserve`, `ready` and `drive` are cancel-safe: a branch that is dropped
             // has taken nothing.
             tokio::select! {
@@ -110,8 +114,9 @@ impl<'a> Live<'a> {
                     }
                 }
                 () = self.connection.drive(&mut self.actions) => self.act(),
-                () = lanes.ready(place), if empty => {}
-                () = tokio::time::sleep_until(wake), if wait.is_some() || self.unasked.is_some() => {}
+                // Also while the pace is spent: an OTP may still find a token.
+                () = lanes.ready(place) => {}
+                () = tokio::time::sleep_until(wake), if wait.is_some() => {}
                 () = stop.cancelled(), if leaving.is_none() => self.leave(),
                 () = tokio::time::sleep_until(drained), if leaving.is_some() => {
                     self.connection.session().abort(CloseReason::Aborted, &mut self.actions);
@@ -127,13 +132,14 @@ impl<'a> Live<'a> {
         if self.leaving.is_none() {
             self.leaving = Some(tokio::time::Instant::now() + self.desk.config.drain_timeout);
             self.desk.tell.state(UNBINDING, None);
+            self.give_back_unbegun();
         }
     }
 
     fn is_idle(&mut self) -> bool {
         self.connection.session().in_flight() == 0
-            && self.unsent.is_empty()
-            && self.desk.intending == 0
+            && self.stage.is_empty()
+            && self.desk.intending() == 0
             && self.desk.receipts == 0
     }
 
@@ -142,124 +148,119 @@ impl<'a> Live<'a> {
         let _ = self.connection.send(Input::Unbind, &mut self.actions);
     }
 
-    /// Takes from the lanes what the window and the pace allow.
-    fn pull(&mut self) -> Pulled {
-        let window = self.desk.seat.config.window;
-        let waiting = self.desk.intending + self.unsent.len();
-        let account = &self.desk.seat.account;
-        if self.desk.seat.config.mode == Mode::Receiver || self.leaving.is_some() {
-            return Pulled::default();
+    /// Fills the stage and writes what may be written; says when to look again, if nothing
+    /// happens before.
+    fn work(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        self.desk.pace.step(now);
+        if self.account.lanes.is_closed() {
+            self.give_back_unbegun();
         }
-        let busy = self.unasked.is_some() || self.desk.outcomes.len() > 2 * window;
-        if busy || !self.desk.links.store.health().is_well() {
-            // Suspended, or behind: look again soon, or when the queue has room.
-            return Pulled {
-                wait_until: Some(soon()),
-                ..Pulled::default()
-            };
+        if self.leaving.is_none() && self.is_suspended() {
+            return Some(soon());
         }
-        let free = self
-            .connection
-            .session()
-            .window_free()
-            .saturating_sub(waiting);
-        let wall = (self.desk.links.now)();
-        self.puller
-            .pull(&account.lanes, &account.rate, free, Instant::now(), wall)
+        self.ask(Vec::new());
+        self.fill(now);
+        let written = self.write();
+        let unasked = self.unasked.is_some().then(soon);
+        [written, unasked].into_iter().flatten().min()
     }
 
-    /// Sends OTP on its way and asks for the rest's intent.
-    fn hand(&mut self, pulled: Pulled) {
-        for ready in pulled.expired {
-            let part = Parts::one(ready.parts.iter().next().unwrap_or(1));
-            let now = (self.desk.links.now)();
-            let handed = Handed {
-                ready,
-                parts: part,
-                intent: IntentId(0),
-                submitted_at: now,
-            };
-            self.outcome(handed, 0, Answer::Expired);
-        }
-        for ready in pulled.at_once {
-            self.queue(&ready, IntentId(0));
-        }
-        let batch = match self.unasked.take() {
-            Some(batch) => batch,
-            None => {
-                self.desk.intending += segments_of(&pulled.to_intend);
-                pulled.to_intend
+    /// The store cannot commit, or outcomes are behind: what is sent now could not be recorded.
+    fn is_suspended(&self) -> bool {
+        self.desk.outcomes.len() > 2 * self.desk.window || !self.desk.links.store.health().is_well()
+    }
+
+    pub(super) fn may_pull(&self) -> bool {
+        self.leaving.is_none() && self.desk.seat.config.mode != Mode::Receiver
+    }
+
+    /// Takes from the lanes what can be written soon, and asks for its intent.
+    fn fill(&mut self, now: Instant) {
+        let pause = self.desk.pace.paused(now);
+        let waits = pause.is_some_and(|until| until > now + LONG_PAUSE);
+        while self.may_pull() && !waits && self.unasked.is_none() {
+            let most = pull::stage_max(self.desk.pace.rate(), self.desk.window);
+            let staged =
+                Class::ALL.map(|class| self.stage.len(class) + self.desk.intending[class.index()]);
+            let wall = (self.desk.links.now)();
+            let classes = self.desk.seat.config.classes;
+            let Pulled {
+                to_intend,
+                expired,
+                full,
+            } = pull::pull(&self.account.lanes, classes, staged, most, wall);
+            for ready in expired {
+                self.expire(ready, IntentId(0), 0);
             }
+            self.ask(to_intend);
+            if !full {
+                break;
+            }
+        }
+    }
+
+    /// Asks for the intent of a batch; first of all for the one that found no room.
+    pub(super) fn ask(&mut self, batch: Vec<Ready>) {
+        self.desk.intends(&batch);
+        let batch = match self.unasked.take() {
+            Some(mut unasked) => {
+                unasked.extend(batch);
+                unasked
+            }
+            None => batch,
         };
         if batch.is_empty() {
             return;
         }
         let seat = &self.desk.seat;
-        let (by, to) = (
-            (seat.account.config.id.clone(), seat.name.clone()),
-            self.desk.answers_to.clone(),
-        );
-        let asked = self
-            .desk
-            .links
-            .store
-            .intend(by, (self.desk.links.now)(), batch, to);
-        if let Err(batch) = asked {
-            self.unasked = Some(batch);
-        }
+        let by = (self.account.config.id.clone(), seat.name.clone());
+        let to = self.desk.answers_to.clone();
+        let now = (self.desk.links.now)();
+        self.unasked = self.desk.links.store.intend(by, now, batch, to).err();
     }
 
-    /// Cuts a message and queues its pieces for the wire.
-    fn queue(&mut self, ready: &Ready, intent: IntentId) {
-        let profile = &self.desk.seat.account.config.profile;
-        let pieces = translate::pieces(profile, &ready.message, ready.parts);
-        let submitted_at = (self.desk.links.now)();
-        let handed = |parts| Handed {
+    /// Cuts a message and stages its pieces.
+    pub(super) fn stage(&mut self, ready: &Ready, intent: IntentId) {
+        let handed = Handed {
             ready: ready.clone(),
-            parts,
+            parts: ready.parts,
             intent,
-            submitted_at,
+            place: self.stage.place(),
+            begun: false,
+            throttled_since: None,
+            sent: Instant::now(),
+            submitted_at: (self.desk.links.now)(),
         };
+        self.put(handed);
+    }
+
+    /// Stages what these parts of a message are to this carrier, at their place.
+    fn put(&mut self, handed: Handed) {
+        let (profile, message) = (&self.account.config.profile, &handed.ready.message);
+        let class = message.class;
+        let pieces = translate::pieces(profile, message, handed.parts);
         if pieces.is_empty() {
-            return self.unencodable(handed(ready.parts));
+            return self.unencodable(handed);
         }
-        self.unsent.extend(pieces.into_iter().map(|piece| Unsent {
-            handed: handed(piece.parts),
-            piece,
-        }));
+        for piece in pieces {
+            let place = (handed.place, piece.parts.iter().next().unwrap_or(1));
+            let handed = Handed {
+                parts: piece.parts,
+                ..handed.clone()
+            };
+            self.stage.put(class, place, Staged { handed, piece });
+        }
     }
 
     /// What we cannot write in this carrier's way; another's may do.
-    fn unencodable(&mut self, handed: Handed) {
+    pub(super) fn unencodable(&mut self, handed: Handed) {
         let answer = Answer::Refused {
             status: CommandStatus::ESME_RINVMSGLEN.0,
             verdict: Verdict::OtherRoute(FailureCode::CarrierRejected),
             late: false,
         };
         self.outcome(handed, 0, answer);
-    }
-
-    /// Writes what the window takes. OTP was queued first where it came with others.
-    fn write(&mut self) {
-        while self.connection.session().window_free() > 0
-            && let Some(Unsent { mut handed, piece }) = self.unsent.pop_front()
-        {
-            handed.submitted_at = (self.desk.links.now)();
-            let profile = &self.desk.seat.account.config.profile;
-            let pdu =
-                translate::submit_sm(profile, &handed.ready.message, &piece, handed.submitted_at);
-            let input = Input::Request {
-                pdu: &Pdu::SubmitSm(pdu),
-                token: handed.clone(),
-            };
-            match self.connection.send(input, &mut self.actions) {
-                Ok(()) => {}
-                Err(Refused::Encode(_)) => self.unencodable(handed),
-                Err(Refused::WindowFull | Refused::NotBound | Refused::NotPermitted) => {
-                    self.outcome(handed, 0, Answer::NotSent);
-                }
-            }
-        }
     }
 
     /// The store has answered an intent or a receipt.
@@ -271,57 +272,35 @@ impl<'a> Live<'a> {
                     batch,
                     turned_back,
                     intent,
-                } => {
-                    self.desk.answered_intent(&batch, &turned_back);
-                    let segments = segments_of(&batch);
-                    if segments > 0 {
-                        self.open.insert(intent, segments as u32);
-                    }
-                    for ready in batch {
-                        self.queue(&ready, intent);
-                    }
-                }
+                } => self.intended(batch, &turned_back, intent),
                 Answered::Receipt {
                     session,
                     sequence,
                     pdu,
                     kept,
-                } => {
-                    self.desk.receipts = self.desk.receipts.saturating_sub(1);
-                    if session != self.desk.session {
-                        next = self.desk.answers.try_recv().ok();
-                        continue;
-                    }
-                    let status = if kept {
-                        CommandStatus::ESME_ROK
-                    } else {
-                        CommandStatus::ESME_RX_T_APPN
-                    };
-                    self.respond(sequence, pdu, status);
-                }
+                } => self.receipt_answered(session, sequence, pdu, kept),
             }
             next = self.desk.answers.try_recv().ok();
         }
     }
 
-    fn respond(&mut self, sequence: u32, pdu: ReceiptPdu, status: CommandStatus) {
-        let pdu = match pdu {
-            ReceiptPdu::DeliverSm => Pdu::DeliverSmResp(DeliverSmResp::default()),
-            ReceiptPdu::DataSm => Pdu::DataSmResp(DataSmResp::default()),
-        };
-        // Refused only when the session has ended: the carrier will send it again.
-        let _ = self.connection.send(
-            Input::Respond {
-                sequence,
-                status,
-                pdu: &pdu,
-            },
-            &mut self.actions,
-        );
+    fn intended(&mut self, batch: Vec<Ready>, turned_back: &[Ready], intent: IntentId) {
+        self.desk.answered_intent(&batch, turned_back);
+        if self.leaving.is_some() || self.account.lanes.is_closed() {
+            return self.desk.give_back(batch, Some(intent));
+        }
+        let segments: u32 = batch.iter().map(|ready| ready.parts.count()).sum();
+        if segments > 0 {
+            self.open.insert(intent, segments);
+        }
+        for ready in batch {
+            self.stage(&ready, intent);
+        }
     }
 
-    fn act(&mut self) {
+    pub(super) fn act(&mut self) {
         let mut actions = std::mem::take(&mut self.actions);
+        let now = Instant::now();
         for action in actions.drain(..) {
             match action {
                 Action::Response {
@@ -331,13 +310,9 @@ impl<'a> Live<'a> {
                     pdu,
                     rtt,
                 } => {
-                    if status.is_ok() {
-                        self.desk.tell.meter.accepted(rtt);
-                    } else {
-                        self.desk.tell.meter.refused(rtt);
-                    }
-                    let answer = self.answer(status, pdu, false);
-                    self.outcome(token, sequence, answer);
+                    self.free_slot();
+                    self.desk.tell.meter.answered(status.is_ok(), rtt);
+                    self.responded(token, sequence, (status, pdu), now);
                 }
                 Action::Late {
                     token,
@@ -353,6 +328,7 @@ impl<'a> Live<'a> {
                     self.outcome(token, sequence, answer);
                 }
                 Action::Expired { token, sequence } | Action::InDoubt { token, sequence } => {
+                    self.free_slot();
                     self.desk.tell.meter.in_doubt();
                     self.outcome(token, sequence, Answer::InDoubt);
                 }
@@ -369,12 +345,14 @@ impl<'a> Live<'a> {
                 Action::Notified { .. } => self.desk.tell.meter.pdu_error("ignored"),
                 // What is outstanding may still be answered: pull nothing more, keep reading.
                 Action::PeerUnbinding => self.leave(),
-                Action::Notice(notice) => self.desk.tell.meter.pdu_error(reason_of(&notice)),
+                Action::Notice(notice) => {
+                    self.desk.tell.meter.pdu_error(inward::reason_of(&notice));
+                }
                 Action::Closed { reason } => self.closed = Some(reason),
+                Action::Congestion { state } => self.desk.pace.congestion(state, now),
                 Action::Bound { .. }
                 | Action::BindRejected { .. }
-                | Action::BindRequested { .. }
-                | Action::Congestion { .. } => {}
+                | Action::BindRequested { .. } => {}
             }
         }
         actions.append(&mut self.actions);
@@ -384,18 +362,67 @@ impl<'a> Live<'a> {
         }
     }
 
-    fn answer(&mut self, status: CommandStatus, pdu: Option<Pdu>, late: bool) -> Answer {
-        if !status.is_ok() {
-            let verdict = self.desk.seat.account.config.profile.verdict(status.0);
-            match verdict {
-                Verdict::SlowDown(pause) if !late => self.puller.slow_down(pause, Instant::now()),
-                // The carrier and we disagree about this session: begin another.
-                Verdict::Session if !late => self.leave(),
-                _ => {}
+    /// The carrier has answered in time.
+    fn responded(
+        &mut self,
+        mut handed: Handed,
+        sequence: u32,
+        (status, pdu): (CommandStatus, Option<Pdu>),
+        now: Instant,
+    ) {
+        if status.is_ok() {
+            self.desk.pace.accepted(handed.sent, now);
+        }
+        let answer = self.answer(status, pdu, false);
+        match &answer {
+            Answer::Refused {
+                verdict: Verdict::SlowDown(pause),
+                ..
+            } => {
+                self.desk.tell.meter.throttled();
+                self.desk.pace.throttled(handed.sent, *pause, now);
+                let since = *handed.throttled_since.get_or_insert(now);
+                let kept = now < since + KEPT_THROTTLED;
+                if kept && self.leaving.is_none() && !self.account.lanes.is_closed() {
+                    self.tell_throttled(&handed, now);
+                    return self.stage_again(handed);
+                }
             }
+            Answer::Refused {
+                verdict: Verdict::Session,
+                ..
+            } => {
+                // The carrier and we disagree about this session: begin another.
+                self.leave();
+            }
+            Answer::Refused { .. }
+            | Answer::Accepted { .. }
+            | Answer::NotSent
+            | Answer::InDoubt
+            | Answer::Expired => {}
+        }
+        self.outcome(handed, sequence, answer);
+    }
+
+    /// A throttled segment that stays here has no outcome yet; its account's health is told.
+    fn tell_throttled(&self, handed: &Handed, now: Instant) {
+        let took = now.saturating_duration_since(handed.sent);
+        let class = handed.ready.message.class;
+        let sign = signs::throttled(self.account.index, class, took);
+        self.desk.links.signs.tell(vec![sign]);
+    }
+
+    /// A throttled segment goes before all that came after it.
+    fn stage_again(&mut self, mut handed: Handed) {
+        handed.begun = handed.parts != handed.ready.parts;
+        self.put(handed);
+    }
+
+    fn answer(&self, status: CommandStatus, pdu: Option<Pdu>, late: bool) -> Answer {
+        if !status.is_ok() {
             return Answer::Refused {
                 status: status.0,
-                verdict,
+                verdict: self.account.config.profile.verdict(status.0),
                 late,
             };
         }
@@ -403,15 +430,7 @@ impl<'a> Live<'a> {
             Some(Pdu::SubmitSmResp(resp)) => translate::carrier_id(&resp.message_id.to_str_lossy()),
             _ => "".into(),
         };
-        let normalised = self
-            .desk
-            .seat
-            .account
-            .config
-            .profile
-            .ids
-            .response_key(&raw_id)
-            .into();
+        let normalised = self.account.config.profile.ids.response_key(&raw_id).into();
         Answer::Accepted {
             raw_id,
             normalised,
@@ -420,151 +439,73 @@ impl<'a> Live<'a> {
     }
 
     /// Each part has an outcome of its own, also where one submit_sm carried several.
-    fn outcome(&mut self, handed: Handed, sequence: u32, answer: Answer) {
-        let mut parts = handed.parts.iter();
-        let Some(first) = parts.next() else { return };
-        for part in parts {
-            self.outcome_of(part, handed.clone(), sequence, answer.clone());
+    pub(super) fn outcome(&mut self, handed: Handed, sequence: u32, answer: Answer) {
+        for part in handed.parts.iter() {
+            let closes = self.close(handed.intent, 1);
+            let what = (handed.ready.clone(), part, handed.submitted_at);
+            self.push(what, sequence, closes, answer.clone());
         }
-        self.outcome_of(first, handed, sequence, answer);
     }
 
-    fn outcome_of(&mut self, part: u8, handed: Handed, sequence: u32, answer: Answer) {
-        let closes = match self.open.get_mut(&handed.intent) {
-            Some(left) if *left <= 1 => self.open.remove(&handed.intent).map(|_| handed.intent),
-            Some(left) => {
-                *left -= 1;
-                None
-            }
-            None => None,
-        };
+    /// So many more segments of an intent have their outcome; says whether it is done.
+    pub(super) fn close(&mut self, intent: IntentId, segments: u32) -> Option<IntentId> {
+        let left = self.open.get_mut(&intent)?;
+        *left = left.saturating_sub(segments);
+        if *left > 0 {
+            return None;
+        }
+        self.open.remove(&intent).map(|_| intent)
+    }
+
+    pub(super) fn push(
+        &mut self,
+        (ready, part, submitted_at): (Ready, u8, Timestamp),
+        sequence: u32,
+        closes: Option<IntentId>,
+        answer: Answer,
+    ) {
         self.desk.outcomes.push(Outcome {
-            ready: handed.ready,
+            ready,
             part,
             closes,
-            carrier: self.desk.seat.account.config.id.clone(),
+            carrier: self.account.config.id.clone(),
             bind: self.desk.seat.name.clone(),
             sequence,
-            submitted_at: handed.submitted_at,
+            submitted_at,
             answered_at: (self.desk.links.now)(),
             answer,
         });
-    }
-
-    fn request(&mut self, sequence: u32, pdu: Pdu) {
-        match pdu {
-            Pdu::DeliverSm(deliver) => {
-                self.deliver(sequence, ReceiptPdu::DeliverSm, (&deliver).into());
-            }
-            Pdu::DataSm(data) => self.deliver(sequence, ReceiptPdu::DataSm, (&data).into()),
-            other => {
-                self.desk.tell.meter.pdu_error("unexpected_request");
-                let input = Input::Decline {
-                    sequence,
-                    command: other.command(),
-                    status: CommandStatus::ESME_RINVCMDID,
-                };
-                // Refused only when the session has ended.
-                let _ = self.connection.send(input, &mut self.actions);
-            }
-        }
-    }
-
-    fn deliver(&mut self, sequence: u32, pdu: ReceiptPdu, incoming: Incoming<'_>) {
-        let account = &self.desk.seat.account.config;
-        let now = (self.desk.links.now)();
-        match translate::delivered(&account.id, &account.profile, incoming, now) {
-            Delivered::Receipt(receipt) => {
-                let (to, session) = (self.desk.answers_to.clone(), self.desk.session);
-                let ack = ReceiptAck {
-                    to,
-                    session,
-                    sequence,
-                    pdu,
-                };
-                let room = self.desk.receipts < self.desk.config.receipts_max;
-                if room
-                    && self
-                        .desk
-                        .links
-                        .receipts
-                        .try_send(ReceiptArrived { receipt, ack })
-                        .is_ok()
-                {
-                    self.desk.receipts += 1;
-                } else {
-                    self.desk.tell.meter.receipt_refused();
-                    self.respond(sequence, pdu, CommandStatus::ESME_RX_T_APPN);
-                }
-            }
-            Delivered::Useless => {
-                self.desk.tell.meter.pdu_error("receipt_without_id");
-                self.respond(sequence, pdu, CommandStatus::ESME_ROK);
-            }
-            Delivered::Acknowledgement => {
-                self.desk.tell.meter.pdu_error("sme_acknowledgement");
-                self.respond(sequence, pdu, CommandStatus::ESME_ROK);
-            }
-            Delivered::MobileOriginated => {
-                self.desk.tell.meter.mo_refused();
-                self.respond(sequence, pdu, CommandStatus::ESME_RX_R_APPN);
-            }
-        }
     }
 
     /// The session is over: what was not written goes back, what was is in doubt already.
     /// Intents still at the writer come back to `bind`, which gives them back as well.
     async fn end(mut self) -> &'static str {
         self.desk.tell.in_flight(0);
-        while let Some(unsent) = self.unsent.pop_front() {
-            self.outcome(unsent.handed, 0, Answer::NotSent);
+        for staged in self.stage.empty(|_, _| false) {
+            self.outcome(staged.handed, 0, Answer::NotSent);
         }
         if let Some(batch) = self.unasked.take() {
-            self.desk.intending = self.desk.intending.saturating_sub(segments_of(&batch));
+            self.desk.answered_intent(&batch, &[]);
             self.desk.give_back(batch, None);
         }
         self.desk.flush().await;
-        name_of(self.closed)
+        inward::name_of(self.closed)
+    }
+}
+
+impl Handed {
+    /// Whether nothing of its message can have gone, as far as this segment knows: it is the first.
+    pub(super) fn is_unbegun(&self) -> bool {
+        !self.begun && self.ready.parts.iter().next() == self.parts.iter().next()
     }
 }
 
 /// When to look again at what has no bell of its own.
 fn soon() -> Instant {
-    Instant::now() + std::time::Duration::from_millis(10)
+    Instant::now() + Duration::from_millis(10)
 }
 
 /// A deadline for branches that are switched off.
 fn far() -> tokio::time::Instant {
-    tokio::time::Instant::now() + std::time::Duration::from_secs(3600)
-}
-
-fn reason_of(notice: &Notice) -> &'static str {
-    match notice {
-        Notice::UndecodableRequest { .. } => "undecodable_request",
-        Notice::UndecodableResponse { .. } => "undecodable_response",
-        Notice::UnexpectedResponse { .. } => "unexpected_response",
-        Notice::Violations { .. } => "violation",
-        Notice::Oversized { .. } => "oversized",
-        Notice::UnknownCommand { .. } => "unknown_command",
-        Notice::NotPermitted { .. } => "not_permitted",
-        Notice::Ignored { .. } => "ignored",
-    }
-}
-
-fn name_of(reason: Option<CloseReason>) -> &'static str {
-    match reason {
-        None => "shutdown",
-        Some(CloseReason::Unbound) => "unbound",
-        Some(CloseReason::PeerUnbound) => "peer_unbound",
-        Some(CloseReason::PeerClosed) => "peer_closed",
-        Some(CloseReason::BindRefused(_)) => "bind_refused",
-        Some(CloseReason::BindTimeout) => "bind_timeout",
-        Some(CloseReason::EnquireLinkTimeout) => "enquire_link_timeout",
-        Some(CloseReason::Inactivity) => "inactivity",
-        Some(CloseReason::UnbindTimeout) => "unbind_timeout",
-        Some(CloseReason::Garbage) => "garbage",
-        Some(CloseReason::PeerNotReading) => "peer_not_reading",
-        Some(CloseReason::Io(_)) => "io",
-        Some(CloseReason::Aborted) => "aborted",
-    }
+    tokio::time::Instant::now() + Duration::from_secs(3600)
 }

@@ -4,13 +4,17 @@
 
 mod backoff;
 mod bind;
+mod inward;
 mod live;
+mod pace;
 pub mod profile;
 mod pull;
 mod rate;
 mod signs;
+mod stage;
 mod throttle;
 mod translate;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +26,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::profile::Profile;
-use self::rate::Gcra;
+use self::rate::{Gcra, Slots};
+use crate::domain::class::ClassSet;
 use crate::domain::ids::{BindName, CarrierId, CarrierIndex, NetworkId};
 use crate::domain::time::Timestamp;
 use crate::flow::lane::Lanes;
 use crate::flow::signs::Signs;
 use crate::flow::{BindStatus, Outcome, ReceiptArrived};
 use crate::store::Store;
+
+/// The largest window of a bind.
+pub const WINDOW_MAX: usize = 10_000;
 
 /// One account with one operator.
 #[derive(Clone, Debug)]
@@ -39,6 +47,11 @@ pub struct AccountConfig {
     pub network: NetworkId,
     /// Segments a second over all its binds.
     pub max_tps: u32,
+    /// Of these, how many may leave at once: the pace is then `max_tps - (burst - 1)`, so that no
+    /// sliding second holds more than `max_tps`. `None` = 3 % of it and one.
+    pub burst: Option<u32>,
+    /// Segments that may await their answer over all its binds; `None` = the binds' windows only.
+    pub window: Option<usize>,
     /// In what this carrier differs from others: the built-in default, the named profile and the
     /// account's own keys, one over the other.
     pub profile: Arc<Profile>,
@@ -69,6 +82,12 @@ pub struct BindConfig {
     pub window: usize,
     /// Segments a second of one bind; `None` = only the account's limit.
     pub max_tps: Option<u32>,
+    /// As the account's, for `max_tps` of one bind.
+    pub burst: Option<u32>,
+    /// The classes it carries.
+    pub classes: ClassSet,
+    /// How long a fresh session's pace rises, from a tenth of it; zero = not at all.
+    pub warm_up: Duration,
     /// How long a submit_sm may stay unanswered before it is in doubt.
     pub response_timeout: Duration,
     /// Idle time after which the link is checked.
@@ -104,6 +123,8 @@ pub enum Mode {
 pub struct Config {
     /// Share of each window, in percent, that only OTP may use.
     pub otp_reserve_percent: u8,
+    /// A class that has waited for this many segments of others on a bind has one turn; 0 = never.
+    pub promotional_floor: u32,
     /// deliver_sm of one bind that may wait for their commit; more are sent back for redelivery.
     pub receipts_max: usize,
     /// How long a bind may finish its window at shutdown.
@@ -114,6 +135,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             otp_reserve_percent: 10,
+            promotional_floor: 20,
             receipts_max: 1024,
             drain_timeout: Duration::from_secs(20),
         }
@@ -150,6 +172,8 @@ struct Account {
     index: CarrierIndex,
     lanes: Arc<Lanes>,
     rate: Gcra,
+    /// Its window, if it has one of its own.
+    slots: Option<Slots>,
 }
 
 /// The number of binds that an account opens.
@@ -169,7 +193,10 @@ pub fn start(
     let mut views = Vec::new();
     for (index, (account, lanes)) in accounts.iter().enumerate() {
         let account = Arc::new(Account {
-            rate: Gcra::new(account.max_tps),
+            rate: Gcra::new(account.max_tps, account.burst),
+            slots: account
+                .window
+                .map(|window| Slots::new(window, config.otp_reserve_percent)),
             config: account.clone(),
             index: CarrierIndex(index as u16),
             lanes: Arc::clone(lanes),

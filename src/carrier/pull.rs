@@ -1,146 +1,82 @@
-//! Lives here: what a bind takes from its account's lanes: how many segments, of which classes,
-//! at which pace.
-//! Never here: sockets, sessions, intents.
+//! Lives here: what a bind takes from its account's lanes ahead of the wire: so few messages that
+//! they are written soon, and enough that the wire never waits for an intent. Pure.
+//! Never here: OTP that goes straight to the wire (`live`), sockets, intents.
 
-use std::time::Instant;
-
-use super::rate::Gcra;
-use super::throttle::Throttle;
-use crate::domain::class::Class;
+use crate::domain::class::{Class, ClassSet};
 use crate::domain::time::Timestamp;
 use crate::flow::Ready;
 use crate::flow::lane::Lanes;
 
 /// Segments of one intent at most: a batch is a row, and a crash puts its messages in doubt.
-const BATCH_MAX: u32 = 64;
-
-/// A bind's hand in the lanes.
-pub(super) struct Puller {
-    /// Window slots that only OTP may use.
-    otp_slots: usize,
-    rate: Gcra,
-    throttle: Throttle,
-    /// Segments taken since `since`, for the rate that was really reached.
-    taken: u32,
-    since: Instant,
-    recent: f64,
-}
+const BATCH_MAX: usize = 64;
+/// How much of the pace is staged, seconds: an intent's commit takes a few milliseconds, and what
+/// is staged can be overtaken by no other class before that.
+const AHEAD_S: f64 = 0.075;
+/// What is staged at least; also of promotional while transactional waits.
+const FEW: usize = 4;
 
 /// What a pull has brought.
 #[derive(Default)]
 pub(super) struct Pulled {
-    /// Need no intent: OTP.
-    pub(super) at_once: Vec<Ready>,
     /// Need their intent committed first.
     pub(super) to_intend: Vec<Ready>,
     /// Were past their validity.
     pub(super) expired: Vec<Ready>,
-    /// Nothing may be taken before this, though there may be something.
-    pub(super) wait_until: Option<Instant>,
-    /// It ended for want of messages, or with a full batch: look again when the bell rings.
-    pub(super) empty: bool,
+    /// There may be more.
+    pub(super) full: bool,
 }
 
-impl Puller {
-    /// For a bind of this window and pace.
-    pub(super) fn new(window: usize, otp_reserve_percent: u8, max_tps: u32, now: Instant) -> Self {
-        let otp_slots = (window * usize::from(otp_reserve_percent) / 100).min(window - 1);
-        Self {
-            otp_slots,
-            rate: Gcra::new(max_tps),
-            throttle: Throttle::new(max_tps, now),
-            taken: 0,
-            since: now,
-            recent: f64::from(max_tps),
-        }
-    }
+/// How many segments of a class may be staged by a bind of this window and pace.
+pub(super) fn stage_max(rate: f64, window: usize) -> usize {
+    ((rate * AHEAD_S) as usize).min(window).max(FEW)
+}
 
-    /// Takes what fits into `free` window slots now.
-    pub(super) fn pull(
-        &mut self,
-        lanes: &Lanes,
-        account: &Gcra,
-        mut free: usize,
-        now: Instant,
-        wall: Timestamp,
-    ) -> Pulled {
-        let mut pulled = Pulled::default();
-        if let Some(rate) = self.throttle.recover(now) {
-            self.rate.set_rate(rate);
+/// Takes what is to be staged beside the `staged` segments of each class: a class is filled up
+/// when half of its share is gone, so that intents are batches.
+pub(super) fn pull(
+    lanes: &Lanes,
+    classes: ClassSet,
+    staged: [usize; 3],
+    most: usize,
+    wall: Timestamp,
+) -> Pulled {
+    let mut pulled = Pulled::default();
+    let mut intended = 0;
+    let mut before = false;
+    for class in [Class::Transactional, Class::Promotional] {
+        let most = if before { FEW } else { most };
+        let mut staged = staged[class.index()];
+        before |= staged > 0;
+        if !classes.contains(class) || staged > most / 2 {
+            continue;
         }
-        let mut intended = 0;
-        while free > 0 {
+        while staged < most {
             if intended >= BATCH_MAX {
-                // There may be more; an OTP that comes now must not wait for this batch.
-                pulled.empty = true;
-                break;
+                pulled.full = true;
+                return pulled;
             }
-            let shut = self
-                .throttle
-                .paused(now)
-                .or_else(|| account.wait(now))
-                .or_else(|| self.rate.wait(now));
-            if shut.is_some() {
-                pulled.wait_until = shut;
-                break;
-            }
-            let limit = if free > self.otp_slots {
-                Class::Promotional
-            } else {
-                Class::Otp
-            };
-            let Some(ready) = lanes.take(limit) else {
-                pulled.empty = true;
+            let Some(ready) = lanes.take(class, classes) else {
                 break;
             };
             if ready.message.valid_until < wall {
                 pulled.expired.push(ready);
                 continue;
             }
-            let segments = ready.parts.count();
-            account.charge(segments, now);
-            self.rate.charge(segments, now);
-            self.count(segments, now);
-            free = free.saturating_sub(segments as usize);
-            // For OTP the accept is the intent: in doubt it is resent anyway, and time counts.
-            // One that is already a resend is recorded like the rest: it goes once only.
-            if ready.message.class == Class::Otp && !ready.possible_duplicate {
-                pulled.at_once.push(ready);
-            } else {
-                intended += segments;
-                pulled.to_intend.push(ready);
-            }
-        }
-        pulled
-    }
-
-    /// The carrier said "slower".
-    pub(super) fn slow_down(&mut self, pause: std::time::Duration, now: Instant) {
-        self.count(0, now);
-        if let Some(rate) = self.throttle.slow_down(pause, self.recent, now) {
-            self.rate.set_rate(rate);
+            let segments = ready.parts.count() as usize;
+            staged += segments;
+            intended += segments;
+            before = true;
+            pulled.to_intend.push(ready);
         }
     }
-
-    fn count(&mut self, segments: u32, now: Instant) {
-        self.taken += segments;
-        let span = now.saturating_duration_since(self.since).as_secs_f64();
-        if span >= 0.25 {
-            // A span with a long silence in it says nothing about the pace.
-            if span < 1.0 {
-                self.recent = f64::from(self.taken) / span;
-            }
-            self.taken = 0;
-            self.since = now;
-        }
-    }
+    pulled
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
+    use Class::{Otp, Promotional, Transactional};
     use tokio::sync::Notify;
 
     use super::*;
@@ -148,7 +84,7 @@ mod tests {
     use crate::domain::message::Message;
 
     fn lanes(classes: &[Class]) -> Lanes {
-        let lanes = Lanes::new(1000, 10, 1, 4, Arc::new(Notify::new()));
+        let lanes = Lanes::new(1000, 10, 1, Arc::new(Notify::new()));
         for class in classes {
             let message = Message {
                 class: *class,
@@ -159,45 +95,59 @@ mod tests {
         lanes
     }
 
-    fn pull(lanes: &Lanes, free: usize, wall: i64) -> Pulled {
-        let now = Instant::now() + Duration::from_secs(1);
-        let mut puller = Puller::new(100, 10, 10_000, now);
-        puller.pull(lanes, &Gcra::new(10_000), free, now, Timestamp(wall))
+    fn of(pulled: &Pulled, class: Class) -> usize {
+        let of = pulled.to_intend.iter();
+        of.filter(|ready| ready.message.class == class).count()
     }
 
     #[test]
-    fn otp_goes_at_once_and_the_rest_waits_for_its_intent() {
-        use Class::{Otp, Promotional, Transactional};
-        let pulled = pull(&lanes(&[Promotional, Transactional, Otp]), 50, 0);
-        assert_eq!((pulled.at_once.len(), pulled.to_intend.len()), (1, 2));
-        assert_eq!(pulled.to_intend[0].message.class, Transactional);
-        assert!(pulled.empty);
-    }
-
-    #[test]
-    fn the_last_slots_of_a_window_are_for_otp() {
-        let full = lanes(&[Class::Transactional; 30]);
+    fn a_share_of_the_pace_is_staged_and_no_more() {
+        assert_eq!(stage_max(1_000.0, 200), 75);
+        assert_eq!(stage_max(1_000.0, 50), 50);
+        assert_eq!((stage_max(1.0, 200), stage_max(1.0, 1)), (4, 4));
+        let lanes = lanes(&[Transactional; 100]);
+        let pulled = pull(&lanes, ClassSet::ALL, [0; 3], 30, Timestamp(0));
+        assert_eq!(of(&pulled, Transactional), 30);
+        let pulled = pull(&lanes, ClassSet::ALL, [0, 16, 0], 30, Timestamp(0));
         assert_eq!(
-            pull(&full, 12, 0).to_intend.len(),
-            2,
-            "10 of 100 slots are reserved"
+            of(&pulled, Transactional),
+            0,
+            "not before half of it is gone"
         );
-        let both = lanes(&[Class::Transactional, Class::Otp]);
-        let pulled = pull(&both, 5, 0);
-        assert_eq!((pulled.at_once.len(), pulled.to_intend.len()), (1, 0));
+        let pulled = pull(&lanes, ClassSet::ALL, [0, 15, 0], 30, Timestamp(0));
+        assert_eq!(of(&pulled, Transactional), 15);
+        let pulled = pull(&lanes, ClassSet::ALL, [0; 3], 500, Timestamp(0));
+        assert_eq!(of(&pulled, Transactional), 55);
     }
 
     #[test]
-    fn promotional_has_its_floor() {
-        let mut classes = vec![Class::Transactional; 40];
-        classes.extend([Class::Promotional; 40]);
-        let pulled = pull(&lanes(&classes), 50, 0);
-        let promotional = pulled
-            .to_intend
-            .iter()
-            .filter(|ready| ready.message.class == Class::Promotional)
-            .count();
-        assert!((7..=9).contains(&promotional), "{promotional}");
+    fn a_few_promotional_are_staged_beside_transactional_for_their_floor() {
+        let both = lanes(&[[Transactional; 50], [Promotional; 50]].concat());
+        let pulled = pull(&both, ClassSet::ALL, [0; 3], 30, Timestamp(0));
+        assert_eq!(
+            (of(&pulled, Transactional), of(&pulled, Promotional)),
+            (30, FEW)
+        );
+        let alone = lanes(&[Promotional; 50]);
+        let pulled = pull(&alone, ClassSet::ALL, [0; 3], 30, Timestamp(0));
+        assert_eq!(of(&pulled, Promotional), 30);
+    }
+
+    #[test]
+    fn a_bind_takes_its_own_classes_and_never_stages_otp() {
+        let all = lanes(&[Otp, Transactional, Promotional]);
+        let classes = ClassSet::of([Otp, Promotional]);
+        let pulled = pull(&all, classes, [0; 3], 30, Timestamp(0));
+        assert_eq!((pulled.to_intend.len(), of(&pulled, Promotional)), (1, 1));
+        assert_eq!((all.depth(Otp), all.depth(Transactional)), (1, 1));
+    }
+
+    #[test]
+    fn an_intent_is_a_batch_of_some_segments_and_there_may_be_more() {
+        let lanes = lanes(&[Transactional; 100]);
+        let pulled = pull(&lanes, ClassSet::ALL, [0; 3], 90, Timestamp(0));
+        assert_eq!(pulled.to_intend.len(), BATCH_MAX);
+        assert!(pulled.full);
     }
 
     #[test]
@@ -208,18 +158,7 @@ mod tests {
             ..message("x", 1)
         };
         lanes.offer(Ready::first(Arc::new(stale))).unwrap();
-        let pulled = pull(&lanes, 50, 11);
+        let pulled = pull(&lanes, ClassSet::ALL, [0; 3], 30, Timestamp(11));
         assert_eq!((pulled.expired.len(), pulled.to_intend.len()), (1, 0));
-    }
-
-    #[test]
-    fn a_spent_rate_says_when_to_come_back() {
-        let lanes = lanes(&[Class::Transactional; 60]);
-        let now = Instant::now() + Duration::from_secs(1);
-        let mut puller = Puller::new(100, 0, 100, now);
-        let account = Gcra::new(10_000);
-        let pulled = puller.pull(&lanes, &account, 50, now, Timestamp(0));
-        assert!(pulled.to_intend.len() <= 2, "{}", pulled.to_intend.len());
-        assert!(pulled.wait_until.is_some_and(|until| until > now));
     }
 }

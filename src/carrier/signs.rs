@@ -1,6 +1,9 @@
 //! Lives here: what the outcome of a submit_sm says of its account's health.
 //! Never here: what it means for the message (`scheduler::settle`), who judges (`domain::breaker`).
 
+use std::time::Duration;
+
+use crate::domain::class::Class;
 use crate::domain::ids::CarrierIndex;
 use crate::domain::verdict::Verdict;
 use crate::flow::signs::{Sign, SignedAnswer};
@@ -34,10 +37,19 @@ pub(super) fn of(carrier: CarrierIndex, outcome: &Outcome) -> Option<Sign> {
     })
 }
 
+/// The sign in a "slower" to a segment that stays with its bind.
+pub(super) const fn throttled(carrier: CarrierIndex, class: Class, took: Duration) -> Sign {
+    Sign::Answer {
+        carrier,
+        class,
+        answer: SignedAnswer::Throttled,
+        took,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::*;
     use crate::carrier::bind::tests::message;

@@ -1,127 +1,275 @@
-//! Lives here: how a bind slows down when its carrier says so: multiplicative decrease, additive
-//! recovery. Pure.
-//! Never here: queues (messages keep their order because the whole bind slows).
+//! Lives here: the pace a bind allows itself when its carrier says "slower": multiplicative
+//! decrease, additive recovery to what the carrier was seen to take, careful probing above it. Pure.
+//! Never here: queues (messages keep their order because the whole bind slows), the tokens (`rate`).
+//!
+//! RTHROTTLED says that we are too fast, not how fast we may be. What the carrier took in the last
+//! second does say it, while we asked for more: that is the ceiling. A cut goes to a little under it;
+//! the pace is back at the ceiling after a second or so, and then probes above it, slowly at first and
+//! doubling its step, so that a passing trouble is forgotten within half a minute.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// One cut for the answers of one moment: a window full of RTHROTTLED is one word, not a hundred.
-const CUT_AT_MOST_EVERY: Duration = Duration::from_millis(200);
-const RECOVER_EVERY: Duration = Duration::from_millis(250);
-/// Of the rate after the last cut, each time: a tenth in a second, whatever limit is configured.
-const RECOVER_BY: f64 = 0.025;
-/// The step doubles after each such time without a cut, so that a passing trouble is forgotten.
-const DOUBLE_EVERY: Duration = Duration::from_secs(5);
+/// What is left of the pace after a cut.
+const CUT: f64 = 0.94;
+/// The same while most segments are refused: the pace is far above what the carrier takes.
+const DEEP_CUT: f64 = 0.7;
+/// From the cut back to the ceiling.
+const RECOVER: Duration = Duration::from_millis(1_000);
+/// How far the pace rises above the ceiling in the first seconds of probing: this share of the
+/// ceiling times 2^(t / `PROBE_DOUBLES`) - 1.
+const PROBE: f64 = 0.02;
+const PROBE_DOUBLES: f64 = 2.0;
+/// The first pause, as a share of the verdict's. It doubles while nothing is taken.
+const FIRST_PAUSE: f64 = 0.1;
+/// The verdict of congestion_state 100, which has no status of its own.
+const CONGESTED: Duration = Duration::from_millis(500);
+/// How often "nearly congested" cuts while it lasts.
+const NEARLY_EVERY: Duration = Duration::from_secs(1);
+/// Seconds of answers that tell a pace.
+const ENOUGH: f64 = 0.8;
+/// Of the limit, the pace when nothing at all is taken.
+const BLIND: f64 = 0.1;
 const SLOWEST: f64 = 0.5;
+const SECOND: Duration = Duration::from_secs(1);
+const SLICE: Duration = Duration::from_millis(50);
+/// Slices of the sliding second.
+const SLICES: usize = 20;
 
 /// The pace a bind allows itself, segments a second.
 #[derive(Debug)]
 pub(super) struct Throttle {
     limit: f64,
-    rate: f64,
-    paused_until: Option<Instant>,
-    /// The last cut, and the rate it left.
-    last_cut: Option<(Instant, f64)>,
-    last_rise: Instant,
+    cut: Option<Cut>,
+    pause_until: Option<Instant>,
+    /// Pauses of the last second.
+    pauses: VecDeque<(Instant, Instant)>,
+    /// The pause after the next cut, as a share of the verdict's.
+    next_pause: f64,
+    seen: Seen,
+    congestion: u8,
+    /// Since when the pace must not rise.
+    held_since: Option<Instant>,
+}
+
+/// The last decrease.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    /// Answers to what was sent before are no news.
+    at: Instant,
+    /// The end of its pause: the recovery begins.
+    resume: Instant,
+    from: f64,
+    ceiling: f64,
 }
 
 impl Throttle {
     /// Starts at `limit` segments a second.
-    pub(super) fn new(limit: u32, now: Instant) -> Self {
-        let limit = f64::from(limit.max(1));
+    pub(super) fn new(limit: f64) -> Self {
         Self {
             limit,
-            rate: limit,
-            paused_until: None,
-            last_cut: None,
-            last_rise: now,
+            cut: None,
+            pause_until: None,
+            pauses: VecDeque::new(),
+            next_pause: FIRST_PAUSE,
+            seen: Seen::default(),
+            congestion: 0,
+            held_since: None,
         }
     }
 
-    /// The carrier said "slower": pause, and go on at two thirds of what really went out.
-    /// `recent` is the bind's own measured rate. Returns the new rate if it changed.
-    pub(super) fn slow_down(&mut self, pause: Duration, recent: f64, now: Instant) -> Option<f64> {
-        self.paused_until = Some(
-            self.paused_until
-                .map_or(now + pause, |known| known.max(now + pause)),
-        );
-        if self
-            .last_cut
-            .is_some_and(|(cut, _)| now < cut + CUT_AT_MOST_EVERY)
-        {
-            return None;
+    /// The pace now.
+    pub(super) fn rate(&mut self, now: Instant) -> f64 {
+        if self.congestion >= 90 && self.cut.is_none_or(|cut| now >= cut.resume + NEARLY_EVERY) {
+            self.nearly(now);
         }
-        self.rate = (self.rate.min(recent.max(SLOWEST)) * 0.66).max(SLOWEST);
-        self.last_cut = Some((now, self.rate));
-        self.last_rise = now;
-        Some(self.rate)
-    }
-
-    /// Lets time work. Returns the new rate if it changed.
-    pub(super) fn recover(&mut self, now: Instant) -> Option<f64> {
-        let (cut, from) = self.last_cut?;
-        if self.rate >= self.limit || now < self.last_rise + RECOVER_EVERY {
-            return None;
+        let Some(cut) = self.cut else {
+            return self.limit;
+        };
+        let until = self.held_since.unwrap_or(now);
+        let rate = cut.rate(until);
+        if rate >= self.limit {
+            self.cut = None;
+            return self.limit;
         }
-        self.last_rise = now;
-        let quiet = now.saturating_duration_since(cut).as_secs() / DOUBLE_EVERY.as_secs();
-        let step = (from * RECOVER_BY).max(0.1) * f64::from(1u32 << quiet.min(20));
-        self.rate = (self.rate + step).min(self.limit);
-        Some(self.rate)
+        rate
     }
 
     /// Until when nothing may go.
     pub(super) fn paused(&self, now: Instant) -> Option<Instant> {
-        self.paused_until.filter(|until| *until > now)
+        self.pause_until.filter(|until| *until > now)
+    }
+
+    /// The carrier took a segment sent at `sent`.
+    pub(super) fn accepted(&mut self, sent: Instant, now: Instant) {
+        self.seen.answer(sent, now).0 += 1;
+        if self.cut.is_none_or(|cut| sent > cut.at) {
+            self.next_pause = FIRST_PAUSE;
+        }
+    }
+
+    /// The carrier said "slower" to a segment sent at `sent`; `pause` is the verdict's, the longest.
+    pub(super) fn throttled(&mut self, sent: Instant, pause: Duration, now: Instant) {
+        self.seen.answer(sent, now).1 += 1;
+        // A window full of RTHROTTLED is one word, not a hundred.
+        if self.cut.is_none_or(|cut| sent > cut.at) {
+            self.decrease(pause, now);
+        }
+    }
+
+    /// The carrier's congestion_state, 0 to 100 (SMPP 5.0, 4.8.4.18).
+    pub(super) fn congestion(&mut self, state: u8, now: Instant) {
+        self.congestion = state;
+        if state < 80 {
+            if let (Some(since), Some(cut)) = (self.held_since.take(), &mut self.cut) {
+                cut.resume += now.saturating_duration_since(since.max(cut.resume));
+            }
+        } else if self.held_since.is_none() {
+            self.held_since = Some(now);
+        }
+        if state >= 100 && self.cut.is_none_or(|cut| now >= cut.resume) {
+            self.decrease(CONGESTED, now);
+        }
+    }
+
+    fn decrease(&mut self, pause: Duration, now: Instant) {
+        let rate = self.rate_of(now);
+        let (taken, refused) = self.seen.last_second(now);
+        let time = self.unpaused(now);
+        // A carrier that takes nothing at all says nothing of its limit; the pause grows instead.
+        let seen = if taken == 0 {
+            rate.min(self.limit * BLIND)
+        } else {
+            // One more: a second cuts through the segments at both its ends.
+            f64::from(taken + 1) / time
+        };
+        // A few tenths of a second say little: a short burst, or the first answers of a full window.
+        let least = if time < ENOUGH { rate / 2.0 } else { 0.0 };
+        let ceiling = rate.min(seen.max(least)).max(SLOWEST);
+        let share = if refused > 2 * taken { DEEP_CUT } else { CUT };
+        let until = now + pause.mul_f64(self.next_pause);
+        self.next_pause = (self.next_pause * 2.0).min(1.0);
+        self.pause_until = Some(until);
+        self.pauses.push_back((now, until));
+        self.cut = Some(Cut {
+            at: now,
+            resume: until,
+            from: (ceiling * share).max(SLOWEST),
+            ceiling: if share == CUT {
+                ceiling
+            } else {
+                ceiling * share
+            },
+        });
+        self.held_since = (self.congestion >= 80).then_some(until);
+    }
+
+    /// A step down without a pause, not under half of what the carrier takes.
+    fn nearly(&mut self, now: Instant) {
+        let rate = self.rate_of(now);
+        let (taken, _) = self.seen.last_second(now);
+        let from = (rate * CUT).max(f64::from(taken) / 2.0).max(SLOWEST);
+        if from < rate {
+            self.cut = Some(Cut {
+                at: now,
+                resume: now,
+                from,
+                ceiling: rate,
+            });
+            self.held_since = Some(now);
+        }
+    }
+
+    fn rate_of(&self, now: Instant) -> f64 {
+        let until = self.held_since.unwrap_or(now);
+        self.cut
+            .map_or(self.limit, |cut| cut.rate(until).min(self.limit))
+    }
+
+    /// How much of the last second segments were allowed to go, and did.
+    fn unpaused(&mut self, now: Instant) -> f64 {
+        let since = now.checked_sub(self.seen.covered(now)).unwrap_or(now);
+        let since = self.seen.busy_since.map_or(since, |busy| busy.max(since));
+        while self.pauses.front().is_some_and(|(_, end)| *end <= since) {
+            self.pauses.pop_front();
+        }
+        let paused: Duration = self
+            .pauses
+            .iter()
+            .map(|(begin, end)| {
+                (*end)
+                    .min(now)
+                    .saturating_duration_since((*begin).max(since))
+            })
+            .sum();
+        let span = now.saturating_duration_since(since);
+        span.saturating_sub(paused).max(SLICE).as_secs_f64()
+    }
+}
+
+impl Cut {
+    fn rate(&self, now: Instant) -> f64 {
+        let since = now.saturating_duration_since(self.resume);
+        let share = since.as_secs_f64() / RECOVER.as_secs_f64();
+        if share < 1.0 {
+            return self.from + (self.ceiling - self.from) * share;
+        }
+        let probing = since.saturating_sub(RECOVER).as_secs_f64();
+        // Beyond a hundred doublings everything is above any limit.
+        let step = (probing / PROBE_DOUBLES).min(100.0).exp2() - 1.0;
+        self.ceiling * PROBE.mul_add(step, 1.0)
+    }
+}
+
+/// What was taken and refused in the last second, in slices.
+#[derive(Debug, Default)]
+struct Seen {
+    start: Option<Instant>,
+    /// The first answer after a second or more without any: a full window sent at once is answered at once, too, so
+    /// time counts from here.
+    busy_since: Option<Instant>,
+    last: Option<Instant>,
+    /// Number of the newest slice since `start`: enough for years.
+    newest: u32,
+    slices: [(u32, u32); SLICES],
+}
+
+impl Seen {
+    /// Where an answer is counted.
+    fn answer(&mut self, sent: Instant, now: Instant) -> &mut (u32, u32) {
+        if self.last.is_none_or(|last| last + SECOND < sent) {
+            self.busy_since = Some(now);
+        }
+        self.last = Some(now);
+        self.slice(now)
+    }
+
+    /// The slice of now; older ones fall out.
+    fn slice(&mut self, now: Instant) -> &mut (u32, u32) {
+        let start = *self.start.get_or_insert(now);
+        let number = (now.saturating_duration_since(start).as_nanos() / SLICE.as_nanos()) as u32;
+        let passed = number.saturating_sub(self.newest).min(SLICES as u32);
+        for back in 0..passed {
+            self.slices[(number - back) as usize % SLICES] = (0, 0);
+        }
+        self.newest = self.newest.max(number);
+        &mut self.slices[self.newest as usize % SLICES]
+    }
+
+    /// The time that the slices hold: the newest is not full yet.
+    fn covered(&self, now: Instant) -> Duration {
+        let begun = self.start.unwrap_or(now) + SLICE * self.newest;
+        SLICE * (SLICES as u32 - 1) + now.saturating_duration_since(begun)
+    }
+
+    fn last_second(&mut self, now: Instant) -> (u32, u32) {
+        self.slice(now);
+        self.slices
+            .iter()
+            .fold((0, 0), |sum, slice| (sum.0 + slice.0, sum.1 + slice.1))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_window_of_throttled_answers_is_one_cut() {
-        let now = Instant::now();
-        let mut throttle = Throttle::new(100, now);
-        assert_eq!(
-            throttle.slow_down(Duration::from_millis(500), 90.0, now),
-            Some(90.0 * 0.66)
-        );
-        for _ in 0..99 {
-            assert_eq!(
-                throttle.slow_down(Duration::from_millis(500), 90.0, now),
-                None
-            );
-        }
-        assert!(throttle.paused(now).is_some());
-        assert!(throttle.paused(now + Duration::from_secs(1)).is_none());
-    }
-
-    #[test]
-    fn a_limit_configured_far_too_high_does_not_make_the_recovery_leap() {
-        let mut now = Instant::now();
-        let mut throttle = Throttle::new(10_000, now);
-        throttle.slow_down(Duration::ZERO, 60.0, now);
-        for _ in 0..16 {
-            now += RECOVER_EVERY;
-            throttle.recover(now);
-        }
-        assert!(throttle.rate < 60.0, "{} after four seconds", throttle.rate);
-    }
-
-    #[test]
-    fn the_pace_recovers_to_its_limit_and_no_further() {
-        let mut now = Instant::now();
-        let mut throttle = Throttle::new(100, now);
-        throttle.slow_down(Duration::ZERO, 100.0, now);
-        let mut last = 66.0;
-        for _ in 0..200 {
-            now += RECOVER_EVERY;
-            if let Some(rate) = throttle.recover(now) {
-                assert!(rate > last);
-                last = rate;
-            }
-        }
-        assert!((last - 100.0).abs() < f64::EPSILON);
-    }
-}
+#[path = "throttle_tests.rs"]
+mod tests;

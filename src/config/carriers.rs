@@ -15,7 +15,8 @@ use super::check::{Checked, beside, millis, or, seconds, secret_file};
 use super::place::Source;
 use super::{file, profile};
 use crate::carrier::profile::Profile;
-use crate::carrier::{AccountConfig, BindConfig, Mode};
+use crate::carrier::{AccountConfig, BindConfig, Mode, WINDOW_MAX};
+use crate::domain::class::{Class, ClassSet};
 use crate::domain::ids::{CarrierId, NetworkId};
 use crate::domain::numbering::Plan;
 
@@ -78,10 +79,17 @@ fn account(
     source: &Source<'_>,
 ) -> Checked<AccountConfig> {
     let profile = Arc::new(profile_of(typed, &network, source)?);
+    let max_tps = or(1, Some(&typed.max_tps), 1..=1_000_000, source)?;
     Ok(AccountConfig {
         id: CarrierId(typed.id.get_ref().as_str().into()),
         network,
-        max_tps: or(1, Some(&typed.max_tps), 1..=1_000_000, source)?,
+        max_tps,
+        burst: burst(typed.burst.as_ref(), max_tps, source)?,
+        window: typed
+            .window
+            .as_ref()
+            .map(|window| or(1, Some(window), 1..=1_000_000, source))
+            .transpose()?,
         profile,
         binds: typed
             .bind
@@ -155,7 +163,21 @@ fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig>
             "give host and a port from 1 to 65535",
         ));
     }
-    let window = or(10, typed.window.as_ref(), 1..=10_000, source)?;
+    let window = or(10, typed.window.as_ref(), 1..=WINDOW_MAX, source)?;
+    let max_tps = typed
+        .max_tps
+        .as_ref()
+        .map(|tps| or(1, Some(tps), 1..=1_000_000, source))
+        .transpose()?;
+    let burst = match (max_tps, &typed.burst) {
+        (None, Some(burst)) => {
+            let message =
+                "burst of a bind goes with its max_tps; give both, or burst of the carrier";
+            return Err(source.error(Some(burst.span()), message));
+        }
+        (None, None) => None,
+        (Some(max_tps), typed) => burst(typed.as_ref(), max_tps, source)?,
+    };
     Ok(BindConfig {
         host: typed.host.get_ref().clone(),
         port: typed.port,
@@ -173,11 +195,10 @@ fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig>
         },
         count: or(1, typed.count.as_ref(), 1..=100, source)?,
         window,
-        max_tps: typed
-            .max_tps
-            .as_ref()
-            .map(|tps| or(1, Some(tps), 1..=1_000_000, source))
-            .transpose()?,
+        max_tps,
+        burst,
+        classes: classes(typed.classes.as_ref(), source)?,
+        warm_up: seconds(typed.warm_up_s.as_ref(), 0..=3_600, source)?.unwrap_or_default(),
         response_timeout: millis(
             Duration::from_secs(30),
             typed.response_timeout_ms.as_ref(),
@@ -193,6 +214,37 @@ fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig>
             source,
         )?,
     })
+}
+
+/// Segments that may leave at once, of so many a second.
+fn burst(typed: Option<&Spanned<u32>>, max_tps: u32, source: &Source<'_>) -> Checked<Option<u32>> {
+    match typed {
+        None => Ok(None),
+        Some(burst) if (1..=max_tps).contains(burst.get_ref()) => Ok(Some(*burst.get_ref())),
+        Some(burst) => Err(source.error(
+            Some(burst.span()),
+            format!("burst is part of max_tps; give 1 to {max_tps}"),
+        )),
+    }
+}
+
+fn classes(typed: Option<&Spanned<Vec<String>>>, source: &Source<'_>) -> Checked<ClassSet> {
+    let Some(typed) = typed else {
+        return Ok(ClassSet::ALL);
+    };
+    let classes: Option<Vec<Class>> = typed
+        .get_ref()
+        .iter()
+        .map(|name| Class::parse(name))
+        .collect();
+    classes
+        .map(ClassSet::of)
+        .filter(|classes| !classes.is_empty())
+        .ok_or_else(|| {
+            let message =
+                "classes is a list of otp, transactional and promotional, or left out for all";
+            source.error(Some(typed.span()), message)
+        })
 }
 
 fn tls(typed: &file::Bind, source: &Source<'_>) -> Checked<Option<TlsClient>> {

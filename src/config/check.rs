@@ -43,6 +43,12 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
                 0..=90,
                 source,
             )?,
+            promotional_floor: or(
+                shared.promotional_floor,
+                file.scheduler.promotional_floor.as_ref(),
+                0..=10_000,
+                source,
+            )?,
             receipts_max: or(
                 shared.receipts_max,
                 file.receipts.unanswered_max.as_ref(),
@@ -237,12 +243,6 @@ fn scheduler_config(file: &File, source: &Source<'_>) -> Checked<scheduler::Conf
             default.returns_max,
             typed.returns_max.as_ref(),
             1..=1_000_000,
-            source,
-        )?,
-        promotional_floor: or(
-            default.promotional_floor,
-            typed.promotional_floor.as_ref(),
-            0..=10_000,
             source,
         )?,
         attempts_max: or(

@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn the_gate_follows_breaker_and_hold_in_any_order() {
-        let lanes = Arc::new(Lanes::new(4, 4, 1, 0, Arc::default()));
+        let lanes = Arc::new(Lanes::new(4, 4, 1, Arc::default()));
         let health = health().with_lanes(vec![Arc::clone(&lanes)], 3);
         let at = Timestamp(1);
         health.set_breaker(ONE, Breaker::Open, at);

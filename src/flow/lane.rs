@@ -3,13 +3,13 @@
 //! Never here: who fills them (`scheduler::feed`) or at what rate they empty (`carrier`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 use tokio::sync::Notify;
 
 use super::Ready;
-use crate::domain::class::Class;
+use crate::domain::class::{Class, ClassSet};
 
 /// One lane: what is fresh, and what came back and goes first.
 #[derive(Debug)]
@@ -29,13 +29,12 @@ pub struct Lanes {
     binds: Box<[Notify]>,
     /// Rung when a lane behind which more waits has run half empty.
     refill: Arc<Notify>,
-    /// Turns in which promotional was passed over; shared by the account's binds.
-    passed_over: AtomicU32,
-    floor: u32,
     /// Only returned messages are handed out: too many wait for a retry.
     held: AtomicBool,
     /// A [`Gate`].
     gate: AtomicU64,
+    /// The gate was shut, not used up: what binds hold unwritten goes back, too.
+    closed: AtomicBool,
 }
 
 /// What may still pass: one word, so that it changes at once.
@@ -72,15 +71,8 @@ impl Gate {
 
 impl Lanes {
     /// Lanes of `capacity` messages for each class (and as many returned ones), served by
-    /// `binds` binds. After `floor` messages of other classes promotional has one turn
-    /// (0 = never). `refill` is rung when a lane behind which more waits runs low.
-    pub fn new(
-        capacity: usize,
-        returned: usize,
-        binds: usize,
-        floor: u32,
-        refill: Arc<Notify>,
-    ) -> Self {
+    /// `binds` binds. `refill` is rung when a lane behind which more waits runs low.
+    pub fn new(capacity: usize, returned: usize, binds: usize, refill: Arc<Notify>) -> Self {
         let lane = || Lane {
             fresh: ArrayQueue::new(capacity.max(1)),
             returned: ArrayQueue::new(returned.max(1)),
@@ -91,8 +83,6 @@ impl Lanes {
             lanes: [lane(), lane(), lane()],
             binds: (0..binds).map(|_| Notify::new()).collect(),
             refill,
-            passed_over: AtomicU32::new(0),
-            floor,
             held: AtomicBool::new(false),
             gate: AtomicU64::new(
                 Gate {
@@ -101,11 +91,12 @@ impl Lanes {
                 }
                 .word(),
             ),
+            closed: AtomicBool::new(false),
         }
     }
 
     /// Opens the gate (`None`), shuts it (`Some(0)`), or lets so many messages through: probes of
-    /// an account that is coming back. Wakes the binds when something may pass. Called by
+    /// an account that is coming back. Wakes the binds: something may pass, or is to go back. Called by
     /// `flow::health` alone.
     pub fn set_gate(&self, allowance: Option<u32>) {
         let left = allowance.map_or(OPEN, |allowance| allowance.min(OPEN - 1));
@@ -115,9 +106,14 @@ impl Lanes {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |gate| {
                 Some(Gate::of(gate).followed_by(left).word())
             });
-        if left > 0 {
-            self.wake();
-        }
+        self.closed.store(left == 0, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Whether the account is not to be used: binds give back what they have not written. What a
+    /// gate let through that has counted down to nothing still goes.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// How many messages may still pass; `None` = the gate is open.
@@ -187,45 +183,26 @@ impl Lanes {
         self.lanes[ready.message.class.index()].returned.push(ready)
     }
 
-    /// Takes the next message in order of service: OTP, transactional, promotional, but
-    /// promotional once in `floor` turns. Classes behind `limit` are left alone. While the gate
-    /// counts probes the order is turned round: what may be lost is tried first, OTP last.
-    pub fn take(&self, limit: Class) -> Option<Ready> {
+    /// Takes the next message of a class; which class is next the bind decides, which serves
+    /// these. While the gate counts probes that order is turned round: what may be lost is tried
+    /// first, and a class has nothing while one behind it waits.
+    pub fn take(&self, class: Class, served: ClassSet) -> Option<Ready> {
+        // Most looks find nothing; the gate's allowance is left alone then.
+        if self.ready_now(class) == 0 && !self.is_spilled(class) {
+            return None;
+        }
         let given = self.pass()?;
         if given.left == OPEN {
-            return self.next(limit);
+            return self.take_of(class);
         }
-        let mut classes = Class::ALL.into_iter().rev().filter(|class| *class <= limit);
-        let probe = classes.find_map(|class| self.take_of(class));
+        let later = |other: &Class| *other > class && served.contains(*other);
+        let mut others = Class::ALL.into_iter().filter(later);
+        let waits = others.any(|other| self.ready_now(other) > 0);
+        let probe = if waits { None } else { self.take_of(class) };
         if probe.is_none() {
             self.unpassed(given);
         }
         probe
-    }
-
-    fn next(&self, limit: Class) -> Option<Ready> {
-        if limit >= Class::Promotional
-            && self.promotional_is_due()
-            && let Some(ready) = self.take_of(Class::Promotional)
-        {
-            self.passed_over.store(0, Ordering::Relaxed);
-            return Some(ready);
-        }
-        for class in Class::ALL.into_iter().filter(|class| *class <= limit) {
-            if let Some(ready) = self.take_of(class) {
-                if class == Class::Promotional {
-                    self.passed_over.store(0, Ordering::Relaxed);
-                } else {
-                    self.passed_over.fetch_add(1, Ordering::Relaxed);
-                }
-                return Some(ready);
-            }
-        }
-        None
-    }
-
-    fn promotional_is_due(&self) -> bool {
-        self.floor > 0 && self.passed_over.load(Ordering::Relaxed) >= self.floor
     }
 
     fn take_of(&self, class: Class) -> Option<Ready> {
@@ -254,14 +231,6 @@ impl Lanes {
     pub fn runs_low(&self, class: Class) -> bool {
         let fresh = &self.lanes[class.index()].fresh;
         fresh.len() * 2 <= fresh.capacity()
-    }
-
-    /// Whether nothing up to this class is ready.
-    pub fn is_empty(&self, limit: Class) -> bool {
-        Class::ALL
-            .into_iter()
-            .filter(|class| *class <= limit)
-            .all(|class| self.ready_now(class) == 0)
     }
 
     /// Fresh messages of one class at most.
@@ -340,7 +309,7 @@ mod tests {
     }
 
     fn lanes(classes: &[Class]) -> Lanes {
-        let lanes = Lanes::new(10, 10, 1, 4, Arc::new(Notify::new()));
+        let lanes = Lanes::new(10, 10, 1, Arc::new(Notify::new()));
         for class in classes {
             let message = message(*class);
             lanes.offer(Ready::first(Arc::new(message))).unwrap();
@@ -353,21 +322,29 @@ mod tests {
         use Class::{Otp, Promotional, Transactional};
         let lanes = lanes(&[Otp, Transactional, Promotional, Otp]);
         lanes.set_gate(Some(3));
-        let took: Vec<Class> = std::iter::from_fn(|| lanes.take(Promotional))
-            .map(|ready| ready.message.class)
-            .collect();
-        assert_eq!(took, [Promotional, Transactional, Otp]);
-        assert!(lanes.is_shut());
+        let take = |class| lanes.take(class, ClassSet::ALL).is_some();
+        assert!(!take(Otp) && !take(Transactional) && take(Promotional));
+        assert!(!take(Otp) && take(Transactional) && take(Otp));
+        assert!(lanes.is_shut() && !lanes.is_closed() && !take(Otp));
+        lanes.set_gate(Some(0));
+        assert!(lanes.is_closed());
         lanes.set_gate(None);
-        assert!(lanes.take(Promotional).is_some());
+        assert!(take(Otp) && !lanes.is_closed());
     }
 
     #[test]
     fn a_look_into_empty_lanes_uses_no_allowance() {
         let lanes = lanes(&[]);
         lanes.set_gate(Some(1));
-        assert!(lanes.take(Class::Promotional).is_none());
+        assert!(lanes.take(Class::Promotional, ClassSet::ALL).is_none());
         assert_eq!(lanes.allowance(), Some(1));
+    }
+
+    #[test]
+    fn a_bind_for_otp_alone_probes_with_otp() {
+        let lanes = lanes(&[Class::Otp, Class::Promotional]);
+        lanes.set_gate(Some(1));
+        assert!(lanes.take(Class::Otp, ClassSet::of([Class::Otp])).is_some());
     }
 
     #[test]

@@ -311,7 +311,7 @@ mod tests {
     impl House {
         fn new() -> Self {
             let lanes: Vec<_> = (0..2)
-                .map(|_| Arc::new(Lanes::new(4, 4, 1, 0, Arc::default())))
+                .map(|_| Arc::new(Lanes::new(4, 4, 1, Arc::default())))
                 .collect();
             let (binds, views): (Vec<_>, Vec<_>) = (0..2u16)
                 .map(|index| {

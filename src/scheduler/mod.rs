@@ -23,8 +23,6 @@ pub struct Config {
     pub ready_max: usize,
     /// Messages of one account waiting for a retry; beyond it the account takes no fresh ones.
     pub returns_max: usize,
-    /// After this many messages of other classes promotional has one turn; 0 = never.
-    pub promotional_floor: u32,
     /// Attempts of one message that carriers may answer with a passing error.
     pub attempts_max: u16,
     /// How long after its validity a message may wait for the carrier's last word.
@@ -58,7 +56,6 @@ impl Default for Config {
         Self {
             ready_max: 2048,
             returns_max: 10_000,
-            promotional_floor: 20,
             attempts_max: 3,
             grace: Duration::from_secs(24 * 3600),
             patience: [Some(Duration::ZERO), Some(Duration::from_secs(5)), None],

@@ -119,6 +119,11 @@ pub const ALL: &[(&str, Kind, &str)] = &[
         "Segments answered on a bind, by verdict.",
     ),
     (
+        BIND_THROTTLED,
+        Kind::Counter,
+        "Segments to which a carrier answered that we are too fast, by bind.",
+    ),
+    (
         BIND_RESPONSE_SECONDS,
         Kind::Histogram,
         "Time from submit_sm to its answer.",
@@ -270,6 +275,7 @@ const BIND_STATE: &str = "mnara_bind_state";
 const BIND_IN_FLIGHT: &str = "mnara_bind_window_in_flight";
 const BIND_WINDOW: &str = "mnara_bind_window_limit";
 const BIND_SUBMITS: &str = "mnara_bind_submit_total";
+const BIND_THROTTLED: &str = "mnara_bind_throttled_total";
 const BIND_RESPONSE_SECONDS: &str = "mnara_bind_response_seconds";
 const BIND_RECONNECTS: &str = "mnara_bind_reconnects_total";
 const PDU_ERRORS: &str = "mnara_pdu_decode_errors_total";

@@ -6,8 +6,8 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::{
-    BIND_IN_FLIGHT, BIND_RECONNECTS, BIND_RESPONSE_SECONDS, BIND_STATE, BIND_SUBMITS, BIND_WINDOW,
-    MO_REFUSED, PDU_ERRORS, RECEIPTS_REFUSED,
+    BIND_IN_FLIGHT, BIND_RECONNECTS, BIND_RESPONSE_SECONDS, BIND_STATE, BIND_SUBMITS,
+    BIND_THROTTLED, BIND_WINDOW, MO_REFUSED, PDU_ERRORS, RECEIPTS_REFUSED,
 };
 
 /// The handles of one bind.
@@ -18,6 +18,7 @@ pub struct Bind {
     accepted: Counter,
     refused: Counter,
     in_doubt: Counter,
+    throttled: Counter,
     seconds: Histogram,
     receipts_refused: Counter,
     mo_refused: Counter,
@@ -35,6 +36,7 @@ impl Bind {
             accepted: submits("accepted"),
             refused: submits("refused"),
             in_doubt: submits("in_doubt"),
+            throttled: counter!(BIND_THROTTLED, "carrier" => carrier.clone(), "bind" => bind.clone()),
             seconds: histogram!(BIND_RESPONSE_SECONDS, "carrier" => carrier.clone(), "bind" => bind.clone()),
             receipts_refused: counter!(RECEIPTS_REFUSED, "carrier" => carrier.clone()),
             mo_refused: counter!(MO_REFUSED, "carrier" => carrier.clone()),
@@ -56,16 +58,16 @@ impl Bind {
         self.in_flight.set(count as f64);
     }
 
-    /// A segment was answered ROK.
-    pub fn accepted(&self, took: Duration) {
-        self.accepted.increment(1);
+    /// A segment was answered, with ROK or with an error.
+    pub fn answered(&self, well: bool, took: Duration) {
+        let counter = if well { &self.accepted } else { &self.refused };
+        counter.increment(1);
         self.seconds.record(took);
     }
 
-    /// A segment was answered with an error.
-    pub fn refused(&self, took: Duration) {
-        self.refused.increment(1);
-        self.seconds.record(took);
+    /// The carrier asked for a slower pace.
+    pub fn throttled(&self) {
+        self.throttled.increment(1);
     }
 
     /// A segment was not answered.
