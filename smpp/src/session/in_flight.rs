@@ -55,7 +55,27 @@ impl<T> InFlight<T> {
     }
 
     pub(super) fn free(&self) -> usize {
-        self.window - self.len
+        self.window.saturating_sub(self.len)
+    }
+
+    /// Another window from now on. A smaller one takes effect as answers come; for a larger one the ring grows.
+    pub(super) fn resize(&mut self, window: usize) {
+        self.window = window;
+        if (window * 2).next_power_of_two() <= self.slots.len() {
+            return;
+        }
+        let mut grown = Self::new(window);
+        // Numbers that had slots of their own have them in a larger ring, too.
+        while let Some(entry) = self.remove_oldest() {
+            grown.insert(
+                entry.sequence,
+                entry.command,
+                entry.token,
+                entry.octets,
+                entry.sent,
+            );
+        }
+        *self = grown;
     }
 
     /// Octets on the wire of all entries.
@@ -132,7 +152,7 @@ impl<T> InFlight<T> {
 
     /// Debug builds: the counter, the slots and the list agree.
     pub(super) fn check(&self) {
-        debug_assert!(self.len <= self.window, "window exceeded");
+        debug_assert!(self.len <= self.slots.len() / 2, "window exceeded");
         debug_assert_eq!(
             self.len == 0,
             self.oldest == NIL,

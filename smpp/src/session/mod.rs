@@ -232,6 +232,14 @@ impl<T: Clone> Session<T> {
         self.in_flight.free()
     }
 
+    /// Another window, clamped as in [`SessionConfig::window`]. What is outstanding beyond a smaller one stays so until
+    /// it is answered.
+    pub fn set_window(&mut self, window: usize) {
+        self.config.window = window;
+        self.config = self.config.clone().clamped();
+        self.in_flight.resize(self.config.window);
+    }
+
     /// Requests of ours that wait for an answer; at most the window.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()

@@ -54,6 +54,45 @@ fn a_response_carries_token_status_body_and_round_trip() {
 }
 
 #[test]
+fn the_window_can_be_changed_while_requests_are_outstanding() {
+    let mut solo = Solo::esme();
+    for token in 0..10 {
+        solo.submit(token);
+    }
+    solo.session.set_window(2);
+    assert_eq!(solo.session.window_free(), 0);
+    solo.session.set_window(100);
+    assert_eq!(
+        (solo.session.window_free(), solo.session.in_flight()),
+        (90, 10)
+    );
+    for token in 10..100 {
+        solo.submit(token);
+    }
+    let full = Input::Request {
+        pdu: &submit_sm(),
+        token: 100,
+    };
+    let refused = solo.session.handle(full, solo.now, &mut Vec::new());
+    assert!(matches!(refused, Err(Refused::WindowFull)));
+    solo.session.set_window(2);
+    // The bind had number 1.
+    for sequence in 2..=101 {
+        solo.receive(&answer(sequence));
+    }
+    let tokens: Vec<u32> = solo
+        .take()
+        .into_iter()
+        .filter_map(|action| match action {
+            Action::Response { token, .. } => Some(token),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tokens, (0..100).collect::<Vec<_>>());
+    assert_eq!(solo.session.window_free(), 2);
+}
+
+#[test]
 fn trap_41_late_response_still_yields_its_token() {
     let mut solo = Solo::esme();
     solo.submit(70);
