@@ -21,11 +21,12 @@ use self::reload::Reloader;
 use crate::config::Config;
 use crate::domain::ids::{CarrierId, Place};
 use crate::domain::time::Timestamp;
+use crate::flow::bind::{BindHandle, BindStatus};
 use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
 use crate::flow::routes::Routes;
 use crate::flow::signs::Signs;
-use crate::flow::{BindStatus, Committed, EventJob, Reload, Return, Steer, StoreHealth};
+use crate::flow::{Committed, EventJob, Reload, Return, Steer, StoreHealth};
 use crate::ingest::Ingest;
 use crate::scheduler::{feed, settle};
 use crate::store::inbox::ReceiptNews;
@@ -162,15 +163,16 @@ impl Daemon {
         let back = (returns, opened.news);
         let (signs_to, signs) = flow::signs::channel();
         let binds = tasks.carry(&house, &config, back, signs_to, &stops.binds);
+        let views: Vec<_> = binds.iter().map(|bind| bind.view.clone()).collect();
         let judging = scheduler::health::Inputs {
             signs,
-            binds: binds.clone(),
+            binds: views.clone(),
             steer: steer_to.clone(),
         };
         tasks.judge(&house, &config, judging, &stops.workers);
         let (draining, draining_seen) = watch::channel(false);
         let hands = (holds, steer_to);
-        let parts = house.admin_parts(page, binds.clone(), hands, draining_seen, reload.clone());
+        let parts = house.admin_parts(page, binds, hands, draining_seen, reload.clone());
         let admin_config = admin::Config {
             listen: admin,
             token: token.clone(),
@@ -190,7 +192,7 @@ impl Daemon {
             api,
             admin,
             token,
-            binds,
+            binds: views,
             reload,
             draining,
             stops,
@@ -330,7 +332,7 @@ impl House {
     fn admin_parts(
         &self,
         metrics: PrometheusHandle,
-        binds: Vec<watch::Receiver<BindStatus>>,
+        binds: Vec<BindHandle>,
         (holds, steer): (admin::Holds, mpsc::Sender<Steer>),
         draining: watch::Receiver<bool>,
         reload: mpsc::Sender<Reload>,
@@ -414,7 +416,7 @@ impl Tasks {
         (returns, news): (mpsc::Sender<Return>, mpsc::Receiver<ReceiptNews>),
         signs: Signs,
         stop: &CancellationToken,
-    ) -> Vec<watch::Receiver<BindStatus>> {
+    ) -> Vec<BindHandle> {
         let (outcomes_to, outcomes) = mpsc::channel(OUTCOMES);
         let (receipts_to, receipts) = mpsc::channel(RECEIPTS);
         self.settling.spawn(settle::run(

@@ -11,6 +11,7 @@
 //! for `feed` only; `feed` waits for nobody; everybody else may wait for the writer.
 //! Never here: behaviour beyond the queues' own (`lane`), SQL, HTTP, PDUs.
 
+pub mod bind;
 pub mod health;
 pub mod lane;
 pub mod routes;
@@ -477,21 +478,6 @@ impl StoreHealth {
     }
 }
 
-/// What an operator wants of one bind; in force until the daemon ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BindCommand {
-    /// Stay bound (the usual state).
-    Up,
-    /// Finish the window, unbind and stay away.
-    Down,
-    /// Finish the window, unbind and bind anew at once.
-    Rebind,
-    /// Segments a second of this bind; `None` = as configured.
-    SetTps(Option<u32>),
-    /// Segments that may await their answer; `None` = as configured.
-    SetWindow(Option<usize>),
-}
-
 /// What the operator's hand asks of `feed`.
 #[derive(Debug)]
 pub enum Steer {
@@ -514,27 +500,6 @@ pub enum Steer {
 pub struct Reload {
     /// What has changed, a line each; or why nothing has.
     pub done: tokio::sync::oneshot::Sender<Result<Vec<String>, String>>,
-}
-
-/// One line of `ctl binds`: a bind as its task last described itself.
-#[derive(Clone, Debug)]
-pub struct BindStatus {
-    /// Its account.
-    pub carrier: CarrierIndex,
-    /// Its name.
-    pub bind: BindName,
-    /// `connecting`, `bound`, `backing_off`, `unbinding`, `closed`.
-    pub state: &'static str,
-    /// Whether its session stands.
-    pub bound: bool,
-    /// Whether it is of a kind that submits: not a receiver.
-    pub submits: bool,
-    /// Segments awaiting their answer.
-    pub in_flight: u32,
-    /// Its window.
-    pub window: u32,
-    /// Why it last ended, if it did.
-    pub last_error: Option<Box<str>>,
 }
 
 #[cfg(test)]

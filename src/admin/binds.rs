@@ -7,12 +7,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
-use tokio::sync::watch;
 
 use super::Admin;
 use super::error::{Refused, json};
 use super::request::Operator;
-use crate::flow::BindStatus;
+use crate::flow::bind::BindHandle;
 
 #[derive(Serialize)]
 struct Binds {
@@ -36,8 +35,8 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     Operator::admit(&admin, &headers)?;
-    let row = |bind: &watch::Receiver<BindStatus>| {
-        let status = bind.borrow();
+    let row = |bind: &BindHandle| {
+        let status = bind.view.borrow();
         let carrier = admin.parts.lanes.get(status.carrier.index());
         BindRow {
             carrier: carrier.map_or_else(String::new, |(id, _)| id.to_string()),

@@ -64,7 +64,7 @@ fn judge(parts: &Shown) -> (bool, String) {
     for (index, (carrier, _)) in parts.lanes.iter().enumerate() {
         let (mut bound, mut all) = (0, 0);
         for bind in &parts.binds {
-            let status = bind.borrow();
+            let status = bind.view.borrow();
             if status.carrier.index() == index {
                 all += 1;
                 bound += u32::from(status.bound);

@@ -34,10 +34,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::holds::Holds;
 use crate::domain::ids::CarrierId;
+use crate::flow::bind::BindHandle;
 use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
 use crate::flow::routes::Routes;
-use crate::flow::{BindStatus, Reload, Steer};
+use crate::flow::{Reload, Steer};
 use crate::store::Store;
 
 /// Octets of a body at most.
@@ -58,8 +59,8 @@ pub struct Parts {
     pub store: Store,
     /// Renders the metrics page.
     pub metrics: PrometheusHandle,
-    /// Every bind's last word about itself.
-    pub binds: Vec<watch::Receiver<BindStatus>>,
+    /// Every bind: its last word about itself, and the way to it.
+    pub binds: Vec<BindHandle>,
     /// The accounts with their lanes, in configuration order.
     pub lanes: Vec<(CarrierId, Arc<Lanes>)>,
     /// How the accounts stand.
@@ -89,7 +90,7 @@ struct Admin {
 struct Shown {
     store: Store,
     metrics: PrometheusHandle,
-    binds: Vec<watch::Receiver<BindStatus>>,
+    binds: Vec<BindHandle>,
     lanes: Vec<(CarrierId, Arc<Lanes>)>,
     health: Arc<Health>,
     draining: watch::Receiver<bool>,
@@ -114,7 +115,7 @@ fn router(
     let sweeper = Arc::new(sweep::Sweeper {
         store: parts.store.clone(),
         accounts: parts.lanes.iter().map(|(id, _)| id.clone()).collect(),
-        binds: parts.binds.clone(),
+        binds: parts.binds.iter().map(|bind| bind.view.clone()).collect(),
         holds: holds.clone(),
         steer: parts.steer,
     });

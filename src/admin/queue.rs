@@ -181,7 +181,7 @@ impl Admin {
             .parts
             .binds
             .iter()
-            .map(|bind| bind.borrow().clone())
+            .map(|bind| bind.view.borrow().clone())
             .filter(|status| Some(status.carrier) == index)
             .collect();
         let mut bound = binds.iter().filter(|status| status.bound).peekable();
@@ -205,7 +205,7 @@ impl Admin {
     pub(super) fn binds_of(&self, carrier: CarrierIndex) -> (u32, u32) {
         let mut binds = (0, 0);
         for bind in &self.parts.binds {
-            let status = bind.borrow();
+            let status = bind.view.borrow();
             if status.carrier == carrier {
                 binds.0 += u32::from(status.bound);
                 binds.1 += 1;

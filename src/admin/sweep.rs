@@ -16,8 +16,9 @@ use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, OrgId};
 use crate::domain::message::State;
 use crate::domain::time::Timestamp;
+use crate::flow::Steer;
+use crate::flow::bind::BindStatus;
 use crate::flow::health::Hold;
-use crate::flow::{BindStatus, Steer};
 use crate::store::{AuditEntry, Obstacle, Store, StoreError, Sweep, SweepAudit};
 
 /// Orders that may wait; more are refused: nobody types that fast.

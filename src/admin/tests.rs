@@ -15,6 +15,7 @@ use crate::domain::capability::Capability;
 use crate::domain::class::ClassSet;
 use crate::domain::ids::{BindName, CarrierIndex, NetworkId};
 use crate::domain::route::{Account, Table};
+use crate::flow::bind::BindStatus;
 use crate::flow::health::Health;
 use crate::ingest::plan;
 use crate::store;
@@ -71,16 +72,12 @@ impl House {
         let writing = stop.clone();
         tasks.spawn(async move { writer.run(writing).await.unwrap() });
         tasks.spawn(async move { while drained.recv().await.is_some() {} });
-        let (bind, binds) = watch::channel(BindStatus {
-            carrier: CarrierIndex(1),
-            bind: BindName("two/1".into()),
-            state: "connecting",
-            bound: false,
-            submits: true,
-            in_flight: 0,
+        let (bind, view) = watch::channel(BindStatus {
             window: 10,
             last_error: Some("refused".into()),
+            ..BindStatus::new(CarrierIndex(1), BindName("two/1".into()))
         });
+        let (commands, _wanted) = mpsc::channel(1);
         let (draining, drains) = watch::channel(false);
         let (reload, mut reloads) = mpsc::channel::<Reload>(1);
         tasks.spawn(async move {
@@ -114,7 +111,7 @@ impl House {
         let parts = Parts {
             store: store.clone(),
             metrics: recorder().1,
-            binds: vec![binds],
+            binds: vec![BindHandle { view, commands }],
             lanes: lanes.clone(),
             health: Arc::clone(&health),
             steer,

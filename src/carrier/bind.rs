@@ -2,32 +2,42 @@
 //! session after another until shutdown.
 //! Never here: what happens within a session (`live`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use mnara_smpp::client::{self, BindError};
-use mnara_smpp::pdu::{Bind, BindKind, OctetStr};
-use mnara_smpp::session::SessionConfig;
-use mnara_smpp::transport::Connection;
-use secrecy::ExposeSecret;
+use mnara_smpp::client::BindError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::{Backoff, Trouble};
-use super::live::{Handed, Live};
+use super::dial::{Dial, Dialled, Failed};
+use super::live::Live;
 use super::pace::Pace;
-use super::{BindConfig, Config, Links, Mode, Seat, WINDOW_MAX, profile, signs};
+use super::{Config, Links, Seat, WINDOW_MAX, signs};
 use crate::domain::ids::IntentId;
-use crate::flow::{Answer, Answered, BindStatus, Outcome, Ready};
+use crate::domain::time::Timestamp;
+use crate::flow::bind::{BindCommand, BindStatus};
+use crate::flow::{Answer, Answered, Outcome, Ready};
 use crate::telemetry::metrics::carrier as meter;
 
 /// States as metrics and `ctl binds` name them.
 pub(super) const CONNECTING: &str = "connecting";
 pub(super) const BOUND: &str = "bound";
+const WAITING: &str = "waiting";
 const BACKING_OFF: &str = "backing_off";
 pub(super) const UNBINDING: &str = "unbinding";
+const DOWN: &str = "down";
 const CLOSED: &str = "closed";
-const STATES: [&str; 5] = [CONNECTING, BOUND, BACKING_OFF, UNBINDING, CLOSED];
+const STATES: [&str; 7] = [
+    WAITING,
+    CONNECTING,
+    BOUND,
+    BACKING_OFF,
+    UNBINDING,
+    DOWN,
+    CLOSED,
+];
 
 /// Intents whose answers may be on their way at a time: each holds a segment of what may be staged
 /// of its class.
@@ -36,6 +46,9 @@ const INTENTS_MAX: usize = 3 * WINDOW_MAX;
 /// How long an ending bind waits for intents under way.
 const LAST_INTENTS: Duration = Duration::from_secs(5);
 
+/// As long as nothing else happens.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// A session that lasted this long was a good one: the next trouble starts anew.
 const GOOD_SESSION: Duration = Duration::from_secs(30);
 
@@ -43,6 +56,7 @@ const GOOD_SESSION: Duration = Duration::from_secs(30);
 pub(super) struct Tell {
     view: watch::Sender<BindStatus>,
     pub(super) meter: meter::Bind,
+    now: fn() -> Timestamp,
 }
 
 impl Tell {
@@ -50,22 +64,49 @@ impl Tell {
     pub(super) fn state(&self, state: &'static str, error: Option<&str>) {
         self.meter.state(state, &STATES);
         self.view.send_modify(|view| {
+            if view.state != state {
+                view.since = (self.now)();
+            }
             view.state = state;
             view.bound = state == BOUND;
-            view.in_flight = 0;
             if let Some(error) = error {
                 view.last_error = Some(error.into());
             }
         });
     }
 
-    /// Segments in flight.
-    pub(super) fn in_flight(&self, count: usize) {
-        self.meter.in_flight(count);
+    /// What is under way: segments in flight, and segments answered in the last second. Whoever
+    /// looks sees it; nobody is woken.
+    pub(super) fn progress(&self, in_flight: usize, pace: &mut Pace) {
+        self.meter.in_flight(in_flight);
+        let now = std::time::Instant::now();
         self.view.send_if_modified(|view| {
-            view.in_flight = count as u32;
+            view.in_flight = in_flight as u32;
+            view.tps = pace.recent(now);
+            view.tps_allowed = pace.rate() as u32;
             false
         });
+    }
+
+    /// The carrier said "slower".
+    pub(super) fn throttled(&self) {
+        self.meter.throttled();
+        self.view.send_if_modified(|view| {
+            view.throttled += 1;
+            false
+        });
+    }
+
+    fn limits(&self, window: usize, tps: u32) {
+        self.meter.limits(window, tps);
+        self.view.send_modify(|view| {
+            view.window = window as u32;
+            view.tps_limit = tps;
+        });
+    }
+
+    fn host(&self, host: &str) {
+        self.view.send_modify(|view| view.host = host.into());
     }
 }
 
@@ -77,6 +118,13 @@ pub(super) struct Desk {
     pub(super) tell: Tell,
     pub(super) answers: mpsc::Receiver<Answered>,
     pub(super) answers_to: mpsc::Sender<Answered>,
+    pub(super) commands: mpsc::Receiver<BindCommand>,
+    /// Whether the operator wants it bound.
+    up: bool,
+    /// The operator wants it to bind anew at once.
+    again: bool,
+    /// A person has been called for the credentials.
+    alarmed: bool,
     /// Number of the present session; answers to receipts of earlier ones are void.
     pub(super) session: u64,
     pub(super) outcomes: Vec<Outcome>,
@@ -96,22 +144,24 @@ pub(super) async fn run(
     seat: Seat,
     config: Config,
     links: Links,
-    view: watch::Sender<BindStatus>,
+    (view, commands): (watch::Sender<BindStatus>, mpsc::Receiver<BindCommand>),
     stop: CancellationToken,
 ) {
     let account = &seat.account.config.id;
-    let meter = meter::Bind::new(&account.0, &seat.name.0, seat.config.window as u32);
+    let meter = meter::Bind::new(&account.0, &seat.name.0);
     // Room for every answer that can be on its way: an intent holds at least one staged segment
     // (`pull`), and no more than `receipts_max` receipts wait at a time.
     let (answers_to, answers) = mpsc::channel(config.receipts_max + INTENTS_MAX);
-    let tell = Tell { view, meter };
-    let limit = seat.config.max_tps.unwrap_or(seat.account.config.max_tps);
+    let now = links.now;
+    let tell = Tell { view, meter, now };
+    let limit = seat.config.tps(&seat.account.config);
     let burst = match seat.config.max_tps {
         Some(_) => seat.config.burst,
         None => seat.account.config.burst,
     };
     let pace = Pace::new(limit, burst, std::time::Instant::now());
     let window = seat.config.window;
+    tell.limits(window, limit);
     let mut desk = Desk {
         seat,
         config,
@@ -119,6 +169,10 @@ pub(super) async fn run(
         tell,
         answers,
         answers_to,
+        commands,
+        up: true,
+        again: false,
+        alarmed: false,
         session: 0,
         outcomes: Vec::new(),
         pace,
@@ -128,27 +182,31 @@ pub(super) async fn run(
     };
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
-        desk.tell.state(CONNECTING, None);
-        let trouble = match desk.connect(&stop).await {
-            None => break,
-            Some(Ok(connection)) => {
-                desk.session += 1;
-                desk.tell.state(BOUND, None);
-                tracing::info!(bind = %desk.seat.name, "bound");
+        if !desk.up {
+            desk.tell.state(DOWN, None);
+            desk.wait(FOREVER, &stop).await;
+            continue;
+        }
+        desk.again = false;
+        let wait = match desk.connect(&stop).await {
+            None => continue,
+            Some(Ok(dialled)) => {
                 let since = Instant::now();
-                let reason = Live::new(&mut desk, connection).run(&stop).await;
+                let trouble = desk.serve(dialled, &stop).await;
                 if since.elapsed() >= GOOD_SESSION {
                     backoff.reset();
                 }
-                desk.ended(reason, stop.is_cancelled())
+                backoff.next(trouble, rand::random())
             }
-            Some(Err(error)) => desk.refused(&error),
+            Some(Err(failed)) => {
+                let trouble = desk.refused(&failed.error);
+                let wait = failed.wait;
+                wait.unwrap_or_else(|| backoff.next(trouble, rand::random()))
+            }
         };
-        if stop.is_cancelled() {
-            break;
+        if !stop.is_cancelled() && desk.up && !desk.again {
+            desk.wait(wait, &stop).await;
         }
-        let wait = backoff.next(trouble, rand::random());
-        desk.wait(wait, &stop).await;
     }
     desk.flush().await;
     desk.last_intents().await;
@@ -157,38 +215,113 @@ pub(super) async fn run(
 }
 
 impl Desk {
-    /// Connects and binds; `None` when told to stop. Intents answered meanwhile go back.
-    async fn connect(
+    /// Waits for its turn, connects and binds; `None` when somebody wants something else. Intents
+    /// answered meanwhile go back.
+    async fn connect(&mut self, stop: &CancellationToken) -> Option<Result<Dialled, Failed>> {
+        self.tell.state(WAITING, None);
+        let account = Arc::clone(&self.seat.account);
+        let dial = Dial::of(&self.seat, self.window);
+        let admitted = self.unless(stop, account.pool.admit()).await?;
+        self.tell.state(CONNECTING, None);
+        self.unless(stop, dial.dial(admitted)).await
+    }
+
+    /// Waits for this, unless the daemon ends or the operator wants something else.
+    async fn unless<T>(
         &mut self,
         stop: &CancellationToken,
-    ) -> Option<Result<Connection<Handed>, BindError>> {
-        let to = connect_of(&self.seat.config);
-        let spoken = &self.seat.account.config.profile.session;
-        let bind = bind_of(&self.seat.config, spoken);
-        let session = session_of(&self.seat.config, spoken);
-        let binding = client::bind(&to, &bind, session);
-        tokio::pin!(binding);
+        what: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::pin!(what);
         loop {
-            // `binding` is pinned outside: a branch that is dropped loses nothing of it.
+            // `what` is pinned outside: a branch that is dropped loses nothing of it.
             tokio::select! {
                 () = stop.cancelled() => return None,
-                done = &mut binding => return Some(done),
+                done = &mut what => return Some(done),
                 Some(answer) = self.answers.recv() => {
                     self.unclaimed(answer);
                     self.flush().await;
+                }
+                Some(command) = self.commands.recv() => {
+                    self.command(command);
+                    if !self.up || self.again {
+                        return None;
+                    }
                 }
             }
         }
     }
 
-    fn refused(&self, error: &BindError) -> Trouble {
+    async fn wait(&mut self, wait: Duration, stop: &CancellationToken) {
+        let _ = self.unless(stop, tokio::time::sleep(wait)).await;
+    }
+
+    /// One session, from its bind to its end.
+    async fn serve(&mut self, dialled: Dialled, stop: &CancellationToken) -> Trouble {
+        let Dialled {
+            connection,
+            place,
+            host,
+        } = dialled;
+        self.session += 1;
+        self.alarm(false);
+        self.tell.host(&host);
+        self.tell.state(BOUND, None);
+        tracing::info!(bind = %self.seat.name, %host, "bound");
+        let reason = Live::new(self, connection).run(stop).await;
+        // The connection is gone by now, and only now another may take its place.
+        drop(place);
+        let expected = stop.is_cancelled() || !self.up || self.again;
+        self.ended(reason, expected)
+    }
+
+    /// What the operator wants; says whether the session is to be left for it.
+    pub(super) fn command(&mut self, command: BindCommand) -> bool {
+        tracing::info!(bind = %self.seat.name, ?command, "operator");
+        let now = std::time::Instant::now();
+        match command {
+            BindCommand::Up => {
+                self.up = true;
+                // Not to be waited for, where it waits; a session that stands goes on.
+                self.again = true;
+                return false;
+            }
+            BindCommand::Down => {
+                self.up = false;
+                return true;
+            }
+            BindCommand::Rebind => {
+                (self.up, self.again) = (true, true);
+                return true;
+            }
+            BindCommand::SetTps(tps) => self.pace.set_limit(tps, now),
+            BindCommand::SetWindow(window) => {
+                let window = window.unwrap_or(self.seat.config.window);
+                self.window = window.clamp(1, WINDOW_MAX);
+            }
+        }
+        self.tell.limits(self.window, self.pace.limit());
+        false
+    }
+
+    fn alarm(&mut self, alarmed: bool) {
+        if self.alarmed != alarmed {
+            self.alarmed = alarmed;
+            self.tell.meter.alarm(Trouble::Credentials.name(), alarmed);
+        }
+    }
+
+    fn refused(&mut self, error: &BindError) -> Trouble {
         let trouble = Trouble::of(error);
         let text = error.to_string();
         let bind = &self.seat.name;
-        if trouble == Trouble::Credentials {
-            tracing::error!(%bind, error = text, "the carrier refuses our credentials; trying rarely");
-        } else {
+        if trouble != Trouble::Credentials {
             tracing::warn!(%bind, error = text, "bind failed; trying again");
+        } else if self.alarmed {
+            tracing::warn!(%bind, error = text, "the carrier still refuses our credentials");
+        } else {
+            tracing::error!(%bind, error = text, "the carrier refuses our credentials; trying rarely");
+            self.alarm(true);
         }
         self.tell.meter.ended(trouble.name());
         self.tell.state(BACKING_OFF, Some(&text));
@@ -204,20 +337,6 @@ impl Desk {
         self.tell.meter.ended(reason);
         self.tell.state(BACKING_OFF, Some(reason));
         Trouble::Network
-    }
-
-    async fn wait(&mut self, wait: Duration, stop: &CancellationToken) {
-        let until = Instant::now() + wait;
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep_until(until) => return,
-                Some(answer) = self.answers.recv() => {
-                    self.unclaimed(answer);
-                    self.flush().await;
-                }
-            }
-        }
     }
 
     /// An answer that comes while there is no session for it.
@@ -312,44 +431,6 @@ impl Desk {
             // start finds these messages in doubt.
             let _ = self.links.outcomes.send(outcomes).await;
         }
-    }
-}
-
-fn connect_of(config: &BindConfig) -> client::Connect {
-    client::Connect {
-        tls: config.tls.clone(),
-        connect_timeout: config.connect_timeout,
-        ..client::Connect::new(config.host.clone(), config.port)
-    }
-}
-
-fn bind_of(config: &BindConfig, spoken: &profile::Session) -> Bind {
-    let octets = |text: &str| OctetStr::copy_from_slice(text.as_bytes());
-    Bind {
-        kind: match config.mode {
-            Mode::Transmitter => BindKind::Transmitter,
-            Mode::Receiver => BindKind::Receiver,
-            Mode::Transceiver => BindKind::Transceiver,
-        },
-        system_id: octets(&config.system_id),
-        password: octets(config.password.expose_secret()),
-        system_type: octets(&config.system_type),
-        interface_version: spoken.interface_version,
-        // `check` has let through what the carrier issued.
-        long_credentials: true,
-        ..Bind::default()
-    }
-}
-
-fn session_of(config: &BindConfig, spoken: &profile::Session) -> SessionConfig {
-    SessionConfig {
-        least_version: spoken.least_version,
-        untold_version: spoken.untold_version,
-        window: config.window,
-        bind_timeout: config.connect_timeout,
-        response_timeout: config.response_timeout,
-        enquire_link_interval: config.enquire_link_interval,
-        ..SessionConfig::esme()
     }
 }
 

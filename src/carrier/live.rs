@@ -95,13 +95,12 @@ impl<'a> Live<'a> {
             if self.leaving.is_some() && self.is_idle() {
                 self.unbind();
             }
-            self.desk
-                .tell
-                .in_flight(self.connection.session().in_flight());
+            let in_flight = self.connection.session().in_flight();
+            self.desk.tell.progress(in_flight, &mut self.desk.pace);
             let leaving = self.leaving;
             let drained = leaving.unwrap_or_else(far);
             let wake = wait.map_or_else(far, Into::into);
-            // `recv`, `reserve`, `ready` and `drive` are cancel-safe: a branch that is dropped
+            // `recv` (both), `reserve`, `ready` and `drive` are cancel-safe: a branch that is dropped
             // has taken nothing.
             tokio::select! {
                 biased;
@@ -117,6 +116,13 @@ impl<'a> Live<'a> {
                 // Also while the pace is spent: an OTP may still find a token.
                 () = lanes.ready(place) => {}
                 () = tokio::time::sleep_until(wake), if wait.is_some() => {}
+                Some(command) = self.desk.commands.recv() => {
+                    if self.desk.command(command) {
+                        self.leave();
+                    }
+                    let window = self.desk.window;
+                    self.connection.session().set_window(window);
+                }
                 () = stop.cancelled(), if leaving.is_none() => self.leave(),
                 () = tokio::time::sleep_until(drained), if leaving.is_some() => {
                     self.connection.session().abort(CloseReason::Aborted, &mut self.actions);
@@ -379,7 +385,7 @@ impl<'a> Live<'a> {
                 verdict: Verdict::SlowDown(pause),
                 ..
             } => {
-                self.desk.tell.meter.throttled();
+                self.desk.tell.throttled();
                 self.desk.pace.throttled(handed.sent, *pause, now);
                 let since = *handed.throttled_since.get_or_insert(now);
                 let kept = now < since + KEPT_THROTTLED;
@@ -480,7 +486,7 @@ impl<'a> Live<'a> {
     /// The session is over: what was not written goes back, what was is in doubt already.
     /// Intents still at the writer come back to `bind`, which gives them back as well.
     async fn end(mut self) -> &'static str {
-        self.desk.tell.in_flight(0);
+        self.desk.tell.progress(0, &mut self.desk.pace);
         for staged in self.stage.empty(|_, _| false) {
             self.outcome(staged.handed, 0, Answer::NotSent);
         }

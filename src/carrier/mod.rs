@@ -4,9 +4,11 @@
 
 mod backoff;
 mod bind;
+mod dial;
 mod inward;
 mod live;
 mod pace;
+mod pool;
 pub mod profile;
 mod pull;
 mod rate;
@@ -25,15 +27,20 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::pool::Pool;
 use self::profile::Profile;
 use self::rate::{Gcra, Slots};
 use crate::domain::class::ClassSet;
 use crate::domain::ids::{BindName, CarrierId, CarrierIndex, NetworkId};
 use crate::domain::time::Timestamp;
+use crate::flow::bind::{BindHandle, BindStatus};
 use crate::flow::lane::Lanes;
 use crate::flow::signs::Signs;
-use crate::flow::{BindStatus, Outcome, ReceiptArrived};
+use crate::flow::{Outcome, ReceiptArrived};
 use crate::store::Store;
+
+/// Wishes of operators that may wait for a bind; full: the operator is told to try again.
+const COMMANDS: usize = 8;
 
 /// The largest window of a bind.
 pub const WINDOW_MAX: usize = 10_000;
@@ -52,6 +59,8 @@ pub struct AccountConfig {
     pub burst: Option<u32>,
     /// Segments that may await their answer over all its binds; `None` = the binds' windows only.
     pub window: Option<usize>,
+    /// Sessions that the carrier allows, over all its binds; `None` = one for each bind.
+    pub binds_max: Option<u32>,
     /// In what this carrier differs from others: the built-in default, the named profile and the
     /// account's own keys, one over the other.
     pub profile: Arc<Profile>,
@@ -62,10 +71,9 @@ pub struct AccountConfig {
 /// A number of equal binds.
 #[derive(Clone)]
 pub struct BindConfig {
-    /// Name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    /// Names or addresses with their ports, at least one; each is tried when those before it cannot
+    /// be connected to.
+    pub hosts: Vec<(String, u16)>,
     /// With TLS or plain.
     pub tls: Option<TlsClient>,
     /// At most 15 octets.
@@ -99,8 +107,7 @@ pub struct BindConfig {
 impl std::fmt::Debug for BindConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BindConfig")
-            .field("host", &self.host)
-            .field("port", &self.port)
+            .field("hosts", &self.hosts)
             .field("system_id", &self.system_id)
             .field("mode", &self.mode)
             .finish_non_exhaustive()
@@ -125,6 +132,8 @@ pub struct Config {
     pub otp_reserve_percent: u8,
     /// A class that has waited for this many segments of others on a bind has one turn; 0 = never.
     pub promotional_floor: u32,
+    /// Connections that all binds together open in a second.
+    pub connects_per_s: u32,
     /// deliver_sm of one bind that may wait for their commit; more are sent back for redelivery.
     pub receipts_max: usize,
     /// How long a bind may finish its window at shutdown.
@@ -136,6 +145,7 @@ impl Default for Config {
         Self {
             otp_reserve_percent: 10,
             promotional_floor: 20,
+            connects_per_s: 50,
             receipts_max: 1024,
             drain_timeout: Duration::from_secs(20),
         }
@@ -174,6 +184,7 @@ struct Account {
     rate: Gcra,
     /// Its window, if it has one of its own.
     slots: Option<Slots>,
+    pool: Pool,
 }
 
 /// The number of binds that an account opens.
@@ -182,21 +193,23 @@ pub fn bind_count(account: &AccountConfig) -> usize {
 }
 
 /// Starts every bind's task in `tasks`; they end after `stop`, when their windows are empty or
-/// the drain time is over. Returns a view of each bind.
+/// the drain time is over. Returns a handle of each bind.
 pub fn start(
     tasks: &mut JoinSet<()>,
     config: &Config,
     accounts: &[(AccountConfig, Arc<Lanes>)],
     links: &Links,
     stop: &CancellationToken,
-) -> Vec<watch::Receiver<BindStatus>> {
-    let mut views = Vec::new();
+) -> Vec<BindHandle> {
+    let mut handles = Vec::new();
+    let connects = Arc::new(Gcra::new(config.connects_per_s, Some(1)));
     for (index, (account, lanes)) in accounts.iter().enumerate() {
         let account = Arc::new(Account {
             rate: Gcra::new(account.max_tps, account.burst),
             slots: account
                 .window
                 .map(|window| Slots::new(window, config.otp_reserve_percent)),
+            pool: Pool::new(account.binds_max, Arc::clone(&connects)),
             config: account.clone(),
             index: CarrierIndex(index as u16),
             lanes: Arc::clone(lanes),
@@ -213,25 +226,44 @@ pub fn start(
                 name: BindName(format!("{}/{}", account.config.id, place + 1).into()),
                 place,
             };
-            let (tell, view) = watch::channel(BindStatus {
-                carrier: account.index,
-                bind: seat.name.clone(),
-                state: bind::CONNECTING,
-                bound: false,
-                submits: bind.mode != Mode::Receiver,
-                in_flight: 0,
-                window: bind.window as u32,
-                last_error: None,
-            });
-            views.push(view);
+            let (tell, view) = watch::channel(seat.status((links.now)()));
+            let (commands, wanted) = mpsc::channel(COMMANDS);
+            handles.push(BindHandle { view, commands });
             tasks.spawn(bind::run(
                 seat,
                 config.clone(),
                 links.clone(),
-                tell,
+                (tell, wanted),
                 stop.clone(),
             ));
         }
     }
-    views
+    handles
 }
+
+impl Seat {
+    /// What there is to say before it has done anything.
+    fn status(&self, now: Timestamp) -> BindStatus {
+        let tps = self.config.tps(&self.account.config);
+        BindStatus {
+            state: bind::CONNECTING,
+            since: now,
+            submits: self.config.mode != Mode::Receiver,
+            classes: self.config.classes,
+            window: self.config.window as u32,
+            tps_allowed: tps,
+            tps_limit: tps,
+            ..BindStatus::new(self.account.index, self.name.clone())
+        }
+    }
+}
+
+impl BindConfig {
+    /// Segments a second of one bind.
+    fn tps(&self, account: &AccountConfig) -> u32 {
+        self.max_tps.unwrap_or(account.max_tps)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,9 @@ const STEP: Duration = Duration::from_millis(20);
 pub(super) struct Pace {
     tokens: Gcra,
     throttle: Throttle,
+    /// As configured: segments a second, and how many at once.
+    configured: (u32, Option<u32>),
+    limit: u32,
     /// The sustained pace under the limit.
     top: f64,
     warm_up: Option<(Instant, Duration)>,
@@ -32,11 +35,23 @@ impl Pace {
         Self {
             tokens: Gcra::new(limit, burst),
             throttle: Throttle::new(top),
+            configured: (limit, burst),
+            limit,
             top,
             warm_up: None,
             rate: top,
             stepped: now,
         }
+    }
+
+    /// An operator's limit, or the configured one again.
+    pub(super) fn set_limit(&mut self, limit: Option<u32>, now: Instant) {
+        let (configured, burst) = self.configured;
+        self.limit = limit.unwrap_or(configured).max(1);
+        self.top = top(self.limit, burst);
+        self.tokens.set_limit(self.limit, burst);
+        self.throttle.set_limit(self.top);
+        self.put(now);
     }
 
     /// A fresh session: its pace rises from a tenth to all of it in this time.
@@ -69,6 +84,16 @@ impl Pace {
     /// Segments a second allowed now.
     pub(super) fn rate(&self) -> f64 {
         self.rate
+    }
+
+    /// Segments that the carrier took in the last second.
+    pub(super) fn recent(&mut self, now: Instant) -> u32 {
+        self.throttle.recent(now)
+    }
+
+    /// The limit in force.
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
     }
 
     /// Until when nothing may go, because the carrier said so.
@@ -141,5 +166,18 @@ mod tests {
         assert!((8..=18).contains(&first), "{first}");
         assert!((50..=65).contains(&fifth), "{fifth}");
         assert!((95..=100).contains(&after), "{after}");
+    }
+
+    #[test]
+    fn the_operators_limit_is_in_force_until_it_is_taken_back() {
+        let now = Instant::now();
+        let mut pace = Pace::new(100, None, now);
+        pace.set_limit(Some(10), now);
+        let from = now + Duration::from_secs(1);
+        assert_eq!(sent(&mut pace, from, Duration::from_secs(1)), 10);
+        pace.set_limit(None, from + Duration::from_secs(1));
+        assert_eq!(pace.limit(), 100);
+        let from = from + Duration::from_secs(2);
+        assert!(sent(&mut pace, from, Duration::from_secs(1)) >= 95);
     }
 }

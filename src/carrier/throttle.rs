@@ -78,6 +78,11 @@ impl Throttle {
         }
     }
 
+    /// Another limit from now on.
+    pub(super) fn set_limit(&mut self, limit: f64) {
+        self.limit = limit;
+    }
+
     /// The pace now.
     pub(super) fn rate(&mut self, now: Instant) -> f64 {
         if self.congestion >= 90 && self.cut.is_none_or(|cut| now >= cut.resume + NEARLY_EVERY) {
@@ -93,6 +98,11 @@ impl Throttle {
             return self.limit;
         }
         rate
+    }
+
+    /// Segments taken in the last second.
+    pub(super) fn recent(&mut self, now: Instant) -> u32 {
+        self.seen.last_second(now).0
     }
 
     /// Until when nothing may go.

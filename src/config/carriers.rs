@@ -90,6 +90,11 @@ fn account(
             .as_ref()
             .map(|window| or(1, Some(window), 1..=1_000_000, source))
             .transpose()?,
+        binds_max: typed
+            .binds_max
+            .as_ref()
+            .map(|most| or(1, Some(most), 1..=1_000, source))
+            .transpose()?,
         profile,
         binds: typed
             .bind
@@ -157,12 +162,6 @@ fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig>
             .or_else(|| typed.password_file.as_ref().map(Spanned::span));
         return Err(source.error(at, format!("password has at most {most} octets and no NUL")));
     }
-    if typed.host.get_ref().is_empty() || typed.port == 0 {
-        return Err(source.error(
-            Some(typed.host.span()),
-            "give host and a port from 1 to 65535",
-        ));
-    }
     let window = or(10, typed.window.as_ref(), 1..=WINDOW_MAX, source)?;
     let max_tps = typed
         .max_tps
@@ -179,8 +178,7 @@ fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig>
         (Some(max_tps), typed) => burst(typed.as_ref(), max_tps, source)?,
     };
     Ok(BindConfig {
-        host: typed.host.get_ref().clone(),
-        port: typed.port,
+        hosts: hosts(typed, source)?,
         tls: tls(typed, source)?,
         system_id: limited(&typed.system_id, "system_id")?,
         password,
@@ -214,6 +212,29 @@ fn bind(typed: &Spanned<file::Bind>, source: &Source<'_>) -> Checked<BindConfig>
             source,
         )?,
     })
+}
+
+/// The host and those that stand in for it.
+fn hosts(typed: &file::Bind, source: &Source<'_>) -> Checked<Vec<(String, u16)>> {
+    if typed.host.get_ref().is_empty() || typed.port == 0 {
+        return Err(source.error(
+            Some(typed.host.span()),
+            "give host and a port from 1 to 65535",
+        ));
+    }
+    let mut hosts = vec![(typed.host.get_ref().clone(), typed.port)];
+    for fallback in &typed.fallback_hosts {
+        let text = fallback.get_ref();
+        let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+        match port.parse() {
+            Ok(port) if port > 0 && !host.is_empty() => hosts.push((host.to_owned(), port)),
+            _ => {
+                let message = format!("\"{text}\" is not host:port, as \"smpp2.example:2775\"");
+                return Err(source.error(Some(fallback.span()), message));
+            }
+        }
+    }
+    Ok(hosts)
 }
 
 /// Segments that may leave at once, of so many a second.

@@ -49,6 +49,12 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
                 0..=10_000,
                 source,
             )?,
+            connects_per_s: or(
+                shared.connects_per_s,
+                file.scheduler.connects_per_s.as_ref(),
+                1..=10_000,
+                source,
+            )?,
             receipts_max: or(
                 shared.receipts_max,
                 file.receipts.unanswered_max.as_ref(),

@@ -81,6 +81,7 @@ pub(super) struct Scheduler {
     pub(super) ready_max: Option<Spanned<usize>>,
     pub(super) returns_max: Option<Spanned<usize>>,
     pub(super) promotional_floor: Option<Spanned<u32>>,
+    pub(super) connects_per_s: Option<Spanned<u32>>,
     pub(super) otp_reserve_percent: Option<Spanned<u8>>,
     pub(super) attempts_max: Option<Spanned<u16>>,
 }
@@ -209,6 +210,7 @@ pub(super) struct Carrier {
     pub(super) max_tps: Spanned<u32>,
     pub(super) burst: Option<Spanned<u32>>,
     pub(super) window: Option<Spanned<usize>>,
+    pub(super) binds_max: Option<Spanned<u32>>,
     pub(super) profile: Option<Spanned<String>>,
     pub(super) receipts: Option<bool>,
     pub(super) validity_period: Option<bool>,
@@ -223,6 +225,8 @@ pub(super) struct Carrier {
 pub(super) struct Bind {
     pub(super) host: Spanned<String>,
     pub(super) port: u16,
+    #[serde(default)]
+    pub(super) fallback_hosts: Vec<Spanned<String>>,
     pub(super) system_id: Spanned<String>,
     pub(super) password: Option<Spanned<SecretString>>,
     pub(super) password_file: Option<Spanned<PathBuf>>,

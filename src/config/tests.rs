@@ -104,6 +104,31 @@ fn wrong_files_are_refused_with_their_place() {
             "listen = \"0.0.0.0:9090\"",
             "mnara.toml:4:10: an admin listener beyond loopback needs",
         ),
+        (
+            "max_tps = 500",
+            "max_tps = 500\nburst = 501",
+            "mnara.toml:11:9: burst is part of max_tps; give 1 to 500",
+        ),
+        (
+            "window = 100",
+            "burst = 2",
+            "mnara.toml:18:9: burst of a bind goes with its max_tps",
+        ),
+        (
+            "window = 100",
+            "classes = [\"otp\", \"bulk\"]",
+            "mnara.toml:18:11: classes is a list of otp, transactional and promotional",
+        ),
+        (
+            "window = 100",
+            "fallback_hosts = [\"b.example\"]",
+            "mnara.toml:18:19: \"b.example\" is not host:port",
+        ),
+        (
+            "max_tps = 500",
+            "max_tps = 500\nbinds_max = 0",
+            "mnara.toml:11:13: 0 is out of range; give 1 to 1000",
+        ),
         ("[admin]", "[admin", "mnara.toml:3:"),
     ];
     for (from, to, expected) in table {

@@ -16,11 +16,12 @@ use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex};
 use crate::domain::route::score::Scoreboard;
 use crate::domain::time::Timestamp;
+use crate::flow::Steer;
+use crate::flow::bind::BindStatus;
 use crate::flow::health::{Breaker, Health, Hold, Opened};
 use crate::flow::lane::Lanes;
 use crate::flow::routes::Routes;
 use crate::flow::signs::{Sign, SignedAnswer};
-use crate::flow::{BindStatus, Steer};
 use crate::telemetry::metrics::scheduler as meter;
 
 /// Between two looks at all accounts.
@@ -316,14 +317,9 @@ mod tests {
             let (binds, views): (Vec<_>, Vec<_>) = (0..2u16)
                 .map(|index| {
                     watch::channel(BindStatus {
-                        carrier: CarrierIndex(index),
-                        bind: BindName("x/1".into()),
                         state: "bound",
                         bound: true,
-                        submits: true,
-                        in_flight: 0,
-                        window: 10,
-                        last_error: None,
+                        ..BindStatus::new(CarrierIndex(index), BindName("x/1".into()))
                     })
                 })
                 .unzip();

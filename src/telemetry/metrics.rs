@@ -114,6 +114,16 @@ pub const ALL: &[(&str, Kind, &str)] = &[
     ),
     (BIND_WINDOW, Kind::Gauge, "A bind's window, in segments."),
     (
+        BIND_TPS,
+        Kind::Gauge,
+        "A bind's limit, in segments a second.",
+    ),
+    (
+        BIND_ALARM,
+        Kind::Gauge,
+        "1 while a bind needs a person, by reason.",
+    ),
+    (
         BIND_SUBMITS,
         Kind::Counter,
         "Segments answered on a bind, by verdict.",
@@ -274,6 +284,8 @@ const SIGNS_DROPPED: &str = "mnara_signs_dropped_total";
 const BIND_STATE: &str = "mnara_bind_state";
 const BIND_IN_FLIGHT: &str = "mnara_bind_window_in_flight";
 const BIND_WINDOW: &str = "mnara_bind_window_limit";
+const BIND_TPS: &str = "mnara_bind_tps_limit";
+const BIND_ALARM: &str = "mnara_bind_alarm";
 const BIND_SUBMITS: &str = "mnara_bind_submit_total";
 const BIND_THROTTLED: &str = "mnara_bind_throttled_total";
 const BIND_RESPONSE_SECONDS: &str = "mnara_bind_response_seconds";

@@ -82,6 +82,33 @@ async fn nonsense_from_a_carrier_is_refused_and_counted_and_the_stream_goes_on()
 }
 
 #[tokio::test]
+async fn a_yes_without_an_id_is_a_yes_for_which_no_receipt_can_come() {
+    let (world, mut bind, _hand) = world().await;
+    let id = world
+        .client
+        .send(&sms("vodacom_tz", 1, "transactional", "nameless"))
+        .await;
+    let (sequence, _) = bind.submit().await;
+    bind.accept(sequence, "").await;
+    world.until(id, "submitted").await;
+    assert_eq!(bind.receipt("", "DELIVRD").await, CommandStatus::ESME_ROK);
+    assert_eq!(world.client.message(id).await["status_detail"], "submitted");
+    // The next one has a name, and is not taken for it.
+    let second = world
+        .client
+        .send(&sms("vodacom_tz", 2, "transactional", "named"))
+        .await;
+    let (sequence, _) = bind.submit().await;
+    bind.accept(sequence, "M7").await;
+    world.until(second, "submitted").await;
+    assert_eq!(bind.receipt("M7", "DELIVRD").await, CommandStatus::ESME_ROK);
+    assert_eq!(
+        world.client.message(second).await["status_detail"],
+        "delivered"
+    );
+}
+
+#[tokio::test]
 async fn a_stream_without_sense_is_closed_and_bound_anew() {
     let (mut world, mut bind, hand) = world().await;
     for garbage in [

@@ -6,8 +6,8 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::{
-    BIND_IN_FLIGHT, BIND_RECONNECTS, BIND_RESPONSE_SECONDS, BIND_STATE, BIND_SUBMITS,
-    BIND_THROTTLED, BIND_WINDOW, MO_REFUSED, PDU_ERRORS, RECEIPTS_REFUSED,
+    BIND_ALARM, BIND_IN_FLIGHT, BIND_RECONNECTS, BIND_RESPONSE_SECONDS, BIND_STATE, BIND_SUBMITS,
+    BIND_THROTTLED, BIND_TPS, BIND_WINDOW, MO_REFUSED, PDU_ERRORS, RECEIPTS_REFUSED,
 };
 
 /// The handles of one bind.
@@ -25,12 +25,10 @@ pub struct Bind {
 }
 
 impl Bind {
-    /// The handles of a bind with this window.
-    pub fn new(carrier: &str, bind: &str, window: u32) -> Self {
+    /// The handles of a bind.
+    pub fn new(carrier: &str, bind: &str) -> Self {
         let (carrier, bind) = (carrier.to_owned(), bind.to_owned());
         let submits = |verdict: &'static str| counter!(BIND_SUBMITS, "carrier" => carrier.clone(), "bind" => bind.clone(), "verdict" => verdict);
-        gauge!(BIND_WINDOW, "carrier" => carrier.clone(), "bind" => bind.clone())
-            .set(f64::from(window));
         Self {
             in_flight: gauge!(BIND_IN_FLIGHT, "carrier" => carrier.clone(), "bind" => bind.clone()),
             accepted: submits("accepted"),
@@ -51,6 +49,20 @@ impl Bind {
             gauge!(BIND_STATE, "carrier" => self.carrier.clone(), "bind" => self.bind.clone(), "state" => *each)
                 .set(f64::from(u8::from(*each == state)));
         }
+    }
+
+    /// Its limits: segments that may await their answer, and segments a second.
+    pub fn limits(&self, window: usize, tps: u32) {
+        gauge!(BIND_WINDOW, "carrier" => self.carrier.clone(), "bind" => self.bind.clone())
+            .set(window as f64);
+        gauge!(BIND_TPS, "carrier" => self.carrier.clone(), "bind" => self.bind.clone())
+            .set(f64::from(tps));
+    }
+
+    /// Whether a person is needed, and for what.
+    pub fn alarm(&self, reason: &'static str, on: bool) {
+        gauge!(BIND_ALARM, "carrier" => self.carrier.clone(), "bind" => self.bind.clone(), "reason" => reason)
+            .set(f64::from(u8::from(on)));
     }
 
     /// Segments in flight.
