@@ -86,8 +86,6 @@ pub struct Daemon {
     /// Whether the store may note that this run ended by itself.
     orderly: Arc<AtomicBool>,
     health: Arc<StoreHealth>,
-    /// Kept until `feed` takes it: the breakers' nods wait here.
-    _steer: mpsc::Receiver<Steer>,
 }
 
 /// One token for each phase of the end.
@@ -145,7 +143,9 @@ impl Daemon {
         let stops = Stops::default();
         let mut tasks = Tasks::default();
         let orderly = tasks.write(opened.writer, &stops.writer);
-        let returns = tasks.schedule(&house, &config, committed, opened.last, &stops.workers);
+        let (steer_to, steer) = mpsc::channel(STEERS);
+        let streams = (committed, steer);
+        let returns = tasks.schedule(&house, &config, streams, opened.last, &stops.workers);
         tasks.workers.spawn(webhooks::run(
             config.webhooks.clone(),
             house.store.clone(),
@@ -158,7 +158,6 @@ impl Daemon {
             .workers
             .spawn(upkeep(page.clone(), stops.workers.clone()));
         // Before the binds: what is paused must not be pulled from.
-        let (steer_to, steer) = mpsc::channel(STEERS);
         let holds = house.holds(steer_to.clone()).await?;
         let back = (returns, opened.news);
         let (signs_to, signs) = flow::signs::channel();
@@ -201,7 +200,6 @@ impl Daemon {
             beat,
             orderly,
             health,
-            _steer: steer,
         })
     }
 
@@ -306,6 +304,15 @@ impl House {
         }
     }
 
+    fn scheduler_links(&self) -> feed::Links {
+        feed::Links {
+            store: self.store.clone(),
+            routes: Arc::clone(&self.routes),
+            carriers: Arc::clone(&self.carriers),
+            now,
+        }
+    }
+
     fn lanes(&self) -> Vec<Arc<Lanes>> {
         self.accounts
             .iter()
@@ -374,7 +381,7 @@ impl Tasks {
         &mut self,
         house: &House,
         config: &Config,
-        committed: mpsc::Receiver<Committed>,
+        (committed, steer): (mpsc::Receiver<Committed>, mpsc::Receiver<Steer>),
         before_start: Place,
         stop: &CancellationToken,
     ) -> mpsc::Sender<Return> {
@@ -383,13 +390,14 @@ impl Tasks {
         let inputs = feed::Inputs {
             committed,
             returns,
+            steer,
             refill,
             beat,
         };
         let (scheduler, store) = (config.scheduler.clone(), house.store.clone());
         self.workers.spawn(feed::run(
             scheduler.clone(),
-            store.clone(),
+            house.scheduler_links(),
             house.lanes(),
             before_start,
             inputs,
@@ -421,8 +429,7 @@ impl Tasks {
         let (receipts_to, receipts) = mpsc::channel(RECEIPTS);
         self.settling.spawn(settle::run(
             config.scheduler.clone(),
-            house.store.clone(),
-            Arc::clone(&house.carriers),
+            house.scheduler_links(),
             outcomes,
             returns,
         ));

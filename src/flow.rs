@@ -14,6 +14,7 @@
 pub mod bind;
 pub mod health;
 pub mod lane;
+mod ready;
 pub mod routes;
 pub mod signs;
 
@@ -21,8 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use smallvec::SmallVec;
-
+pub use self::ready::{Parts, Ready, Tried};
 use crate::domain::class::Class;
 use crate::domain::ids::{BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, Place};
 use crate::domain::lifecycle::SegmentState;
@@ -38,90 +38,6 @@ use crate::domain::verdict::Verdict;
 pub struct Committed {
     /// With `carrier` the lane's account.
     pub messages: Vec<Ready>,
-}
-
-/// The segments of a message, as a set: bit n = part n+1. At most 16.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Parts(pub u16);
-
-impl Parts {
-    /// All parts of a message with this many segments.
-    pub const fn all(segments: u8) -> Self {
-        Self(((1u32 << segments) - 1) as u16)
-    }
-
-    /// This part (from 1) alone.
-    pub const fn one(part: u8) -> Self {
-        Self(1 << (part - 1))
-    }
-
-    /// How many.
-    pub const fn count(self) -> u32 {
-        self.0.count_ones()
-    }
-
-    /// Whether none is left.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Whether the part with this number (from 1) is among them.
-    pub const fn contains(self, part: u8) -> bool {
-        self.0 & (1 << (part - 1)) != 0
-    }
-
-    /// Those that are not in the other set.
-    pub const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-
-    /// Adds the part with this number (from 1).
-    pub const fn insert(&mut self, part: u8) {
-        self.0 |= 1 << (part - 1);
-    }
-
-    /// The part numbers, from 1, ascending.
-    pub fn iter(self) -> impl Iterator<Item = u8> {
-        (1..=16).filter(move |part| self.contains(*part))
-    }
-}
-
-/// A message that may be submitted now; owned by exactly one lane, bind or timer.
-#[derive(Clone, Debug)]
-pub struct Ready {
-    /// What to send.
-    pub message: Arc<Message>,
-    /// The account whose lane it is in: the message's own, until it is moved.
-    pub carrier: CarrierIndex,
-    /// Its place in that lane; the default for a resend, which no lane's order knows.
-    pub place: Place,
-    /// Accounts that would not take it, or where it is in doubt; it is not moved back to them.
-    pub tried: Tried,
-    /// Which segments still have to go.
-    pub parts: Parts,
-    /// Number of this attempt, from 1.
-    pub attempt: u16,
-    /// An earlier attempt may have reached a carrier.
-    pub possible_duplicate: bool,
-}
-
-/// The accounts that a message has been tried with in vain. A set of a few.
-pub type Tried = SmallVec<[CarrierIndex; 4]>;
-
-impl Ready {
-    /// A message's first attempt, all its segments.
-    pub fn first(message: Arc<Message>) -> Self {
-        let parts = Parts::all(message.segments);
-        Self {
-            carrier: message.carrier,
-            place: Place(message.seq.0),
-            tried: Tried::new(),
-            message,
-            parts,
-            attempt: 1,
-            possible_duplicate: false,
-        }
-    }
 }
 
 /// What became of one submit_sm: the single edge that returns from a carrier.
@@ -185,15 +101,17 @@ pub struct Settlement {
     pub transitions: Vec<Transition>,
     /// Intents all of whose segments have an outcome now.
     pub closed_intents: Vec<IntentId>,
-    /// Messages that go to another account's lane.
+    /// Messages that go to the end of a lane; after the transitions.
     pub reroutes: Vec<Reroute>,
 }
 
-/// A waiting message's move to the end of another account's lane.
-#[derive(Clone, Copy, Debug)]
+/// A message's move to the end of a lane: another account's, or anew its own. It takes effect if
+/// the message still waits in the lane that `ready` names; the stream of commits then tells where
+/// it has come to.
+#[derive(Clone, Debug)]
 pub struct Reroute {
-    /// Which message.
-    pub message: MessageSeq,
+    /// The message, as it is to be sent from there; `carrier` is the account that it leaves.
+    pub ready: Ready,
     /// Whose lane.
     pub to: CarrierIndex,
 }
@@ -443,20 +361,13 @@ pub struct Waiting {
     pub possible_duplicate: bool,
 }
 
-/// A return to the lanes, from `settle` to `feed`.
+/// A return to the lane that it came from, by way of `feed`.
 #[derive(Debug)]
-pub enum Return {
-    /// Try again, not before `at`.
-    Again {
-        /// What to send.
-        ready: Ready,
-        /// When.
-        at: Instant,
-        /// It is in doubt until then: proof of acceptance cancels the resend.
-        in_doubt: bool,
-    },
-    /// A carrier has taken this part of a message in doubt: do not resend it.
-    Taken(MessageSeq, u8),
+pub struct Return {
+    /// What to send.
+    pub ready: Ready,
+    /// Not before.
+    pub at: Instant,
 }
 
 /// Shared word of the store's health: binds do not submit and the API does not accept while the
@@ -482,14 +393,15 @@ impl StoreHealth {
 #[derive(Debug)]
 pub enum Steer {
     /// Take these lanes' messages out of memory (lanes, retries) and load nothing until
-    /// [`Steer::Release`]: somebody is about to change their rows. Answered when done.
+    /// [`Steer::Release`]: somebody is about to change their rows, or to give them rows of other
+    /// lanes. Answered when done.
     Recall {
         /// Which lanes.
         lanes: Vec<(CarrierIndex, Class)>,
         /// The answer.
         done: tokio::sync::oneshot::Sender<()>,
     },
-    /// Load these lanes again, from the store.
+    /// Load these lanes again: what was in memory and still waits there, and what has come.
     Release(Vec<(CarrierIndex, Class)>),
     /// An account's standing has changed, or the routing plan: look whether messages should move.
     Look,
@@ -505,17 +417,6 @@ pub struct Reload {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parts_are_a_set_of_segment_numbers() {
-        let mut parts = Parts::all(3);
-        assert_eq!(parts.iter().collect::<Vec<_>>(), [1, 2, 3]);
-        parts = Parts(0);
-        parts.insert(2);
-        assert!(parts.contains(2) && !parts.contains(1));
-        assert_eq!(parts.count(), 1);
-        assert_eq!(Parts::all(16).count(), 16);
-    }
 
     #[test]
     fn health_reports_changes_once() {

@@ -257,6 +257,17 @@ fn scheduler_config(file: &File, source: &Source<'_>) -> Checked<scheduler::Conf
             1..=20,
             source,
         )?,
+        resend_after: [
+            seconds(typed.otp_resend_after_s.as_ref(), 1..=300, source)?
+                .or(default.resend_after[0]),
+            seconds(
+                typed.transactional_resend_after_s.as_ref(),
+                1..=86_400,
+                source,
+            )?
+            .or(default.resend_after[1]),
+            default.resend_after[2],
+        ],
         grace: seconds(file.message.grace_s.as_ref(), 0..=7 * 86_400, source)?
             .unwrap_or(default.grace),
         patience: failover::patience(&file.failover, default.patience, source)?,

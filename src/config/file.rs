@@ -83,7 +83,9 @@ pub(super) struct Scheduler {
     pub(super) promotional_floor: Option<Spanned<u32>>,
     pub(super) connects_per_s: Option<Spanned<u32>>,
     pub(super) otp_reserve_percent: Option<Spanned<u8>>,
-    pub(super) attempts_max: Option<Spanned<u16>>,
+    pub(super) attempts_max: Option<Spanned<u8>>,
+    pub(super) otp_resend_after_s: Option<Spanned<u64>>,
+    pub(super) transactional_resend_after_s: Option<Spanned<u64>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -2,9 +2,6 @@
 //! does to it. Pure: the store applies what is decided here in the transaction that causes it.
 //! Never here: SQL, tasks, clocks.
 
-use std::time::Duration;
-
-use super::class::Class;
 use super::message::{FailureCode, State};
 
 /// Whether a message may move from one state to another
@@ -51,25 +48,6 @@ pub const fn permits(from: State, to: State) -> bool {
         | State::Rejected
         | State::Cancelled
         | State::Failed => false,
-    }
-}
-
-/// What happens to a message whose attempt may or may not have reached the carrier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DoubtPolicy {
-    /// Resend once after this long, unless proof of acceptance comes first.
-    ResendAfter(Duration),
-    /// Never resend by itself; the outcome becomes `unknown` when the validity ends.
-    Hold,
-}
-
-/// The policy of each class: a second OTP is harmless and a missing one is not; a second
-/// advertisement is worse than none.
-pub const fn in_doubt(class: Class) -> DoubtPolicy {
-    match class {
-        Class::Otp => DoubtPolicy::ResendAfter(Duration::from_secs(5)),
-        Class::Transactional => DoubtPolicy::ResendAfter(Duration::from_secs(60)),
-        Class::Promotional => DoubtPolicy::Hold,
     }
 }
 

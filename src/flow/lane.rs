@@ -183,6 +183,17 @@ impl Lanes {
         self.lanes[ready.message.class.index()].returned.push(ready)
     }
 
+    /// Takes everything of one class out, past the gate: what has been out before, and what is
+    /// fresh, each in order. A bind may take some of it meanwhile.
+    pub fn recall(&self, class: Class) -> (Vec<Ready>, Vec<Ready>) {
+        let lane = &self.lanes[class.index()];
+        let all = |queue: &ArrayQueue<Ready>| {
+            let drain = std::iter::from_fn(|| queue.pop());
+            drain.take(queue.capacity()).collect()
+        };
+        (all(&lane.returned), all(&lane.fresh))
+    }
+
     /// Takes the next message of a class; which class is next the bind decides, which serves
     /// these. While the gate counts probes that order is turned round: what may be lost is tried
     /// first, and a class has nothing while one behind it waits.

@@ -47,10 +47,10 @@ impl Cursor {
         }
     }
 
-    /// Nothing is loaded, and the store has something up to `newest`.
-    fn behind(newest: Place) -> Self {
+    /// Nothing after `base` is loaded, and the store has something up to `newest`.
+    fn behind(base: Place, newest: Place) -> Self {
         Self {
-            loaded: Place(0),
+            loaded: base,
             newest,
             spilled: true,
         }
@@ -111,6 +111,8 @@ pub(super) struct Wanted {
     pub(super) limit: usize,
     /// The newest that was known when the page was asked for.
     pub(super) known: Place,
+    /// What is read for an older epoch than the present one is of no use.
+    pub(super) epoch: u32,
 }
 
 /// One lane's messages in memory, and what is known of those in the store.
@@ -136,6 +138,12 @@ pub(super) struct Fair {
     told: Place,
     /// The store has been asked who has a backlog.
     known: bool,
+    /// Everything up to here has been told or loaded of those who were idle when `known` ended.
+    base: Place,
+    /// Nothing is to be loaded: somebody changes the rows.
+    shut: bool,
+    /// Counts what makes reads under way useless.
+    epoch: u32,
 }
 
 impl Fair {
@@ -153,12 +161,20 @@ impl Fair {
             ahead: Vec::new(),
             told: Place(0),
             known: false,
+            base: Place(0),
+            shut: false,
+            epoch: 0,
         }
     }
 
     /// Whether the store has still to be asked who has a backlog.
     pub(super) fn is_unknown(&self) -> bool {
-        !self.known
+        !self.known && !self.shut
+    }
+
+    /// The present epoch of reads.
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// Whether nothing waits at all: a new message need not wait its turn.
@@ -190,9 +206,9 @@ impl Fair {
         let id = match self.index.get(&org) {
             Some(id) => *id,
             None if self.known => self.enter(org, Cursor::before(place)),
-            None => self.enter(org, Cursor::behind(place)),
+            None => self.enter(org, Cursor::behind(self.base, place)),
         };
-        let admitted = self.flows[id].queue.len() < self.max - self.held;
+        let admitted = !self.shut && self.flows[id].queue.len() < self.max - self.held;
         let cursor = &mut self.flows[id].cursor;
         if !cursor.committed(place) {
             // A page has brought it, or will.
@@ -210,11 +226,14 @@ impl Fair {
     }
 
     /// The store has been asked: these have a backlog up to a place each.
-    pub(super) fn found(&mut self, backlog: Vec<(OrgId, Place)>) {
+    pub(super) fn found(&mut self, epoch: u32, backlog: Vec<(OrgId, Place)>) {
+        if epoch != self.epoch {
+            return;
+        }
         for (org, newest) in backlog {
             let id = match self.index.get(&org) {
                 Some(id) => *id,
-                None => self.enter(org, Cursor::behind(newest)),
+                None => self.enter(org, Cursor::behind(self.base, newest)),
             };
             let cursor = &mut self.flows[id].cursor;
             cursor.newest = cursor.newest.max(newest);
@@ -228,6 +247,9 @@ impl Fair {
     /// The next page to be read: of the organisations in turn, one that would at least double what
     /// it has in memory.
     pub(super) fn wanted(&mut self) -> Option<Wanted> {
+        if !self.known {
+            return None;
+        }
         for _ in 0..self.round.len().min(LOOK) {
             let id = self.round.pop_front()?;
             let (free, flow) = (self.max - self.held, &mut self.flows[id]);
@@ -245,6 +267,7 @@ impl Fair {
                     after: flow.cursor.loaded,
                     limit: room.min(PAGE_MAX),
                     known: flow.cursor.newest,
+                    epoch: self.epoch,
                 });
             }
         }
@@ -256,6 +279,9 @@ impl Fair {
         let Some(&id) = self.index.get(&wanted.org) else {
             return;
         };
+        if wanted.epoch != self.epoch {
+            return;
+        }
         let mut was_the_end = rows.len() < wanted.limit;
         let mut last = None;
         for ready in rows {
@@ -304,6 +330,51 @@ impl Fair {
             flow.listed = Listed::Standing;
             self.standing.push_back(id);
         }
+    }
+
+    /// Takes everything out of memory, each organisation's in order. Until [`Fair::release`] what
+    /// is committed stays in the store, and what is being read is of no use.
+    pub(super) fn recall(&mut self) -> Vec<Ready> {
+        if self.known {
+            self.base = self.told;
+        }
+        (self.shut, self.known) = (true, false);
+        self.epoch += 1;
+        std::iter::from_fn(|| self.pop()).collect()
+    }
+
+    /// The rows have been changed: the store is to be asked anew who has a backlog.
+    pub(super) fn release(&mut self) {
+        self.shut = false;
+    }
+
+    /// Whether it has been recalled and not released.
+    pub(super) fn is_shut(&self) -> bool {
+        self.shut
+    }
+
+    /// Takes out of memory what is chosen; the rest keeps its order.
+    pub(super) fn extract(&mut self, mut chosen: impl FnMut(&Ready) -> bool) -> Vec<Ready> {
+        let mut out = Vec::new();
+        for flow in &mut self.flows {
+            for _ in 0..flow.queue.len() {
+                match flow.queue.pop_front() {
+                    Some(ready) if chosen(&ready) => out.push(ready),
+                    Some(ready) => flow.queue.push_back(ready),
+                    None => break,
+                }
+            }
+        }
+        self.held -= out.len();
+        out
+    }
+
+    /// Whose messages are in the store only, and behind which place. Pages that are being read
+    /// are of no use any more: somebody else goes through these rows.
+    pub(super) fn survey(&mut self) -> VecDeque<(OrgId, Place)> {
+        self.epoch += 1;
+        let spilled = self.flows.iter().filter(|flow| flow.cursor.spilled);
+        spilled.map(|flow| (flow.org, flow.cursor.loaded)).collect()
     }
 
     fn enter(&mut self, org: OrgId, cursor: Cursor) -> usize {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::message::Message;
-use crate::scheduler::settle::tests::ready as any;
+use crate::scheduler::decide::tests::ready as any;
 
 const fn org(number: u128) -> OrgId {
     OrgId(Uuid::from_u128(number))
@@ -27,7 +27,7 @@ fn ready(number: u128, place: i64) -> Ready {
 /// A lane whose store holds nothing.
 fn known(max: usize) -> Fair {
     let mut fair = Fair::new(max);
-    fair.found(Vec::new());
+    fair.found(0, Vec::new());
     fair
 }
 
@@ -45,7 +45,7 @@ fn a_message_read_from_the_store_is_not_taken_again_when_its_commit_is_told() {
         fair.pop().is_none(),
         "until asked, the store may have others before it"
     );
-    fair.found(vec![(org(1), Place(5))]);
+    fair.found(0, vec![(org(1), Place(5))]);
     let wanted = fair.wanted().unwrap();
     assert_eq!((wanted.after, wanted.known), (Place(0), Place(5)));
     fair.page(wanted, vec![ready(1, 5), ready(1, 6)]);
@@ -60,7 +60,7 @@ fn a_message_read_from_the_store_is_not_taken_again_when_its_commit_is_told() {
 #[test]
 fn an_organisation_stays_spilled_while_a_commit_is_newer_than_the_page() {
     let mut fair = Fair::new(8);
-    fair.found(vec![(org(1), Place(4))]);
+    fair.found(0, vec![(org(1), Place(4))]);
     let wanted = fair.wanted().unwrap();
     fair.take(ready(1, 9));
     fair.page(wanted, vec![ready(1, 4)]);
@@ -78,7 +78,7 @@ fn an_organisation_stays_spilled_while_a_commit_is_newer_than_the_page() {
 #[test]
 fn a_message_that_ended_while_it_waited_does_not_keep_its_organisation_spilled() {
     let mut fair = Fair::new(8);
-    fair.found(vec![(org(1), Place(9))]);
+    fair.found(0, vec![(org(1), Place(9))]);
     let wanted = fair.wanted().unwrap();
     fair.page(wanted, Vec::new());
     assert!(fair.wanted().is_none(), "9 was known, and waits no more");
@@ -89,7 +89,7 @@ fn a_message_that_ended_while_it_waited_does_not_keep_its_organisation_spilled()
 #[test]
 fn a_full_page_means_there_may_be_more() {
     let mut fair = Fair::new(2);
-    fair.found(vec![(org(1), Place(9))]);
+    fair.found(0, vec![(org(1), Place(9))]);
     let wanted = fair.wanted().unwrap();
     assert_eq!(wanted.limit, 1);
     fair.page(wanted, vec![ready(1, 3)]);
@@ -321,7 +321,7 @@ struct Storm {
 }
 
 enum Read {
-    Backlog(Vec<(OrgId, Place)>),
+    Backlog(u32, Vec<(OrgId, Place)>),
     Page(Wanted, Vec<Ready>),
 }
 
@@ -387,14 +387,15 @@ impl Storm {
     /// Asks for a read, or handles the one that was asked for: what happens between is a race.
     fn read(&mut self) {
         match self.read.take() {
-            Some(Read::Backlog(backlog)) => self.fair.found(backlog),
+            Some(Read::Backlog(epoch, backlog)) => self.fair.found(epoch, backlog),
             Some(Read::Page(wanted, rows)) => self.fair.page(wanted, rows),
             None if self.fair.is_unknown() => {
                 let mut newest = BTreeMap::new();
                 for (org, place) in self.stored.keys() {
                     newest.insert(*org, *place);
                 }
-                self.read = Some(Read::Backlog(newest.into_iter().collect()));
+                let epoch = self.fair.epoch();
+                self.read = Some(Read::Backlog(epoch, newest.into_iter().collect()));
             }
             None => {
                 if let Some(wanted) = self.fair.wanted() {

@@ -1,7 +1,8 @@
 //! Lives here: the task that fills the lanes: from commits as they happen, from what waits in turn
-//! behind them (`fair`, `refill`), and from retries whose time has come.
+//! behind them (`fair`, `refill`), and from retries whose time has come; and empties those whose
+//! account is given up (`moves`).
 //!
-//! It waits for nobody: reads from the store run beside it, one at a time.
+//! It waits for nobody: reads and commits run beside it, one at a time.
 //! Never here: what an outcome means (`settle`), taking messages out of lanes.
 
 use std::sync::Arc;
@@ -13,13 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::Config;
 use super::fair::Fair;
+use super::moves::Moves;
 use super::refill::Refill;
 use super::returns::Returns;
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierIndex, Place};
+use crate::domain::time::Timestamp;
 use crate::flow::lane::Lanes;
-use crate::flow::{Committed, Ready, Return};
-use crate::store::Store;
+use crate::flow::routes::Routes;
+use crate::flow::{Committed, Ready, Return, Steer};
+use crate::store::{Carriers, Store};
 
 /// How long the loop sleeps at most.
 const IDLE: Duration = Duration::from_secs(1);
@@ -32,10 +36,25 @@ pub struct Inputs {
     pub committed: mpsc::Receiver<Committed>,
     /// Messages to be tried again.
     pub returns: mpsc::Receiver<Return>,
+    /// What the operator and the judge of health ask for.
+    pub steer: mpsc::Receiver<Steer>,
     /// Rung by lanes behind which more waits and that run low.
     pub refill: Arc<Notify>,
     /// Rises while this loop turns; the watchdog looks at it.
     pub beat: Arc<AtomicU64>,
+}
+
+/// Whom the scheduler's tasks talk to.
+#[derive(Clone)]
+pub struct Links {
+    /// The store.
+    pub store: Store,
+    /// The way to an account.
+    pub routes: Arc<Routes>,
+    /// The accounts' names.
+    pub carriers: Arc<Carriers>,
+    /// Reads the wall clock.
+    pub now: fn() -> Timestamp,
 }
 
 /// One account's lanes, and what waits in turn behind each.
@@ -51,21 +70,23 @@ pub(super) type Lane = (CarrierIndex, Class);
 
 pub(super) struct Feed {
     config: Config,
+    pub(super) links: Links,
     pub(super) accounts: Vec<Account>,
     pub(super) returns: Returns,
     pub(super) refill: Refill,
+    pub(super) moves: Moves,
 }
 
 /// Fills the lanes until `stop`. `before_start` is the newest place at start.
 pub async fn run(
     config: Config,
-    store: Store,
+    links: Links,
     accounts: Vec<Arc<Lanes>>,
     before_start: Place,
     mut inputs: Inputs,
     stop: CancellationToken,
 ) {
-    let mut feed = Feed::new(config, store, accounts, before_start);
+    let mut feed = Feed::new(config, links, accounts, before_start);
     feed.refill();
     loop {
         let due = feed.next_wake();
@@ -83,16 +104,23 @@ pub async fn run(
                     feed.page(page);
                 }
             }
+            Some(steer) = inputs.steer.recv() => feed.steer(steer),
+            Some(lanes) = feed.moves.committing.join_next() => {
+                // A commit of ours does not panic; if it did, its lanes would only load no more.
+                feed.moves.committed(lanes.unwrap_or_default());
+            }
             () = inputs.refill.notified() => feed.run_low(),
             () = tokio::time::sleep_until(due.into()) => {}
         }
-        feed.due(Instant::now());
+        let now = Instant::now();
+        feed.due(now);
+        feed.look(now);
         feed.refill();
     }
 }
 
 impl Feed {
-    fn new(config: Config, store: Store, accounts: Vec<Arc<Lanes>>, before_start: Place) -> Self {
+    fn new(config: Config, links: Links, accounts: Vec<Arc<Lanes>>, before_start: Place) -> Self {
         let account = |lanes: Arc<Lanes>| {
             // What stands in front of the binds counts.
             let behind = config.ready_max.saturating_sub(lanes.capacity());
@@ -103,16 +131,19 @@ impl Feed {
             }
         };
         Self {
+            moves: Moves::new(accounts.len()),
+            refill: Refill::new(links.store.clone(), before_start),
             accounts: accounts.into_iter().map(account).collect(),
             config,
+            links,
             returns: Returns::default(),
-            refill: Refill::new(store, before_start),
         }
     }
 
     fn next_wake(&self) -> Instant {
         let idle = Instant::now() + IDLE;
-        self.returns.next_due().map_or(idle, |due| due.min(idle))
+        let due = self.returns.next_due().unwrap_or(idle);
+        idle.min(due).min(self.moves.next_look())
     }
 
     fn committed(&mut self, messages: Vec<Ready>) {
@@ -121,6 +152,13 @@ impl Feed {
                 continue;
             };
             account.touched = true;
+            if ready.place == Place::default() {
+                // A resend: in no lane's order.
+                let at = Instant::now();
+                self.returns.take(Return { ready, at });
+                continue;
+            }
+            self.moves.touched((ready.carrier, ready.message.class));
             let fair = &mut account.fair[ready.message.class.index()];
             if !fair.is_idle() {
                 fair.take(ready);
@@ -163,11 +201,8 @@ impl Feed {
             any = true;
             if let Err(ready) = lanes.offer(ready) {
                 // Only this task fills lanes, so the room was there.
-                self.returns.take(Return::Again {
-                    ready,
-                    at: Instant::now(),
-                    in_doubt: false,
-                });
+                let at = Instant::now();
+                self.returns.take(Return { ready, at });
             }
         }
         lanes.set_behind(class, fair.held(), fair.is_behind());
@@ -179,15 +214,18 @@ impl Feed {
     /// Puts what is due back into its lane, before fresh messages.
     fn due(&mut self, now: Instant) {
         while let Some(ready) = self.returns.pop(now) {
-            let Some(account) = self.accounts.get(ready.carrier.index()) else {
+            let lane = (ready.carrier, ready.message.class);
+            let Some(account) = self.accounts.get(lane.0.index()) else {
                 continue;
             };
+            if account.fair[lane.1.index()].is_shut() {
+                self.moves.keep(lane, Return { ready, at: now });
+                continue;
+            }
+            self.moves.touched(lane);
             if let Err(ready) = account.lanes.give_back(ready) {
-                self.returns.take(Return::Again {
-                    ready,
-                    at: now + FULL_AGAIN,
-                    in_doubt: false,
-                });
+                let at = now + FULL_AGAIN;
+                self.returns.take(Return { ready, at });
                 continue;
             }
             account.lanes.wake();

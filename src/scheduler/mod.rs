@@ -2,10 +2,13 @@
 //! retries timed, outcomes decided, overdue messages ended.
 //! Never here: sockets, PDUs, SQL, receipts.
 
+mod decide;
+mod doubt;
 mod fair;
 pub mod feed;
 pub mod health;
 mod keeper;
+mod moves;
 mod refill;
 mod returns;
 pub mod settle;
@@ -23,8 +26,11 @@ pub struct Config {
     pub ready_max: usize,
     /// Messages of one account waiting for a retry; beyond it the account takes no fresh ones.
     pub returns_max: usize,
-    /// Attempts of one message that carriers may answer with a passing error.
-    pub attempts_max: u16,
+    /// Attempts of one message that one account may answer with a passing error.
+    pub attempts_max: u8,
+    /// After how long a message in doubt is resent, once, in the order of `Class::ALL`; `None` =
+    /// never by itself.
+    pub resend_after: [Option<Duration>; 3],
     /// How long after its validity a message may wait for the carrier's last word.
     pub grace: Duration,
     /// How long messages of each class stand by an account that is out of use before they move to
@@ -57,6 +63,13 @@ impl Default for Config {
             ready_max: 2048,
             returns_max: 10_000,
             attempts_max: 3,
+            // A second OTP is harmless and a missing one is not; a second advertisement is worse
+            // than none.
+            resend_after: [
+                Some(Duration::from_secs(5)),
+                Some(Duration::from_secs(60)),
+                None,
+            ],
             grace: Duration::from_secs(24 * 3600),
             patience: [Some(Duration::ZERO), Some(Duration::from_secs(5)), None],
             breaker: Limits::default(),

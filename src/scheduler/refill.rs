@@ -1,5 +1,6 @@
-//! Lives here: how `feed` reads the store: who has a backlog, pages of it, and at start what the
-//! last run left in doubt. One read at a time, OTP first, and nobody left out.
+//! Lives here: how `feed` reads the store: who has a backlog, and pages of it, to be loaded or, for
+//! an account that is given up, to be gone through. One read at a time, OTP first, and nobody left
+//! out.
 //! Never here: SQL, whose turn it is (`fair`).
 
 use std::time::{Duration, Instant};
@@ -8,24 +9,27 @@ use tokio::task::JoinSet;
 
 use super::fair::Wanted;
 use super::feed::{Feed, Lane};
-use super::settle;
 use crate::domain::class::Class;
-use crate::domain::ids::{CarrierIndex, MessageSeq, OrgId, Place};
+use crate::domain::ids::{CarrierIndex, OrgId, Place};
 use crate::domain::message::State;
 use crate::flow::{Ready, Return, Waiting};
 use crate::store::{Store, StoreError};
 
 /// How long reads are left alone after one has failed.
 const READ_AGAIN: Duration = Duration::from_secs(1);
-const DOUBT_PAGE: u32 = 1_000;
 /// One read in so many begins with the last class, so that a flood of one class starves no other.
 const TURN: u64 = 8;
 
 /// What has been read.
 pub(super) enum Page {
-    Backlog(Lane, Result<Vec<(OrgId, Place)>, StoreError>),
+    /// Who has a backlog, in this epoch.
+    Backlog(Lane, u32, Result<Vec<(OrgId, Place)>, StoreError>),
+    /// To be loaded.
     Waiting(Lane, Wanted, Result<Vec<Waiting>, StoreError>),
-    Doubt(Result<Vec<Waiting>, StoreError>),
+    /// To be gone through for messages that can go elsewhere.
+    Swept(Lane, OrgId, Result<Vec<Waiting>, StoreError>),
+    /// What was recalled from memory and still waits.
+    Kept(Vec<Return>),
 }
 
 /// Reading, and what it goes by.
@@ -37,8 +41,6 @@ pub(super) struct Refill {
     not_before: Instant,
     /// OTP up to here may have been sent before a crash: they need no intent.
     before_start: Place,
-    /// Messages in doubt of the last run behind this one are still to be read.
-    doubt_after: Option<MessageSeq>,
 }
 
 impl Refill {
@@ -49,14 +51,13 @@ impl Refill {
             turn: 0,
             not_before: Instant::now(),
             before_start,
-            doubt_after: Some(MessageSeq(0)),
         }
     }
 
-    fn backlog(&mut self, lane: Lane) {
+    fn backlog(&mut self, lane: Lane, epoch: u32) {
         let store = self.store.clone();
         self.reading
-            .spawn(async move { Page::Backlog(lane, store.backlog(lane).await) });
+            .spawn(async move { Page::Backlog(lane, epoch, store.backlog(lane).await) });
     }
 
     fn waiting(&mut self, lane: Lane, wanted: Wanted) {
@@ -68,10 +69,12 @@ impl Refill {
         });
     }
 
-    fn doubt(&mut self, after: MessageSeq) {
+    fn sweep(&mut self, lane: Lane, (org, after, limit): (OrgId, Place, u32)) {
         let store = self.store.clone();
-        self.reading
-            .spawn(async move { Page::Doubt(store.in_doubt(after, DOUBT_PAGE).await) });
+        self.reading.spawn(async move {
+            let rows = store.waiting(lane, org, after, limit).await;
+            Page::Swept(lane, org, rows)
+        });
     }
 
     fn ready(&self, carrier: CarrierIndex, waiting: Waiting) -> Ready {
@@ -84,6 +87,7 @@ impl Refill {
             tried: waiting.tried,
             parts: waiting.parts,
             attempt: waiting.attempts + 1,
+            refusals: 0,
             possible_duplicate: waiting.possible_duplicate || otp_of_before,
             message: waiting.message,
         }
@@ -95,9 +99,6 @@ impl Feed {
     pub(super) fn refill(&mut self) {
         if !self.refill.reading.is_empty() || Instant::now() < self.refill.not_before {
             return;
-        }
-        if let Some(after) = self.refill.doubt_after {
-            return self.refill.doubt(after);
         }
         let (turn, accounts) = (self.refill.turn, self.accounts.len());
         for place in 0..accounts * Class::ALL.len() {
@@ -111,7 +112,14 @@ impl Feed {
             let fair = &mut self.accounts[account].fair[class.index()];
             if fair.is_unknown() {
                 self.refill.turn += 1;
-                return self.refill.backlog(lane);
+                return self.refill.backlog(lane, fair.epoch());
+            }
+            if let Some(wanted) = self.moves.wanted(lane) {
+                self.refill.turn += 1;
+                return self.refill.sweep(lane, wanted);
+            }
+            if self.moves.is_sweeping(lane) {
+                continue;
             }
             if let Some(wanted) = fair.wanted() {
                 self.refill.turn += 1;
@@ -123,46 +131,52 @@ impl Feed {
     /// A read has ended.
     pub(super) fn page(&mut self, page: Page) {
         match page {
-            Page::Backlog(lane, Ok(backlog)) => {
-                self.accounts[lane.0.index()].fair[lane.1.index()].found(backlog);
+            Page::Backlog(lane, epoch, Ok(backlog)) => {
+                self.accounts[lane.0.index()].fair[lane.1.index()].found(epoch, backlog);
                 self.top_up(lane);
             }
             Page::Waiting(lane, wanted, Ok(rows)) => {
                 let rows = rows.into_iter();
                 let rows = rows.map(|row| self.refill.ready(lane.0, row)).collect();
                 self.accounts[lane.0.index()].fair[lane.1.index()].page(wanted, rows);
+                self.moves.touched(lane);
                 self.top_up(lane);
             }
-            Page::Doubt(Ok(rows)) => self.doubt_read(rows),
-            Page::Backlog(_, Err(error))
+            Page::Swept(lane, org, Ok(rows)) => {
+                let rows = rows.into_iter();
+                let rows = rows.map(|row| self.refill.ready(lane.0, row)).collect();
+                let wall = (self.links.now)();
+                let links = &self.links;
+                let elsewhere = |ready: &Ready| links.elsewhere(ready, wall);
+                self.moves.swept(lane, org, rows, elsewhere);
+            }
+            Page::Kept(kept) => kept.into_iter().for_each(|one| self.returns.take(one)),
+            Page::Backlog(_, _, Err(error))
             | Page::Waiting(_, _, Err(error))
-            | Page::Doubt(Err(error)) => {
+            | Page::Swept(_, _, Err(error)) => {
                 tracing::error!(%error, "reading waiting messages failed; trying again");
                 self.refill.not_before = Instant::now() + READ_AGAIN;
             }
         }
     }
+}
 
-    /// Messages that the last run left in doubt: their class decides.
-    fn doubt_read(&mut self, rows: Vec<Waiting>) {
-        let full = rows.len() == DOUBT_PAGE as usize;
-        self.refill.doubt_after = rows.last().filter(|_| full).map(|last| last.message.seq);
-        let now = Instant::now();
-        for waiting in rows {
-            let Waiting {
-                message,
-                parts,
-                attempts,
-                possible_duplicate,
-                ..
-            } = waiting;
-            let resend = settle::resend(&message, parts, attempts, possible_duplicate);
-            if let Some((ready, delay)) = resend.filter(|(ready, _)| !ready.parts.is_empty()) {
-                self.returns.take(Return::Again {
-                    ready,
-                    at: now + delay,
-                    in_doubt: true,
-                });
+/// Those of an account's recalled messages that still wait with it, or are in doubt there.
+pub(super) async fn still_there(
+    store: Store,
+    carrier: CarrierIndex,
+    mut kept: Vec<Return>,
+) -> Vec<Return> {
+    let seqs: Vec<_> = kept.iter().map(|one| one.ready.message.seq).collect();
+    loop {
+        match store.still_there(carrier, &seqs).await {
+            Ok(there) => {
+                kept.retain(|one| there.contains(&one.ready.message.seq));
+                return kept;
+            }
+            Err(error) => {
+                tracing::error!(%error, "reading recalled messages failed; trying again");
+                tokio::time::sleep(READ_AGAIN).await;
             }
         }
     }

@@ -140,7 +140,7 @@ impl Batch {
 /// What a committed batch came to, in the order of its parts.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    /// Messages for the lanes.
+    /// Messages for the lanes, in order of place.
     pub(super) committed: Vec<Ready>,
     /// Events for the webhook workers.
     pub(super) events: Vec<EventJob>,

@@ -10,6 +10,7 @@ mod sqlite;
 mod view;
 mod writer;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -451,6 +452,18 @@ impl Store {
         lane: (CarrierIndex, Class),
     ) -> Result<Vec<(OrgId, ids::Place)>, StoreError> {
         self.inner.reader.backlog(lane).await
+    }
+
+    /// Which of these messages still wait in an account's lanes, or are in doubt there.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn still_there(
+        &self,
+        carrier: CarrierIndex,
+        messages: &[MessageSeq],
+    ) -> Result<HashSet<MessageSeq>, StoreError> {
+        self.inner.reader.still_there(carrier, messages).await
     }
 
     /// Messages in doubt after `after`, in order.

@@ -22,7 +22,7 @@ use crate::domain::class::Class;
 use crate::domain::ids::{BindName, CarrierId, EventId, IntentId};
 use crate::domain::message::State;
 use crate::domain::time::Timestamp;
-use crate::flow::{Answered, Committed, EventJob, Ready, StoreHealth};
+use crate::flow::{Answered, Committed, EventJob, Ready, Settlement, StoreHealth};
 use crate::telemetry::metrics::store as meter;
 
 /// How long the writer waits before it tries a failed commit again.
@@ -185,7 +185,13 @@ impl Writer {
         batch.rows += match &work {
             Work::Intent(_) => 1,
             Work::Settle(settle) => {
-                settle.settlement.attempts.len() + settle.settlement.transitions.len()
+                let Settlement {
+                    attempts,
+                    transitions,
+                    closed_intents: _,
+                    reroutes,
+                } = &settle.settlement;
+                attempts.len() + transitions.len() + 2 * reroutes.len()
             }
             Work::Receipts(receipts) => 2 * receipts.receipts.len(),
             Work::Deliveries(deliveries) => 2 * deliveries.records.len(),

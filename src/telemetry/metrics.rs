@@ -77,6 +77,11 @@ pub const ALL: &[(&str, Kind, &str)] = &[
         "1 while more of a lane waits in the store.",
     ),
     (
+        FAILOVER,
+        Kind::Counter,
+        "Waiting messages that went to another account, by from, to, class and reason",
+    ),
+    (
         RETRIES,
         Kind::Counter,
         "Segments put back to be tried again, by carrier and reason.",
@@ -275,6 +280,7 @@ const MESSAGES: &str = "mnara_messages_total";
 const STAGE_SECONDS: &str = "mnara_message_stage_seconds";
 const QUEUE_DEPTH: &str = "mnara_queue_depth";
 const QUEUE_SPILLED: &str = "mnara_queue_spilled";
+const FAILOVER: &str = "mnara_failover_total";
 const RETRIES: &str = "mnara_retries_total";
 const POSSIBLE_DUPLICATES: &str = "mnara_possible_duplicates_total";
 const ROUTE_HEALTH: &str = "mnara_route_health";

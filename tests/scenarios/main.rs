@@ -28,6 +28,7 @@ mod kill;
 mod late;
 mod load_profiles;
 mod long;
+mod moves;
 mod outbox;
 mod plan;
 mod priority;

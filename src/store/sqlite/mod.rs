@@ -31,7 +31,7 @@ use crate::domain::lifecycle::{self, SegmentState};
 use crate::domain::message::{Message, State};
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
-use crate::flow::{AttemptRecord, EventJob, EventKind, Ready, ReceiptResult, Transition};
+use crate::flow::{AttemptRecord, EventJob, EventKind, Ready, ReceiptResult, Reroute, Transition};
 
 pub(super) use people::OrgBy;
 pub(super) use receipts::AttemptId;
@@ -272,6 +272,10 @@ impl Sqlite {
             .flat_map(|settlement| &settlement.transitions)
             .collect();
         self.transitions(&transitions, effects).await?;
+        let reroutes: Vec<&Reroute> = settlements()
+            .flat_map(|settlement| &settlement.reroutes)
+            .collect();
+        self.reroute(&reroutes, effects).await?;
         let closed: Vec<_> = settlements()
             .flat_map(|settlement| &settlement.closed_intents)
             .chain(&batch.closed)
@@ -344,6 +348,17 @@ impl Sqlite {
         effects.events.extend(correlated.jobs);
         effects.reached.extend(correlated.reached);
         effects.ended.extend(correlated.ended);
+    }
+
+    /// Moves messages to the ends of lanes, and tells those that have come there.
+    async fn reroute(&mut self, reroutes: &[&Reroute], effects: &mut Effects) -> sqlx::Result<()> {
+        let placed: Vec<(&Reroute, Place)> = reroutes
+            .iter()
+            .map(|reroute| (*reroute, self.next_place()))
+            .collect();
+        let come = settle::reroute(&mut self.conn, &self.carriers, &placed).await?;
+        effects.committed.extend(come);
+        Ok(())
     }
 
     /// Segments accepted for messages that no transition of this batch speaks of: late answers.

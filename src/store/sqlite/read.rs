@@ -1,14 +1,14 @@
 //! Lives here: what the API, the console and the scheduler read, on their own connections.
 //! Never here: writing; a transaction.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sqlx::Row;
 use sqlx::sqlite::SqlitePool;
 
-use super::accept;
 use super::bulk::Bulk;
+use super::{accept, settle};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierIndex, EventId, MessageId, MessageSeq, OrgId, Place};
 use crate::domain::lifecycle::SegmentState;
@@ -204,6 +204,21 @@ pub(super) async fn in_doubt(
         .fetch_all(pool)
         .await?;
     with_attempts(pool, carriers, &rows).await
+}
+
+/// Which of these messages still wait in an account's lanes, or are in doubt there.
+pub(super) async fn still_there(
+    pool: &SqlitePool,
+    carriers: &Carriers,
+    carrier: CarrierIndex,
+    messages: &[MessageSeq],
+) -> Result<HashSet<MessageSeq>, StoreError> {
+    let Some(carrier) = carriers.id(carrier) else {
+        return Ok(HashSet::new());
+    };
+    let asked: Vec<_> = messages.iter().map(|seq| (*seq, carrier)).collect();
+    let mut conn = pool.acquire().await?;
+    Ok(settle::still_unsent(&mut conn, &asked).await?)
 }
 
 /// What a message's attempts say of the next one.

@@ -1,6 +1,8 @@
 //! Lives here: the readers' face of the embedded store, one line for each question.
 //! Never here: SQL (`read`, `people`).
 
+use std::collections::HashSet;
+
 use super::receipts::{inbox, replay};
 use super::{OrgBy, Reader, control, people, read};
 use crate::domain::account::{ApiKey, Organisation};
@@ -43,6 +45,14 @@ impl Reader {
         lane: (CarrierIndex, Class),
     ) -> Result<Vec<(OrgId, Place)>, StoreError> {
         read::backlog(&self.pool, &self.carriers, lane).await
+    }
+
+    pub(in crate::store) async fn still_there(
+        &self,
+        carrier: CarrierIndex,
+        messages: &[MessageSeq],
+    ) -> Result<HashSet<MessageSeq>, StoreError> {
+        read::still_there(&self.pool, &self.carriers, carrier, messages).await
     }
 
     pub(in crate::store) async fn in_doubt(

@@ -3,7 +3,7 @@
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::accept::carrier_text;
@@ -12,7 +12,8 @@ use crate::domain::ids::{CarrierId, IntentId, MessageSeq, Place, ReceiptKey};
 use crate::domain::lifecycle::{self, SegmentState};
 use crate::domain::message::{FailureCode, State};
 use crate::domain::time::Timestamp;
-use crate::flow::{AttemptRecord, Transition};
+use crate::flow::{AttemptRecord, Ready, Reroute, Transition};
+use crate::store::Carriers;
 use crate::store::batch::Intent;
 
 static ATTEMPTS: Bulk = Bulk::new(
@@ -226,6 +227,60 @@ async fn move_once(conn: &mut SqliteConnection, moves: &[&Move]) -> sqlx::Result
         standing.contains(&((one.seq.0, one.to.index()), since))
     };
     Ok(moves.iter().map(made).collect())
+}
+
+static REROUTE: Bulk = Bulk::new(
+    "with v (seq, source, carrier, place) as (values",
+    "(?,?,?,?)",
+    ") update messages set carrier = v.carrier, place = v.place from v where messages.seq = v.seq \
+     and messages.carrier = v.source and messages.state in (1, 3)",
+);
+
+static PLACES: Bulk = Bulk::new(
+    "select seq, place, state from messages where seq in (",
+    "?",
+    ")",
+);
+
+/// Puts messages that still wait, or are in doubt, at the ends of their new lanes; returns those
+/// that have come there. What is in doubt is in no lane's order: it comes without a place.
+pub(super) async fn reroute(
+    conn: &mut SqliteConnection,
+    carriers: &Carriers,
+    reroutes: &[(&Reroute, Place)],
+) -> sqlx::Result<Vec<Ready>> {
+    let changed = REROUTE
+        .execute(conn, reroutes, |query, (reroute, place)| {
+            query
+                .bind(reroute.ready.message.seq.0)
+                .bind(carriers.text(reroute.ready.carrier))
+                .bind(carriers.text(reroute.to))
+                .bind(place.0)
+        })
+        .await?;
+    if changed == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = PLACES
+        .fetch(conn, reroutes, |query, (reroute, _)| {
+            query.bind(reroute.ready.message.seq.0)
+        })
+        .await?;
+    let mut standing = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let place = (MessageSeq(row.try_get(0)?), Place(row.try_get(1)?));
+        standing.insert(place, row.try_get::<i64, _>(2)?);
+    }
+    let come = |(reroute, place): &(&Reroute, Place)| {
+        let state = standing.get(&(reroute.ready.message.seq, *place))?;
+        let queued = *state == State::Queued.index();
+        Some(Ready {
+            carrier: reroute.to,
+            place: if queued { *place } else { Place::default() },
+            ..reroute.ready.clone()
+        })
+    };
+    Ok(reroutes.iter().filter_map(come).collect())
 }
 
 /// Which of these messages may still be handed to this account: they wait, and in its lane.

@@ -6,9 +6,16 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::{
-    BREAKER_OPEN_SECONDS, BREAKER_TRANSITIONS, POSSIBLE_DUPLICATES, QUEUE_DEPTH, QUEUE_SPILLED,
-    RETRIES, ROUTE_HEALTH, SIGNS_DROPPED, STAGE_SECONDS,
+    BREAKER_OPEN_SECONDS, BREAKER_TRANSITIONS, FAILOVER, POSSIBLE_DUPLICATES, QUEUE_DEPTH,
+    QUEUE_SPILLED, RETRIES, ROUTE_HEALTH, SIGNS_DROPPED, STAGE_SECONDS,
 };
+
+/// A waiting message goes to another account.
+pub fn failover(from: &str, to: &str, class: &'static str, reason: &'static str) {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    counter!(FAILOVER, "from" => from, "to" => to, "class" => class, "reason" => reason)
+        .increment(1);
+}
 
 /// The handles of one account and class.
 pub struct Lane {

@@ -4,8 +4,9 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::class::Class;
 use crate::domain::ids::{BindName, CarrierId, CarrierIndex, IntentId, MessageId, OrgId};
-use crate::domain::message::Encoding;
+use crate::domain::message::{Encoding, Message};
 use crate::domain::phone::{Msisdn, Sender};
 use crate::domain::verdict::of_status;
 
@@ -14,7 +15,7 @@ pub(in crate::scheduler) fn ready(seq: i64, segments: u8) -> Ready {
     of_class(seq, segments, Class::Transactional)
 }
 
-fn of_class(seq: i64, segments: u8, class: Class) -> Ready {
+pub(super) fn of_class(seq: i64, segments: u8, class: Class) -> Ready {
     let message = Message {
         seq: MessageSeq(seq),
         id: MessageId(Uuid::from_u128(seq as u128)),
@@ -31,12 +32,12 @@ fn of_class(seq: i64, segments: u8, class: Class) -> Ready {
         tags: None,
         accepted_at: Timestamp(1_000),
         due_at: Timestamp(1_000),
-        valid_until: Timestamp(9_000),
+        valid_until: Timestamp(900_000),
     };
     Ready::first(Arc::new(message))
 }
 
-fn outcome(ready: &Ready, part: u8, answer: Answer) -> Outcome {
+pub(super) fn outcome(ready: &Ready, part: u8, answer: Answer) -> Outcome {
     Outcome {
         ready: ready.clone(),
         part,
@@ -50,7 +51,7 @@ fn outcome(ready: &Ready, part: u8, answer: Answer) -> Outcome {
     }
 }
 
-fn accepted(late: bool) -> Answer {
+pub(super) fn accepted(late: bool) -> Answer {
     Answer::Accepted {
         raw_id: "A1".into(),
         normalised: "A1".into(),
@@ -58,7 +59,7 @@ fn accepted(late: bool) -> Answer {
     }
 }
 
-fn refused(verdict: Verdict) -> Answer {
+pub(super) fn refused(verdict: Verdict) -> Answer {
     Answer::Refused {
         status: 0x45,
         verdict,
@@ -66,11 +67,33 @@ fn refused(verdict: Verdict) -> Answer {
     }
 }
 
+/// A house with this many accounts, all in use, asked in their order.
+pub(super) fn among(accounts: u16) -> impl Fn(&Ready) -> Option<(CarrierIndex, bool)> {
+    move |ready| {
+        let mut left = (0..accounts).map(CarrierIndex);
+        let first = left.find(|one| !ready.tried.contains(one))?;
+        Some((first, true))
+    }
+}
+
+fn settler() -> Settler {
+    Settler::new(&Config::default())
+}
+
 fn decide(outcomes: Vec<Outcome>) -> Decided {
-    let mut settler = Settler::new(3);
+    decide_among(1, outcomes)
+}
+
+fn decide_among(accounts: u16, outcomes: Vec<Outcome>) -> Decided {
+    let (mut settler, choose) = (settler(), among(accounts));
+    let view = View {
+        now: Instant::now(),
+        wall: Timestamp(2_200),
+        choose: &choose,
+    };
     let mut decided = Decided::default();
     for outcome in outcomes {
-        settler.decide(outcome, Instant::now(), &mut decided);
+        settler.decide(&outcome, &view, &mut decided);
     }
     assert!(
         settler.several.is_empty(),
@@ -88,16 +111,19 @@ fn states(decided: &Decided) -> Vec<State> {
         .collect()
 }
 
-fn returns(decided: &Decided) -> Vec<(u16, u16, bool)> {
-    decided
-        .returns
-        .iter()
-        .filter_map(|one| match one {
-            Return::Again {
-                ready, in_doubt, ..
-            } => Some((ready.attempt, ready.parts.0, *in_doubt)),
-            Return::Taken(..) => None,
-        })
+/// Attempt and parts of what is to be tried again in its lane.
+fn returns(decided: &Decided) -> Vec<(u16, u16)> {
+    let returns = decided.returns.iter();
+    returns
+        .map(|one| (one.ready.attempt, one.ready.parts.0))
+        .collect()
+}
+
+/// Attempt, account and mark of what goes to the end of a lane.
+fn reroutes(decided: &Decided) -> Vec<(u16, u16, bool)> {
+    let reroutes = decided.settlement.reroutes.iter();
+    reroutes
+        .map(|one| (one.ready.attempt, one.to.0, one.ready.possible_duplicate))
         .collect()
 }
 
@@ -135,21 +161,79 @@ fn a_throttled_message_is_tried_again_without_an_attempt_being_counted() {
     )]);
     assert!(states(&decided).is_empty());
     assert!(decided.settlement.attempts.is_empty());
-    assert_eq!(returns(&decided), [(1, 1, false)]);
+    assert_eq!(returns(&decided), [(1, 1)]);
 }
 
 #[test]
 fn a_passing_error_is_tried_again_a_bounded_number_of_times() {
     let error = || refused(of_status(0x08));
     let mut one = ready(1, 1);
-    assert_eq!(
-        returns(&decide(vec![outcome(&one, 1, error())])),
-        [(2, 1, false)]
-    );
-    one.attempt = 3;
+    assert_eq!(returns(&decide(vec![outcome(&one, 1, error())])), [(2, 1)]);
+    (one.attempt, one.refusals) = (3, 2);
     let decided = decide(vec![outcome(&one, 1, error())]);
     assert_eq!(states(&decided), [State::Rejected]);
     assert!(decided.returns.is_empty());
+    let decided = decide_among(2, vec![outcome(&one, 1, error())]);
+    assert!(states(&decided).is_empty());
+    assert_eq!(reroutes(&decided), [(4, 1, false)], "then another account");
+    assert_eq!(decided.settlement.reroutes[0].ready.refusals, 0);
+}
+
+#[test]
+fn an_account_that_will_not_take_it_hands_it_on_until_none_is_left() {
+    let verdict = Verdict::OtherRoute(FailureCode::CarrierRejected);
+    let decided = decide_among(3, vec![outcome(&ready(1, 1), 1, refused(verdict))]);
+    assert_eq!(reroutes(&decided), [(2, 1, false)]);
+    let mut third = decided.settlement.reroutes[0].ready.clone();
+    third.carrier = CarrierIndex(1);
+    let decided = decide_among(3, vec![outcome(&third, 1, refused(verdict))]);
+    assert_eq!(reroutes(&decided), [(3, 2, false)]);
+    let mut last = decided.settlement.reroutes[0].ready.clone();
+    last.carrier = CarrierIndex(2);
+    let decided = decide_among(3, vec![outcome(&last, 1, refused(verdict))]);
+    assert_eq!(states(&decided), [State::Rejected]);
+    let failure = decided.settlement.transitions[0].failure;
+    assert_eq!(failure, Some(FailureCode::CarrierRejected));
+}
+
+#[test]
+fn parts_that_one_account_has_stay_there_and_the_others_go_elsewhere() {
+    let one = ready(1, 3);
+    let verdict = Verdict::OtherRoute(FailureCode::CarrierRejected);
+    let decided = decide_among(
+        2,
+        vec![
+            outcome(&one, 2, accepted(false)),
+            outcome(&one, 1, refused(verdict)),
+            outcome(&one, 3, refused(of_status(0x08))),
+        ],
+    );
+    assert_eq!(reroutes(&decided), [(2, 1, false)]);
+    assert_eq!(decided.settlement.reroutes[0].ready.parts, Parts(0b101));
+}
+
+#[test]
+fn a_retry_that_would_come_after_the_validity_is_the_end_at_once() {
+    let mut one = ready(1, 1);
+    let message = Message {
+        valid_until: Timestamp(20_000),
+        ..Message::clone(&one.message)
+    };
+    one.message = Arc::new(message);
+    let decided = decide(vec![outcome(&one, 1, refused(of_status(0x08)))]);
+    assert_eq!(states(&decided), [State::Expired]);
+    let failure = decided.settlement.transitions[0].failure;
+    assert_eq!(failure, Some(FailureCode::Expired));
+}
+
+#[test]
+fn what_failed_together_does_not_come_back_together() {
+    let waits: std::collections::HashSet<Duration> = (1..=100)
+        .map(|seq| spread(Duration::from_secs(30), &ready(seq, 1)))
+        .collect();
+    assert!(waits.len() > 50);
+    let (least, most) = (Duration::from_secs(30), Duration::from_millis(37_500));
+    assert!(waits.iter().all(|wait| (least..=most).contains(wait)));
 }
 
 #[test]
@@ -176,44 +260,7 @@ fn an_error_that_may_follow_acceptance_leaves_the_attempt_in_doubt() {
         (attempt.state, attempt.status),
         (SegmentState::InDoubt, Some(0x45))
     );
-    assert_eq!(returns(&decided), [(2, 1, true)]);
-}
-
-#[test]
-fn in_doubt_is_not_failed_and_each_class_has_its_policy() {
-    for (class, resends) in [
-        (Class::Otp, true),
-        (Class::Transactional, true),
-        (Class::Promotional, false),
-    ] {
-        let decided = decide(vec![outcome(&of_class(1, 1, class), 1, Answer::InDoubt)]);
-        assert_eq!(states(&decided), [State::Uncertain], "{class}");
-        assert_eq!(
-            returns(&decided),
-            if resends { vec![(2, 1, true)] } else { vec![] },
-            "{class}"
-        );
-    }
-}
-
-#[test]
-fn a_message_in_doubt_is_resent_once_only_and_marked() {
-    let mut one = ready(1, 1);
-    one.possible_duplicate = true;
-    let decided = decide(vec![outcome(&one, 1, Answer::InDoubt)]);
-    assert!(decided.returns.is_empty());
-    assert!(decided.settlement.transitions[0].possible_duplicate);
-}
-
-#[test]
-fn a_late_response_resolves_the_doubt_and_keeps_the_carrier_id() {
-    let decided = decide(vec![outcome(&ready(1, 1), 1, accepted(true))]);
-    assert_eq!(states(&decided), [State::Submitted]);
-    assert!(matches!(
-        decided.returns[..],
-        [Return::Taken(MessageSeq(1), 1)]
-    ));
-    assert!(decided.settlement.attempts[0].carrier_message_id.is_some());
+    assert!(decided.returns.is_empty() && reroutes(&decided).is_empty());
 }
 
 #[test]
@@ -225,7 +272,7 @@ fn only_the_segments_that_were_not_taken_are_tried_again() {
         outcome(&one, 3, Answer::NotSent),
     ]);
     assert!(states(&decided).is_empty());
-    assert_eq!(returns(&decided), [(1, 0b101, false)]);
+    assert_eq!(returns(&decided), [(1, 0b101)]);
 }
 
 #[test]
@@ -247,32 +294,4 @@ fn an_expired_message_fails_with_its_event() {
         decided.settlement.transitions[0].failure,
         Some(FailureCode::Expired)
     );
-}
-
-#[test]
-fn a_late_refusal_starts_nothing_while_a_resend_may_be_under_way() {
-    let answer = Answer::Refused {
-        status: 0x45,
-        verdict: of_status(0x45),
-        late: true,
-    };
-    let decided = decide(vec![outcome(&ready(1, 1), 1, answer)]);
-    assert!(states(&decided).is_empty() && decided.returns.is_empty());
-    assert_eq!(decided.settlement.attempts[0].state, SegmentState::Refused);
-}
-
-#[test]
-fn a_late_refusal_is_the_last_word_where_nothing_is_resent() {
-    let verdict = Verdict::Permanent(FailureCode::UnknownSubscriber);
-    let answer = Answer::Refused {
-        status: 0x0B,
-        verdict,
-        late: true,
-    };
-    let decided = decide(vec![outcome(
-        &of_class(1, 1, Class::Promotional),
-        1,
-        answer,
-    )]);
-    assert_eq!(states(&decided), [State::Rejected]);
 }
