@@ -103,13 +103,13 @@ pub(super) async fn drive(stage: &mut Stage<'_>, options: &Options) -> Result<Sh
             )
         })
         .await?;
-    let class = if options.sabotage {
-        "promotional"
-    } else {
-        "otp"
-    };
     let from = stage.now_us();
-    let second = stage.sent(otp(class, loaded.clone())).await?;
+    let mut second = otp("otp", loaded.clone());
+    if options.sabotage {
+        // Of the class and the organisation of those that wait, each has to wait behind them.
+        (second.class, second.key) = (Some("promotional"), shop.key);
+    }
+    let second = stage.sent(second).await?;
     let until = stage.now_us();
     stage
         .submitted(loaded.clone(), Duration::from_secs(5))
