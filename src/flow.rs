@@ -407,13 +407,6 @@ pub enum Steer {
     Look,
 }
 
-/// A wish to read the configuration again.
-#[derive(Debug)]
-pub struct Reload {
-    /// What has changed, a line each; or why nothing has.
-    pub done: tokio::sync::oneshot::Sender<Result<Vec<String>, String>>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,11 +34,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::holds::Holds;
 use crate::domain::ids::CarrierId;
+use crate::flow::Steer;
 use crate::flow::bind::BindHandle;
 use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
-use crate::flow::routes::Routes;
-use crate::flow::{Reload, Steer};
+use crate::flow::routes::{Reload, Routes};
 use crate::store::Store;
 
 /// Octets of a body at most.

@@ -22,7 +22,7 @@ use crate::domain::class::Class;
 use crate::domain::ids::OrgId;
 use crate::domain::phone::{Msisdn, Sender};
 use crate::domain::route::Ask;
-use crate::flow::Reload;
+use crate::flow::routes::Reload;
 use crate::ingest::explain::explain as explain_route;
 
 /// Who a message is taken to be from when the question does not say.

@@ -13,8 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config, ConfigError, Keys};
 use crate::domain::route::Table;
 use crate::domain::route::diff;
-use crate::flow::Reload;
-use crate::flow::routes::Routes;
+use crate::flow::routes::{Reload, Routes};
 use crate::ingest::ported::Ported;
 use crate::telemetry::metrics::routing as meter;
 

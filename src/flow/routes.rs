@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
+use tokio::sync::oneshot;
 
 use super::health::{Breaker, Health, Hold};
 use super::signs::{Sign, SignedAnswer};
@@ -21,6 +22,13 @@ pub struct Routes {
     table: ArcSwap<Table>,
     scores: ArcSwap<Scores>,
     health: Arc<Health>,
+}
+
+/// A wish to read the plans and what belongs to them again, all or nothing.
+#[derive(Debug)]
+pub struct Reload {
+    /// What has changed, a line each; or why nothing has.
+    pub done: oneshot::Sender<Result<Vec<String>, String>>,
 }
 
 impl Routes {
@@ -104,6 +112,13 @@ impl Routes {
         })
     }
 
+    /// What [`Routes::choose`] would answer, for those who only ask: no invitation is used up, and
+    /// none is counted on.
+    pub fn foresee(&self, ask: &Ask<'_>, tried: &[CarrierIndex], now: Timestamp) -> Option<Choice> {
+        self.decide(ask, now)?
+            .pick(tried, |carrier| self.standing(carrier, ask.class, now))
+    }
+
     /// The plan's whole answer, with the order of all targets.
     pub fn decide(&self, ask: &Ask<'_>, now: Timestamp) -> Option<Decision> {
         self.table.load().decide(ask, &self.scores.load(), now)
@@ -183,14 +198,17 @@ pub(crate) mod tests {
 
     fn choose(routes: &Routes, class: Class, now: Timestamp) -> CarrierIndex {
         let from = Sender::parse("MNARA").unwrap();
-        let ask = Ask {
+        routes.choose(&ask(&from, class), &[], now).unwrap().carrier
+    }
+
+    fn ask(from: &Sender, class: Class) -> Ask<'_> {
+        Ask {
             to: Msisdn::from_digits("255753276939").unwrap(),
-            from: &from,
+            from,
             class,
             org: OrgId(uuid::Uuid::nil()),
             segments: 1,
-        };
-        routes.choose(&ask, &[], now).unwrap().carrier
+        }
     }
 
     #[test]
@@ -219,6 +237,20 @@ pub(crate) mod tests {
         assert_eq!(choose(&routes, Class::Promotional, AT), SECOND);
         health.set_breaker(FIRST, Breaker::Closed, AT);
         assert_eq!(choose(&routes, Class::Otp, AT), FIRST);
+    }
+
+    #[test]
+    fn whoever_only_asks_uses_up_no_invitation() {
+        let routes = routes();
+        routes.health().set_breaker(FIRST, Breaker::HalfOpen, AT);
+        routes.health().invite(FIRST, 1, false);
+        let from = Sender::parse("MNARA").unwrap();
+        let ask = ask(&from, Class::Promotional);
+        for _ in 0..3 {
+            let choice = routes.foresee(&ask, &[], AT).unwrap();
+            assert_eq!(choice.carrier, SECOND);
+        }
+        assert_eq!(choose(&routes, Class::Promotional, AT), FIRST);
     }
 
     #[test]

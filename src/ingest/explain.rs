@@ -8,7 +8,7 @@ use crate::domain::capability;
 use crate::domain::class::Class;
 use crate::domain::ids::CarrierIndex;
 use crate::domain::route::score::Scores;
-use crate::domain::route::{Ask, Choice, Decision, Ranked, Standing, Strategy, Table, Unfit};
+use crate::domain::route::{Ask, Decision, Ranked, Standing, Strategy, Table, Unfit};
 use crate::domain::time::Timestamp;
 use crate::flow::routes::Routes;
 
@@ -71,7 +71,7 @@ impl Explanation {
     }
 }
 
-/// Explains what [`Routes::choose`] answers to the same question at the same time; `None` if the
+/// Explains what [`Routes::foresee`] answers to the same question at the same time; `None` if the
 /// number is of no country of the plan.
 pub fn explain(
     routes: &Routes,
@@ -95,7 +95,8 @@ pub fn explain(
         let carrier = ranked.target.carrier;
         let standing = routes.standing(carrier, ask.class, now);
         let skipped = skipped(ranked, tried.contains(&carrier), standing);
-        view.candidate(rank, ranked, skipped, choice.filter(|_| chosen(ranked)))
+        let chosen = choice.filter(|_| chosen(ranked));
+        view.candidate(rank, ranked, skipped, chosen.map(|_| standing))
     });
     let cost = decision.order.iter().find(|ranked| chosen(ranked));
     Some(Explanation {
@@ -194,7 +195,7 @@ impl View<'_> {
         rank: usize,
         ranked: &Ranked,
         skipped: Option<(&'static str, &'static str)>,
-        chosen: Option<Choice>,
+        chosen: Option<Standing>,
     ) -> Candidate {
         let strategy = self.decision.strategy;
         let mut reason = self.reason(rank, ranked);
@@ -202,9 +203,16 @@ impl View<'_> {
             reason.push_str("; passed over: ");
             reason.push_str(words);
         }
-        if chosen.is_some_and(|choice| !choice.available) {
-            reason.push_str("; chosen all the same: no target is in use, the message waits here");
-        }
+        reason.push_str(match chosen {
+            None | Some(Standing::InUse) => "",
+            Some(Standing::Awaited) => {
+                "; it is out of use, and messages of this class wait for it a while before they \
+                 take another"
+            }
+            Some(Standing::HalfOpen | Standing::Open | Standing::Paused | Standing::Draining) => {
+                "; chosen all the same: no target is in use, the message waits here"
+            }
+        });
         Candidate {
             rank,
             carrier: self.name(ranked.target.carrier).into(),

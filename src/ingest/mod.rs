@@ -19,7 +19,7 @@ use crate::domain::ids::{MessageId, MessageSeq};
 use crate::domain::message::{Encoding, Message, State};
 use crate::domain::numbering::PlanError;
 use crate::domain::phone::{Msisdn, MsisdnError, Sender, SenderError};
-use crate::domain::route::{Ask, Unfit};
+use crate::domain::route::{Ask, Choice, Unfit};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::{UrlError, WebhookUrl};
 use crate::flow::routes::Routes;
@@ -206,7 +206,8 @@ impl Ingest {
         submission: Submission<'_>,
         now: Timestamp,
     ) -> Result<DryRun, Refusal> {
-        let message = self.admit(org, submission, now)?;
+        let foresee = |ask: &Ask<'_>| self.routes.foresee(ask, &[], now);
+        let message = self.admit(org, submission, now, foresee)?;
         let route = explain::explain(&self.routes, &Ask::from(&message), &[], now);
         Ok(DryRun {
             route: route.ok_or(Refusal::Unroutable)?,
@@ -226,7 +227,8 @@ impl Ingest {
         submission: Submission<'_>,
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {
-        let done = match self.admit(org, submission, now) {
+        let choose = |ask: &Ask<'_>| self.routes.choose(ask, &[], now);
+        let done = match self.admit(org, submission, now, choose) {
             Ok(message) => self.commit(message).await,
             Err(refusal) => Err(refusal),
         };
@@ -244,6 +246,7 @@ impl Ingest {
         org: &Organisation,
         submission: Submission<'_>,
         now: Timestamp,
+        choose: impl FnOnce(&Ask<'_>) -> Option<Choice>,
     ) -> Result<Message, Refusal> {
         let typed = Msisdn::parse(submission.to)?;
         let to = {
@@ -265,8 +268,9 @@ impl Ingest {
             org: org.id,
             segments,
         };
-        let choice = self.routes.choose(&ask, &[], now);
-        let carrier = choice.ok_or_else(|| self.unroutable(&ask, now))?.carrier;
+        let carrier = choose(&ask)
+            .ok_or_else(|| self.unroutable(&ask, now))?
+            .carrier;
         Ok(Message {
             seq: MessageSeq(0),
             id: MessageId(Uuid::now_v7()),

@@ -1,7 +1,7 @@
 //! Lives here: what is known of the accounts from their receipts and answers, and what an account
 //! is worth for a message: the memory behind `predictive`.
 //! Never here: who feeds it. That is one task (`scheduler::health`): it owns the [`Scoreboard`],
-//! gives it every `flow::Sign` (`Routes::observe`) and publishes a snapshot every second or so
+//! gives it every `flow::signs::Sign` (`Routes::observe`) and publishes a snapshot every second or so
 //! (`Routes::publish`).
 
 use std::collections::BTreeMap;
