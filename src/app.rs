@@ -138,7 +138,6 @@ impl Daemon {
         let token = token::of_daemon(&config.admin)?;
 
         let house = House::new(&mut config, opened.store.clone());
-        let reloader = Reloader::new(&config, Arc::clone(&house.routes));
         let (reload, asked) = mpsc::channel(RELOADS);
         let stops = Stops::default();
         let mut tasks = Tasks::default();
@@ -152,12 +151,13 @@ impl Daemon {
             events,
             stops.workers.clone(),
         ));
-        let reloading = reloader.run(asked, stops.workers.clone());
-        tasks.workers.spawn(reloading);
         tasks
             .workers
             .spawn(upkeep(page.clone(), stops.workers.clone()));
         // Before the binds: what is paused must not be pulled from.
+        let reloader = Reloader::new(&config, Arc::clone(&house.routes), steer_to.clone());
+        let reloading = reloader.run(asked, stops.workers.clone());
+        tasks.workers.spawn(reloading);
         let holds = house.holds(steer_to.clone()).await?;
         let back = (returns, opened.news);
         let (signs_to, signs) = flow::signs::channel();

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config, ConfigError, Keys};
 use crate::domain::route::Table;
 use crate::domain::route::diff;
+use crate::flow::Steer;
 use crate::flow::routes::{Reload, Routes};
 use crate::ingest::ported::Ported;
 use crate::telemetry::metrics::routing as meter;
@@ -22,15 +23,18 @@ pub(super) struct Reloader {
     path: PathBuf,
     keys: Keys,
     routes: Arc<Routes>,
+    /// To `feed`. Full: it is busy with wishes, each of which makes it look at its lanes anew.
+    steer: mpsc::Sender<Steer>,
 }
 
 impl Reloader {
     /// For a daemon that was started with this configuration.
-    pub(super) fn new(config: &Config, routes: Arc<Routes>) -> Self {
+    pub(super) fn new(config: &Config, routes: Arc<Routes>, steer: mpsc::Sender<Steer>) -> Self {
         Self {
             path: config.path.clone(),
             keys: config.keys.clone(),
             routes,
+            steer,
         }
     }
 
@@ -74,6 +78,8 @@ impl Reloader {
             .map_err(|error| error.to_string())?;
         meter::ported(table.ported().len(), ported_modified);
         self.routes.replace(table);
+        // Waiting messages may have a better target now.
+        let _ = self.steer.try_send(Steer::Look);
         lines.extend(self.keys.changed(&keys));
         Ok(lines)
     }
