@@ -446,11 +446,16 @@ impl<'a> Live<'a> {
 
     /// Each part has an outcome of its own, also where one submit_sm carried several.
     pub(super) fn outcome(&mut self, handed: Handed, sequence: u32, answer: Answer) {
-        for part in handed.parts.iter() {
+        let mut parts = handed.parts.iter();
+        let Some(first) = parts.next() else { return };
+        for part in parts {
             let closes = self.close(handed.intent, 1);
             let what = (handed.ready.clone(), part, handed.submitted_at);
             self.push(what, sequence, closes, answer.clone());
         }
+        let closes = self.close(handed.intent, 1);
+        let what = (handed.ready, first, handed.submitted_at);
+        self.push(what, sequence, closes, answer);
     }
 
     /// So many more segments of an intent have their outcome; says whether it is done.

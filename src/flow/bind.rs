@@ -8,7 +8,7 @@ use crate::domain::ids::{BindName, CarrierIndex};
 use crate::domain::time::Timestamp;
 
 /// What an operator wants of one bind; in force until the daemon ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindCommand {
     /// Stay bound (the usual state).
     Up,
