@@ -208,7 +208,8 @@ impl Fair {
             None if self.known => self.enter(org, Cursor::before(place)),
             None => self.enter(org, Cursor::behind(self.base, place)),
         };
-        let admitted = !self.shut && self.flows[id].queue.len() < self.max - self.held;
+        // Until the backlog is known the store may have something that was never told.
+        let admitted = self.known && self.flows[id].queue.len() < self.max - self.held;
         let cursor = &mut self.flows[id].cursor;
         if !cursor.committed(place) {
             // A page has brought it, or will.
@@ -437,8 +438,9 @@ impl Fair {
         if waits || flow.listed != Listed::Nowhere || self.index.get(&flow.org) != Some(&id) {
             return;
         }
-        if flow.cursor.loaded > self.told {
-            // A commit that a page has brought already is still to be told.
+        if flow.cursor.loaded > self.told || !self.known {
+            // A commit that a page has brought already is still to be told, or the backlog is
+            // still to be asked for, and would be read from further back.
             if !self.ahead.contains(&id) {
                 self.ahead.push(id);
             }

@@ -317,7 +317,15 @@ struct Storm {
     /// Handed out, and still in the store: a carrier has not answered.
     out: BTreeSet<(OrgId, Place)>,
     done: HashMap<OrgId, Vec<i64>>,
+    /// Ended by the clock, or taken back by an operator.
     ended: BTreeSet<Place>,
+    /// Gone to another lane.
+    moved: BTreeSet<Place>,
+    /// What a recall has taken out of memory.
+    kept: Option<Vec<Ready>>,
+    /// The lane is given up: whose rows are gone through, and what is about to leave.
+    sweep: VecDeque<(OrgId, Place)>,
+    leaving: Vec<(OrgId, Place)>,
 }
 
 enum Read {
@@ -340,6 +348,10 @@ impl Storm {
             out: BTreeSet::new(),
             done: HashMap::new(),
             ended: BTreeSet::new(),
+            moved: BTreeSet::new(),
+            kept: None,
+            sweep: VecDeque::new(),
+            leaving: Vec::new(),
         }
     }
 
@@ -350,9 +362,12 @@ impl Storm {
             6 | 7 => self.read(),
             8 | 9 => self.serve(),
             10 => self.answer(),
-            _ => match self.dice.roll(20) {
+            _ => match self.dice.roll(12) {
                 0 => self.restart(),
                 1 => self.end_one(),
+                2 | 3 => self.operate(),
+                4 => self.give_up(),
+                5 => self.leave_memory(),
                 _ => self.tell(),
             },
         }
@@ -384,11 +399,76 @@ impl Storm {
         }
     }
 
+    /// An operator recalls the lane, changes rows, and releases it. Others go on meanwhile.
+    fn operate(&mut self) {
+        let Some(kept) = self.kept.take() else {
+            self.sweep.clear();
+            self.kept = Some(self.fair.recall());
+            return;
+        };
+        for _ in 0..self.dice.roll(3) {
+            self.end_one();
+        }
+        for _ in 0..self.dice.roll(3) {
+            // From another lane, and never told.
+            self.commit();
+            self.untold.pop_back();
+        }
+        self.fair.release();
+        for one in kept {
+            if self.stored.contains_key(&(one.message.org, one.place)) {
+                self.hand(&one);
+            }
+        }
+    }
+
+    /// The account is given up: the store's rows are gone through.
+    fn give_up(&mut self) {
+        if self.leaving.is_empty() && self.kept.is_none() {
+            self.sweep = self.fair.survey();
+        }
+    }
+
+    /// Some of what is in memory goes to another lane.
+    fn leave_memory(&mut self) {
+        let odd = |ready: &Ready| ready.place.0 % 2 == 1;
+        for one in self.fair.extract(odd) {
+            self.stored.remove(&(one.message.org, one.place));
+            self.moved.insert(one.place);
+        }
+    }
+
+    /// One page of the sweep is read, or what it found leaves.
+    fn sweep(&mut self) {
+        // `feed` hears of a commit before it hears that a later one, its own, is done.
+        while !self.leaving.is_empty() && !self.untold.is_empty() {
+            self.tell();
+        }
+        for key in std::mem::take(&mut self.leaving) {
+            assert!(!self.out.contains(&key), "{key:?} was loaded meanwhile");
+            if self.stored.remove(&key).is_some() {
+                self.moved.insert(key.1);
+            }
+        }
+        let Some((org, after)) = self.sweep.pop_front() else {
+            return;
+        };
+        let rows = self
+            .stored
+            .range((org, Place(after.0 + 1))..=(org, Place(i64::MAX)));
+        let page: Vec<_> = rows.take(3).map(|(key, _)| *key).collect();
+        if let Some(last) = page.last().filter(|_| page.len() == 3) {
+            self.sweep.push_back(*last);
+        }
+        self.leaving = page.into_iter().filter(|key| key.1.0 % 2 == 0).collect();
+    }
+
     /// Asks for a read, or handles the one that was asked for: what happens between is a race.
     fn read(&mut self) {
         match self.read.take() {
             Some(Read::Backlog(epoch, backlog)) => self.fair.found(epoch, backlog),
             Some(Read::Page(wanted, rows)) => self.fair.page(wanted, rows),
+            None if !self.sweep.is_empty() || !self.leaving.is_empty() => self.sweep(),
             None if self.fair.is_unknown() => {
                 let mut newest = BTreeMap::new();
                 for (org, place) in self.stored.keys() {
@@ -417,6 +497,7 @@ impl Storm {
     }
 
     fn hand(&mut self, one: &Ready) {
+        assert!(!self.moved.contains(&one.place), "{} has moved", one.place);
         let done = self.done.entry(one.message.org).or_default();
         assert!(
             done.last().is_none_or(|last| *last < one.place.0),
@@ -452,9 +533,15 @@ impl Storm {
         self.fair = Fair::new(1 + self.dice.roll(12) as usize);
         self.untold.clear();
         self.read = None;
+        self.kept = None;
+        self.sweep.clear();
+        self.leaving.clear();
     }
 
     fn finish(mut self) {
+        if self.kept.is_some() {
+            self.operate();
+        }
         for _ in 0..10_000 {
             while !self.untold.is_empty() {
                 self.tell();
@@ -477,7 +564,9 @@ impl Storm {
         all.dedup();
         assert_eq!(all.len(), handed, "nothing twice");
         let lost = (1..=self.next).filter(|place| {
-            all.binary_search(place).is_err() && !self.ended.contains(&Place(*place))
+            let gone = Place(*place);
+            let gone = self.ended.contains(&gone) || self.moved.contains(&gone);
+            all.binary_search(place).is_err() && !gone
         });
         assert_eq!(lost.count(), 0, "nothing lost");
     }

@@ -92,6 +92,8 @@ pub async fn run(
         let due = feed.next_wake();
         inputs.beat.fetch_add(1, Ordering::Relaxed);
         // Every branch only takes from a queue or a timer: dropping one loses nothing.
+        // Commits come first: what was committed before a move, or before an operator's release, has
+        // been told when that is heard of, and cannot be taken for new after it.
         tokio::select! {
             biased;
             () = stop.cancelled() => return,

@@ -186,9 +186,12 @@ impl Feed {
         }
         let anew = asked || !leaving.given_up || leaving.again.is_none_or(|again| now >= again);
         leaving.given_up = true;
-        if anew && leaving.moving == 0 {
+        if anew && leaving.moving == 0 && !fair.is_unknown() {
             leaving.again = Some(now + AGAIN);
             leaving.sweep = fair.survey();
+        } else if anew {
+            // Not possible yet: at the next look.
+            leaving.again = None;
         }
         if anew || leaving.dirty {
             leaving.dirty = false;
