@@ -359,7 +359,7 @@ mod tests {
         assert_eq!(to.examples.len(), 3);
         assert_eq!(
             to.examples[0],
-            ("40000000086ECD50".into(), "4611686018568605008".into())
+            ("4000000086ECD50".into(), "288230376293190992".into())
         );
         let other = IdDialect {
             response: IdRule::FoldHex,

@@ -191,6 +191,7 @@ fn folder() -> TempDir {
 mod control;
 mod doubt;
 mod messages;
+mod orders;
 mod parking;
 mod proof;
 mod receipts;
