@@ -361,6 +361,29 @@ fn a_profile_of_one_s_own_stands_beside_the_configuration_and_names_its_own_line
 }
 
 #[test]
+fn what_becomes_of_receipts_without_a_message_is_configured() {
+    let with = |keys: &str| {
+        let section = format!("[receipts]\n{keys}\n[[carrier]]");
+        check(&BASE.replacen("[[carrier]]", &section, 1))
+    };
+    let receipts = with("").unwrap().receipts;
+    assert_eq!(receipts.parked_ttl.as_secs(), 600);
+    assert_eq!(receipts.unmatched_alarm_percent, 1);
+    let keys = "quarantine_ttl_s = 3600\nquarantine_max = 7\nunmatched_alarm_percent = 0";
+    let receipts = with(keys).unwrap().receipts;
+    assert_eq!(receipts.quarantine_ttl.as_secs(), 3600);
+    assert_eq!(
+        (receipts.quarantine_max, receipts.unmatched_alarm_percent),
+        (7, 0)
+    );
+    let refused = with("unmatched_alarm_percent = 101").unwrap_err();
+    assert!(
+        refused.contains("101 is out of range; give 0 to 100"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn secrets_never_show_in_debug() {
     let shown = format!("{:?}", check(BASE).unwrap());
     assert!(!shown.contains("secret\""), "{shown}");

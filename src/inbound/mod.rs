@@ -19,8 +19,10 @@ use crate::flow::{Answered, ReceiptAck, ReceiptArrived};
 use crate::store::inbox::ReceiptNews;
 use crate::store::{Carriers, Store};
 
-/// Receipts in one transaction at most.
-const BATCH_MAX: usize = 256;
+/// Receipts in one transaction at most. Each counts as two rows, and there is never more than one
+/// batch with the writer: under a flood of receipts half of each transaction (`rows_max`) is left
+/// to outcomes and intents, and the flood waits in the queue or with the carrier.
+const BATCH_MAX: usize = 128;
 
 /// How often receipts without a message are looked after.
 const TICK: Duration = Duration::from_secs(1);
