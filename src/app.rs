@@ -349,6 +349,11 @@ impl House {
             metrics,
             binds,
             lanes: self.named_lanes(),
+            dialects: self
+                .accounts
+                .iter()
+                .map(|(account, _)| account.profile.ids)
+                .collect(),
             health: Arc::clone(self.routes.health()),
             steer,
             holds,

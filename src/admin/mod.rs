@@ -12,6 +12,7 @@ mod holds;
 mod messages;
 mod people;
 mod queue;
+mod receipts;
 mod request;
 mod routes;
 mod server;
@@ -27,6 +28,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
+use mnara_smpp::receipt::IdDialect;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -63,6 +65,8 @@ pub struct Parts {
     pub binds: Vec<BindHandle>,
     /// The accounts with their lanes, in configuration order.
     pub lanes: Vec<(CarrierId, Arc<Lanes>)>,
+    /// The accounts' present rules for message ids.
+    pub dialects: Vec<IdDialect>,
     /// How the accounts stand.
     pub health: Arc<Health>,
     /// To `feed`: lanes are recalled before what waits in them is changed.
@@ -92,6 +96,7 @@ struct Shown {
     metrics: PrometheusHandle,
     binds: Vec<BindHandle>,
     lanes: Vec<(CarrierId, Arc<Lanes>)>,
+    dialects: Vec<IdDialect>,
     health: Arc<Health>,
     draining: watch::Receiver<bool>,
     routes: Arc<Routes>,
@@ -127,6 +132,7 @@ fn router(
             metrics: parts.metrics,
             binds: parts.binds,
             lanes: parts.lanes,
+            dialects: parts.dialects,
             health: parts.health,
             draining: parts.draining,
             routes: parts.routes,
@@ -153,6 +159,9 @@ fn router(
         .route("/admin/v1/messages/{id}", get(messages::trace))
         .route("/admin/v1/messages/{id}/cancel", post(messages::cancel))
         .route("/admin/v1/messages/{id}/resend", post(messages::resend))
+        .route("/admin/v1/receipts", get(receipts::list))
+        .route("/admin/v1/receipts/replay", post(receipts::replay))
+        .route("/admin/v1/receipts/drop", post(receipts::discard))
         .route("/admin/v1/audit", get(audit::list))
         .route("/admin/v1/routes/explain", get(routes::explain))
         .route("/admin/v1/reload", post(routes::reload))

@@ -21,6 +21,7 @@ use crate::ingest::plan;
 use crate::store;
 use crate::telemetry::metrics::recorder;
 
+mod receipts;
 mod sweeping;
 
 const TOKEN: &str = "let me in";
@@ -113,6 +114,7 @@ impl House {
             metrics: recorder().1,
             binds: vec![BindHandle { view, commands }],
             lanes: lanes.clone(),
+            dialects: vec![IdDialect::default(); 2],
             health: Arc::clone(&health),
             steer,
             holds: holds.await.unwrap(),
@@ -257,6 +259,9 @@ async fn control_wants_the_token_and_an_empty_token_admits_nobody() {
             ("GET", "/admin/v1/audit"),
             ("POST", "/admin/v1/queue/purge"),
             ("POST", "/admin/v1/queue/reroute"),
+            ("GET", "/admin/v1/receipts"),
+            ("POST", "/admin/v1/receipts/replay"),
+            ("POST", "/admin/v1/receipts/drop"),
             ("GET", "/admin/v1/messages/1"),
             ("POST", "/admin/v1/messages/1/cancel"),
             ("POST", "/admin/v1/messages/1/resend"),

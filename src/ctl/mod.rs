@@ -9,6 +9,7 @@ mod client;
 mod messages;
 mod people;
 mod queue;
+mod receipts;
 mod routes;
 mod table;
 
@@ -24,6 +25,7 @@ pub use self::client::CtlError;
 pub use self::messages::MessagesCommand;
 pub use self::people::{KeyCommand, OrgCommand};
 pub use self::queue::{QueueCommand, SweepArguments};
+pub use self::receipts::ReceiptsCommand;
 pub use self::routes::RoutesCommand;
 
 /// What to do.
@@ -60,6 +62,12 @@ pub enum Command {
         /// What to do with one.
         #[command(subcommand)]
         command: MessagesCommand,
+    },
+    /// Receipts that have found no attempt: look at them, try them again, drop them.
+    Receipts {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: ReceiptsCommand,
     },
     /// The routing plan: where a message would go, and why.
     Routes {
@@ -123,6 +131,7 @@ pub async fn ask(target: &Target, command: &Command) -> Result<Value, CtlError> 
             command.ask(target).await
         }
         Command::Messages { command } => command.ask(target).await,
+        Command::Receipts { command } => command.ask(target).await,
         Command::Routes { command } => command.ask(target).await,
         Command::Reload => routes::reload(target).await,
         Command::Audit { limit } => audit::list(target, *limit).await,
@@ -143,6 +152,7 @@ fn people(command: &Command, told: Value) -> Result<String, CtlError> {
             command.shown(told)
         }
         Command::Messages { command } => command.shown(told),
+        Command::Receipts { command } => command.shown(told),
         Command::Routes { .. } => RoutesCommand::shown(told),
         Command::Reload => routes::reloaded(told),
         Command::Audit { .. } => audit::listed(told),
@@ -237,6 +247,9 @@ mod tests {
             "messages resend 01a1fdce-e407-73d4-a781-ea8479400538 --reason asked --dry-run",
             "routes explain +255753276939 --class otp --from MNARA --org Demo --segments 2",
             "reload",
+            "receipts list --carrier one --since 1d --limit 5",
+            "receipts replay one --since 2h --dry-run",
+            "receipts drop one --older-than 1d --reason old",
             "audit --limit 5",
         ] {
             assert!(parse(fine).is_ok(), "{fine}");
