@@ -55,7 +55,7 @@ impl World {
         self.store.resend(message.id, entry()).await.unwrap()
     }
 
-    async fn leave_in_doubt(&self, message: &Arc<Message>, possible_duplicate: bool) {
+    async fn put_in_doubt(&self, message: &Arc<Message>, possible_duplicate: bool) {
         let transitions = vec![Transition {
             possible_duplicate,
             ..moved(message, State::Uncertain)
@@ -273,7 +273,7 @@ async fn a_message_is_cancelled_unless_it_may_be_with_a_carrier() {
     let intended = world.put(|_| {}).await;
     world.intend(&[&intended], Timestamp(2_000)).await;
     let doubtful = world.put(|_| {}).await;
-    world.leave_in_doubt(&doubtful, false).await;
+    world.put_in_doubt(&doubtful, false).await;
     let otp = world.put(|one| one.class = Class::Otp).await;
     assert_eq!(world.cancel(&scheduled, false).await, Ok(()));
     assert_eq!(world.cancel(&queued, false).await, Ok(()));
@@ -348,7 +348,7 @@ async fn a_message_in_doubt_is_resent_only_if_it_is_not_by_itself() {
         (&resent, true),
         (&old, false),
     ] {
-        world.leave_in_doubt(message, marked).await;
+        world.put_in_doubt(message, marked).await;
     }
     assert_eq!(world.resend(&held).await, Err(Obstacle::UnderWay));
     world
