@@ -9,6 +9,7 @@ mod carriers;
 mod error;
 mod health;
 mod holds;
+mod learn;
 mod messages;
 mod people;
 mod queue;
@@ -159,6 +160,7 @@ fn router(
         .route("/admin/v1/messages/{id}", get(messages::trace))
         .route("/admin/v1/messages/{id}/cancel", post(messages::cancel))
         .route("/admin/v1/messages/{id}/resend", post(messages::resend))
+        .route("/admin/v1/carriers/learn-ids", get(learn::ids))
         .route("/admin/v1/receipts", get(receipts::list))
         .route("/admin/v1/receipts/replay", post(receipts::replay))
         .route("/admin/v1/receipts/drop", post(receipts::discard))

@@ -19,6 +19,14 @@ pub enum CarriersCommand {
     Pause(HoldArguments),
     /// Route nothing new to it; what waits is still sent.
     Drain(HoldArguments),
+    /// Propose rules for message ids from the account's own unmatched ones.
+    LearnIds {
+        /// The account.
+        id: String,
+        /// From ids of this time: 2h, 1d (three days).
+        #[arg(long, value_name = "TIME", value_parser = period)]
+        since: Option<u64>,
+    },
     /// End a pause or a drain.
     Resume {
         /// The account.
@@ -53,6 +61,11 @@ impl CarriersCommand {
     pub(super) async fn ask(&self, target: &Target) -> Result<Value, CtlError> {
         let body = match self {
             Self::List => return client::get(target, PATH, &[]).await,
+            Self::LearnIds { id, since } => {
+                let since = since.map(|since| since.to_string());
+                let query = [("carrier", &Some(id.clone())), ("since_s", &since)];
+                return client::get(target, "/admin/v1/carriers/learn-ids", &query).await;
+            }
             Self::Pause(arguments) => arguments.body("paused"),
             Self::Drain(arguments) => arguments.body("draining"),
             Self::Resume {
@@ -67,6 +80,7 @@ impl CarriersCommand {
     pub(super) fn shown(&self, told: Value) -> Result<String, CtlError> {
         match self {
             Self::List => read(told).map(|carriers: Carriers| carriers.shown()),
+            Self::LearnIds { .. } => read(told).map(|learnt: Learnt| learnt.shown()),
             Self::Pause(_) | Self::Drain(_) | Self::Resume { .. } => done(told),
         }
     }
@@ -76,6 +90,31 @@ impl HoldArguments {
     fn body(&self, hold: &str) -> Value {
         json!({"carrier": self.id, "hold": hold, "reason": self.reason, "for_s": self.time,
             "dry_run": self.dry_run})
+    }
+}
+
+#[derive(Deserialize)]
+struct Learnt {
+    outcome: String,
+    matched: u64,
+    disagreeing: u64,
+    responses: u64,
+    receipts: u64,
+    examples: Vec<(String, String)>,
+}
+
+impl Learnt {
+    fn shown(self) -> String {
+        let counts = format!(
+            "{} of {} receipts meet one of {} responses, {} disagree\n",
+            self.matched, self.receipts, self.responses, self.disagreeing
+        );
+        let rows = self.examples.into_iter().map(|(one, other)| [one, other]);
+        format!(
+            "{}\n{counts}{}",
+            self.outcome,
+            table(["RESPONSE", "RECEIPT"], rows)
+        )
     }
 }
 

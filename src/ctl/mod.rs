@@ -238,6 +238,7 @@ mod tests {
             "carriers pause one --reason works --for 30m",
             "carriers drain one --reason works --dry-run",
             "carriers resume one",
+            "carriers learn-ids one --since 1d",
             "queue",
             "queue show --carrier one --class otp --org Demo",
             "queue purge --carrier one --older-than 2h --reason works --dry-run",

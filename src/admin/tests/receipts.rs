@@ -57,5 +57,13 @@ async fn receipts_without_an_attempt_are_listed_replayed_and_dropped() {
         house.json("GET", "/admin/v1/receipts?limit=0", "").await.0,
         400
     );
+    let (status, told) = house
+        .json("GET", "/admin/v1/carriers/learn-ids?carrier=one", "")
+        .await;
+    assert_eq!(
+        (status, &told["lesson"], &told["rules"]),
+        (200, &json!("unclear"), &Value::Null),
+        "{told}"
+    );
     house.close().await;
 }
