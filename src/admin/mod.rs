@@ -89,6 +89,7 @@ struct Admin {
     holds: holds::Hand,
     sweeping: sweep::Sweeping,
     sweeper: Arc<sweep::Sweeper>,
+    wishes: binds::Wishes,
 }
 
 /// What the handlers look at: [`Parts`] without what has become tasks.
@@ -142,6 +143,7 @@ fn router(
         holds,
         sweeping,
         sweeper,
+        wishes: binds::Wishes::default(),
     };
     let router = Router::new()
         .route("/metrics", get(metrics))
@@ -149,7 +151,7 @@ fn router(
         .route("/readyz", get(health::ready))
         .route("/admin/v1/orgs", post(people::create_org))
         .route("/admin/v1/keys", post(people::create_key))
-        .route("/admin/v1/binds", get(binds::list))
+        .route("/admin/v1/binds", get(binds::list).post(binds::command))
         .route(
             "/admin/v1/carriers",
             get(carriers::list).post(carriers::hold),

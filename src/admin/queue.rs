@@ -186,6 +186,10 @@ impl Admin {
             .collect();
         let mut bound = binds.iter().filter(|status| status.bound).peekable();
         let any = bound.peek().is_some();
+        let up = binds.iter().filter(|status| status.bound);
+        let (allowed, limit) = up.fold((0, 0), |(allowed, limit), status| {
+            (allowed + status.tps_allowed, limit + status.tps_limit)
+        });
         why(&Standing {
             store_well: self.parts.store.health().is_well(),
             configured: index.is_some(),
@@ -195,7 +199,7 @@ impl Admin {
             binds: index.map_or((0, 0), |index| self.binds_of(index)),
             last_error: binds.iter().find_map(|status| status.last_error.as_deref()),
             windows_full: any && bound.all(|status| status.in_flight >= status.window),
-            throttled: None,
+            throttled: (allowed < limit).then_some(allowed),
             ready: lanes.map_or(0, |lanes| lanes.depth(class) as u64),
             spilled: lanes.is_some_and(|lanes| lanes.is_spilled(class)),
         })

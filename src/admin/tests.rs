@@ -15,12 +15,13 @@ use crate::domain::capability::Capability;
 use crate::domain::class::ClassSet;
 use crate::domain::ids::{BindName, CarrierIndex, NetworkId};
 use crate::domain::route::{Account, Table};
-use crate::flow::bind::BindStatus;
+use crate::flow::bind::{BindCommand, BindStatus};
 use crate::flow::health::Health;
 use crate::ingest::plan;
 use crate::store;
 use crate::telemetry::metrics::recorder;
 
+mod binds;
 mod receipts;
 mod sweeping;
 
@@ -32,6 +33,8 @@ struct House {
     lanes: Vec<(CarrierId, Arc<Lanes>)>,
     store: Store,
     bind: watch::Sender<BindStatus>,
+    /// What the bind is told.
+    wanted: mpsc::Receiver<BindCommand>,
     draining: watch::Sender<bool>,
     /// What `feed` has been told.
     steers: mpsc::UnboundedReceiver<String>,
@@ -78,7 +81,7 @@ impl House {
             last_error: Some("refused".into()),
             ..BindStatus::new(CarrierIndex(1), BindName("two/1".into()))
         });
-        let (commands, _wanted) = mpsc::channel(1);
+        let (commands, wanted) = mpsc::channel(1);
         let (draining, drains) = watch::channel(false);
         let (reload, mut reloads) = mpsc::channel::<Reload>(1);
         tasks.spawn(async move {
@@ -131,6 +134,7 @@ impl House {
             lanes,
             store,
             bind,
+            wanted,
             draining,
             steers,
             stop,
@@ -319,8 +323,10 @@ async fn binds_and_queue_are_told_with_their_accounts() {
     let (_, told) = house.json("GET", "/admin/v1/binds", "").await;
     assert_eq!(
         told,
-        json!({"binds": [{"carrier": "two", "bind": "two/1", "state": "connecting", "bound": false,
-            "in_flight": 0, "window": 10, "last_error": "refused"}]})
+        json!({"binds": [{"carrier": "two", "bind": "two/1", "state": "connecting", "since": null,
+            "bound": false, "host": "", "classes": ["otp", "transactional", "promotional"],
+            "in_flight": 0, "window": 10, "tps": 0, "tps_allowed": 0, "tps_limit": 0,
+            "throttled": 0, "until_restart": null, "last_error": "refused"}]})
     );
     let (_, told) = house.json("GET", "/admin/v1/queue", "").await;
     assert_eq!(told["lanes"].as_array().unwrap().len(), 6, "{told}");

@@ -20,6 +20,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use self::binds::{BindArguments, BindsCommand};
 pub use self::carriers::{CarriersCommand, HoldArguments};
 pub use self::client::CtlError;
 pub use self::messages::MessagesCommand;
@@ -43,8 +44,12 @@ pub enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
-    /// Show every bind: its state, its window, why it last ended.
-    Binds,
+    /// The binds: how they stand; up, down, rebind, pace, window.
+    Binds {
+        /// What to do; without it: list.
+        #[command(subcommand)]
+        command: Option<BindsCommand>,
+    },
     /// The accounts with carriers: how they stand; pause, drain, resume.
     Carriers {
         /// What to do; without it: list.
@@ -121,7 +126,10 @@ pub async fn ask(target: &Target, command: &Command) -> Result<Value, CtlError> 
     match command {
         Command::Org { command } => command.ask(target).await,
         Command::Key { command } => command.ask(target).await,
-        Command::Binds => binds::list(target).await,
+        Command::Binds { command } => {
+            let command = command.as_ref().unwrap_or(&BindsCommand::List);
+            command.ask(target).await
+        }
         Command::Carriers { command } => {
             let command = command.as_ref().unwrap_or(&CarriersCommand::List);
             command.ask(target).await
@@ -142,7 +150,10 @@ fn people(command: &Command, told: Value) -> Result<String, CtlError> {
     match command {
         Command::Org { .. } => OrgCommand::shown(told),
         Command::Key { .. } => KeyCommand::shown(told),
-        Command::Binds => binds::listed(told),
+        Command::Binds { command } => {
+            let command = command.as_ref().unwrap_or(&BindsCommand::List);
+            command.shown(told)
+        }
         Command::Carriers { command } => {
             let command = command.as_ref().unwrap_or(&CarriersCommand::List);
             command.shown(told)
@@ -233,6 +244,12 @@ mod tests {
         for fine in [
             "key create --org Demo",
             "binds",
+            "binds list",
+            "binds down one/1 --reason works",
+            "binds up one/1 --dry-run",
+            "binds rebind one/1",
+            "binds set-tps one/1 20",
+            "binds set-window one/1 default",
             "carriers",
             "carriers list",
             "carriers pause one --reason works --for 30m",
@@ -264,6 +281,7 @@ mod tests {
             "queue purge --carrier one",
             "queue reroute --carrier one --reason works",
             "messages cancel 1",
+            "binds set-tps one/1 fast",
             "audit --limit many",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");

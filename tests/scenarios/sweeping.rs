@@ -18,10 +18,10 @@ fn slow() -> Plan {
 }
 
 /// Sends so many messages; their ids with their texts.
-async fn fill(world: &World, classes: &[&str], count: usize) -> Vec<(Uuid, String)> {
+async fn fill(world: &World, name: &str, classes: &[&str], count: usize) -> Vec<(Uuid, String)> {
     let mut sent = Vec::new();
     for index in 0..count {
-        let text = format!("swept {index}");
+        let text = format!("{name} {index}");
         let class = classes[index % classes.len()];
         let sms = world.sms("vodacom_tz", index as u64, class, &text);
         sent.push((world.client.send(&sms).await, text));
@@ -52,7 +52,7 @@ async fn judge(world: &World, sent: &[(Uuid, String)]) -> (usize, usize) {
 #[tokio::test]
 async fn a_purge_under_load_never_doubles_or_loses_a_message() {
     let world = World::start(slow()).await;
-    let sent = fill(&world, &["transactional", "promotional"], 300).await;
+    let sent = fill(&world, "swept", &["transactional", "promotional"], 300).await;
     let purge = [
         "queue",
         "purge",
@@ -71,7 +71,7 @@ async fn a_purge_under_load_never_doubles_or_loses_a_message() {
     let purged = told["changed"].as_u64().unwrap() as usize;
     assert!(purged > 0, "{told}");
     // What comes after it is sent as ever, in the same lanes.
-    let later = fill(&world, &["transactional"], 20).await;
+    let later = fill(&world, "later", &["transactional"], 20).await;
     let (delivered, cancelled) = judge(&world, &sent).await;
     assert_eq!((delivered + cancelled, cancelled), (sent.len(), purged));
     for (id, _) in later {
@@ -98,7 +98,13 @@ async fn a_purge_under_load_never_doubles_or_loses_a_message() {
 #[tokio::test]
 async fn single_cancels_race_with_the_binds_and_no_message_ends_twice() {
     let world = World::start(slow()).await;
-    let sent = fill(&world, &["transactional", "promotional", "otp"], 60).await;
+    let sent = fill(
+        &world,
+        "swept",
+        &["transactional", "promotional", "otp"],
+        60,
+    )
+    .await;
     let mut cancelled = 0;
     for (id, _) in sent.iter().rev().step_by(2) {
         let id = id.to_string();
@@ -122,7 +128,7 @@ async fn a_paused_accounts_otp_can_be_purged_and_a_message_be_traced() {
     let world = World::start(slow()).await;
     let pause = ["carriers", "pause", "vodacom_tz", "--reason", "works"];
     world.ctl(&pause).await;
-    let sent = fill(&world, &["otp", "transactional"], 10).await;
+    let sent = fill(&world, "swept", &["otp", "transactional"], 10).await;
     let id = sent[0].0.to_string();
     let told = world.ctl(&["messages", "trace", &id]).await;
     assert_eq!(
