@@ -37,7 +37,7 @@ struct House {
     wanted: mpsc::Receiver<BindCommand>,
     draining: watch::Sender<bool>,
     /// What `feed` has been told.
-    steers: mpsc::UnboundedReceiver<String>,
+    steers: mpsc::Receiver<String>,
     stop: CancellationToken,
     tasks: TaskTracker,
     folder: tempfile::TempDir,
@@ -96,7 +96,7 @@ impl House {
         let gated = lanes.iter().map(|(_, lanes)| Arc::clone(lanes)).collect();
         let health = Arc::new(Health::new(2, [None; 3]).with_lanes(gated, 3));
         let (steer, mut steered) = mpsc::channel(16);
-        let (tell, steers) = mpsc::unbounded_channel();
+        let (tell, steers) = mpsc::channel(256);
         tasks.spawn(async move {
             while let Some(what) = steered.recv().await {
                 let told = match what {
@@ -108,7 +108,7 @@ impl House {
                     Steer::Look => "look".to_owned(),
                 };
                 // The test may not listen any more.
-                let _ = tell.send(told);
+                let _ = tell.try_send(told);
             }
         });
         let holds = Holds::load(store.clone(), carriers, Arc::clone(&health), steer.clone());

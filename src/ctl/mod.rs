@@ -80,7 +80,7 @@ pub enum Command {
         #[command(subcommand)]
         command: RoutesCommand,
     },
-    /// Read the configuration's [routing] and its files again, all or nothing; prints what has changed.
+    /// Read the routing section and its files again, all or nothing; prints what has changed.
     Reload,
     /// Show what operators have changed, newest first.
     Audit {

@@ -14,6 +14,7 @@ mod admin;
 mod apart;
 mod bad_input;
 mod binding;
+mod commanded;
 mod configuration;
 mod curl;
 mod disk;
