@@ -94,6 +94,11 @@ pub fn explain(
     let candidates = decision.order.iter().zip(1..).map(|(ranked, rank)| {
         let carrier = ranked.target.carrier;
         let standing = routes.standing(carrier, ask.class, now);
+        // As `Decision::pick` has it: what comes from another account has waited already.
+        let standing = match standing {
+            Standing::Awaited if !tried.is_empty() => Standing::Open,
+            standing => standing,
+        };
         let skipped = skipped(ranked, tried.contains(&carrier), standing);
         let chosen = choice.filter(|_| chosen(ranked));
         view.candidate(rank, ranked, skipped, chosen.map(|_| standing))
@@ -139,7 +144,7 @@ fn skipped(
         (None, true, _) => ("tried", "it has been tried with this message"),
         (None, false, Standing::Paused) => ("paused", "the operator has paused it"),
         (None, false, Standing::Draining) => ("draining", "the operator drains it"),
-        (None, false, Standing::Open) => ("breaker_open", "its breaker is open"),
+        (None, false, Standing::Open) => ("out_of_use", "it is out of use"),
         (None, false, Standing::HalfOpen) => (
             "half_open",
             "its breaker is half open: only a few messages try it",
@@ -317,6 +322,10 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_775_390_584_485);
 
     fn routes(strategy: Strategy) -> Routes {
+        routes_with(strategy, [Some(Duration::ZERO); 3])
+    }
+
+    fn routes_with(strategy: Strategy, patience: [Option<Duration>; 3]) -> Routes {
         let plan = plan::parse(plan::BUILT_IN).unwrap();
         let account = |id: &str| {
             let network = NetworkId("vodacom_tz".into());
@@ -348,7 +357,7 @@ mod tests {
         };
         let accounts = ["one", "two", "three"].map(account).into();
         let table = Table::new(plan, accounts, unknown).with_rules(vec![rule]);
-        Routes::new(table, Arc::new(Health::new(3, [None; 3])))
+        Routes::new(table, Arc::new(Health::new(3, patience)))
     }
 
     fn told(routes: &Routes, tried: &[CarrierIndex], class: Class) -> Value {
@@ -384,9 +393,9 @@ mod tests {
                 "rule": "tz", "strategy": "least_cost",
                 "why": "rule tz is the first that matches; the cheapest target comes first",
                 "candidates": [
-                    {"rank": 1, "carrier": "two", "chosen": false, "skipped": "breaker_open",
+                    {"rank": 1, "carrier": "two", "chosen": false, "skipped": "out_of_use",
                      "weight": null, "cost_per_segment_micros": 8_500, "score": null,
-                     "reason": "8,500 micro-units a segment; passed over: its breaker is open"},
+                     "reason": "8,500 micro-units a segment; passed over: it is out of use"},
                     {"rank": 2, "carrier": "one", "chosen": true, "skipped": null,
                      "weight": null, "cost_per_segment_micros": 9_000, "score": null,
                      "reason": "9,000 micro-units a segment"},
@@ -427,6 +436,26 @@ mod tests {
             reason(1)
         );
         assert_eq!(told["carrier"], "one");
+    }
+
+    #[test]
+    fn a_class_with_patience_is_said_to_wait_for_its_first_choice() {
+        let routes = routes_with(Strategy::Priority, [None; 3]);
+        let open = CarrierIndex(0);
+        routes.health().set_breaker(open, Breaker::Open, NOW);
+        let waits = told(&routes, &[], Class::Promotional);
+        assert_eq!(
+            (&waits["carrier"], &waits["available"]),
+            (&json!("one"), &json!(false))
+        );
+        let reason = waits["candidates"][0]["reason"].as_str().unwrap();
+        assert!(
+            reason.ends_with("wait for it a while before they take another"),
+            "{reason}"
+        );
+        let moved = told(&routes, &[CarrierIndex(2)], Class::Promotional);
+        assert_eq!(moved["carrier"], "two");
+        assert_eq!(moved["candidates"][0]["skipped"], "out_of_use");
     }
 
     #[test]
