@@ -41,7 +41,10 @@ const SIDEWAYS: &[(&str, &str)] = &[
 const BANS: &[Ban] = &[
     Ban::except("sqlx", &["src/store"]),
     Ban::except("axum", &["src/api", "src/admin"]),
-    Ban::except("mnara_loadtest", &["src/demo", "loadtest/src"]),
+    Ban::except(
+        "mnara_loadtest",
+        &["src/demo", "src/carrier/tests", "loadtest/src"],
+    ),
     Ban::inside("tokio", &["src/domain"]),
     Ban::inside("serde", &["src/domain"]),
     Ban::inside("serde_json", &["src/domain"]),

@@ -79,7 +79,7 @@ pub const ALL: &[(&str, Kind, &str)] = &[
     (
         FAILOVER,
         Kind::Counter,
-        "Waiting messages that went to another account, by from, to, class and reason",
+        "Waiting messages that went to another account, by from, to, class and reason.",
     ),
     (
         RETRIES,
