@@ -407,7 +407,7 @@ async fn a_staged_message_past_its_validity_is_not_written() {
     let brief = Message {
         seq: MessageSeq(2),
         valid_until: soon,
-        ..message("brief", 2)
+        ..message(&"brief ".repeat(50), 2)
     };
     field.lanes.offer(Ready::first(Arc::new(brief))).unwrap();
     field.lanes.wake();
