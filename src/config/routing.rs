@@ -6,7 +6,7 @@ use super::check::{Checked, beside};
 use super::file;
 use super::place::Source;
 use super::rules::Rules;
-use crate::carrier::AccountConfig;
+use crate::carrier::{AccountConfig, Mode};
 use crate::domain::class::ClassSet;
 use crate::domain::ids::CarrierIndex;
 use crate::domain::numbering::Plan;
@@ -58,11 +58,19 @@ pub(super) fn table(
         Account::new(
             account.id.clone(),
             account.network.clone(),
-            ClassSet::ALL,
+            classes(account),
             account.profile.capability.clone(),
         )
     });
     Ok(Table::new(plan, accounts.collect(), unknown).with_rules(rules))
+}
+
+/// What an account's binds can submit, taken together.
+fn classes(account: &AccountConfig) -> ClassSet {
+    let binds = account.binds.iter();
+    binds
+        .filter(|bind| bind.mode != Mode::Receiver)
+        .fold(ClassSet::of([]), |all, bind| all.union(bind.classes))
 }
 
 fn unknown(

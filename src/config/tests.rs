@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::domain::class::{Class, ClassSet};
 
 const SHIPPED: &str = include_str!("../../config/mnara.toml");
 
@@ -282,6 +283,15 @@ fn wrong_rules_are_refused_with_their_place_and_a_remedy() {
         let expected = format!("mnara.toml:{expected}");
         assert!(error.starts_with(&expected), "{error}\n  wanted {expected}");
     }
+}
+
+#[test]
+fn an_account_carries_the_classes_that_its_binds_do() {
+    let text = BASE.replacen("count = 2", "count = 2\nclasses = [\"otp\"]", 1);
+    let config = check(&text).unwrap();
+    let carried = |config: &Config| config.routes.accounts()[0].classes;
+    assert_eq!(carried(&config), ClassSet::of([Class::Otp]));
+    assert_eq!(carried(&check(BASE).unwrap()), ClassSet::ALL);
 }
 
 #[test]
