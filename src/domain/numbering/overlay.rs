@@ -11,15 +11,20 @@ use crate::domain::phone::Msisdn;
 const NETWORK_BITS: u32 = 14;
 /// Networks that a row can name.
 pub const NETWORKS_MAX: usize = 1 << NETWORK_BITS;
-/// Rows between two entries of the directory: 2 KiB, half a memory page.
-const STRIDE: usize = 256;
+/// Rows, or entries, under one entry of the level above: two cache lines.
+const STRIDE: usize = 16;
+/// A level of so many entries (8 KiB) needs none above it.
+const TOP_MAX: usize = 1024;
 
-/// Which network each ported number belongs to now. Sorted; a look-up is two binary searches, the
-/// first in a directory that stays in the processor's cache (160 KB for five million rows).
+/// Which network each ported number belongs to now: a static search tree. Of five million rows
+/// (40 MB) only the last of its four levels is not in the processor's caches, so that a look-up
+/// waits for memory about once; a plain binary search does a dozen times.
 #[derive(Clone, Default)]
 pub struct Overlay {
+    /// Sorted.
     rows: Box<[u64]>,
-    directory: Box<[u64]>,
+    /// Each 16th entry of the level below; the lowest first, which is that of the rows.
+    levels: Vec<Box<[u64]>>,
 }
 
 impl Overlay {
@@ -41,22 +46,33 @@ impl Overlay {
         {
             return Err(number(pair[0]));
         }
-        let directory = rows.iter().step_by(STRIDE).copied().collect();
-        Ok(Self {
-            rows: rows.into(),
-            directory,
-        })
+        let rows: Box<[u64]> = rows.into();
+        let mut levels: Vec<Box<[u64]>> = Vec::new();
+        loop {
+            let below = levels.last().unwrap_or(&rows);
+            if below.len() <= TOP_MAX {
+                return Ok(Self { rows, levels });
+            }
+            let level = below.iter().step_by(STRIDE).copied().collect();
+            levels.push(level);
+        }
     }
 
     /// The index of the network that a number has been ported to.
     pub fn network(&self, number: Msisdn) -> Option<usize> {
         let from = number.value() << NETWORK_BITS;
-        // The last stretch that begins at or before the number, and the head of the next one.
-        let stretch = self.directory.partition_point(|first| *first < from);
-        let begin = stretch.saturating_sub(1) * STRIDE;
-        let end = self.rows.len().min(begin + STRIDE + 1);
-        let rows = self.rows.get(begin..end)?;
-        let row = *rows.get(rows.partition_point(|row| *row < from))?;
+        // How many entries of the level above lie before the number; at the top, a bound.
+        let mut before = None;
+        for level in self.levels.iter().rev().chain([&self.rows]) {
+            let begin = before.map_or(0, |before: usize| before.saturating_sub(1) * STRIDE);
+            let end = match before {
+                None => level.len(),
+                Some(_) => level.len().min(begin + STRIDE),
+            };
+            let stretch = level.get(begin..end)?;
+            before = Some(begin + stretch.partition_point(|entry| *entry < from));
+        }
+        let row = *self.rows.get(before?)?;
         (row >> NETWORK_BITS == number.value())
             .then_some((row & (NETWORKS_MAX as u64 - 1)) as usize)
     }
@@ -160,6 +176,23 @@ mod tests {
         assert_eq!(old.difference(&new), (2, 1, 1));
         assert_eq!(old.difference(&old), (0, 0, 0));
         assert_eq!(Overlay::default().difference(&new), (4, 0, 0));
+    }
+
+    #[test]
+    fn rows_are_found_through_all_levels() {
+        let all = 255_700_000_000..255_700_300_000_u64;
+        let packed = all
+            .clone()
+            .step_by(3)
+            .map(|value| Overlay::row(number(value), 7));
+        let overlay = Overlay::new(packed.collect()).unwrap();
+        assert_eq!(overlay.levels.len(), 2);
+        for value in all {
+            let expected = (value % 3 == 255_700_000_000 % 3).then_some(7);
+            assert_eq!(overlay.network(number(value)), expected, "{value}");
+        }
+        assert_eq!(overlay.network(number(999_999_999_999)), None);
+        assert_eq!(overlay.network(number(1_000_000)), None);
     }
 
     proptest! {
