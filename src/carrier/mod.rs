@@ -202,7 +202,9 @@ pub fn start(
     stop: &CancellationToken,
 ) -> Vec<BindHandle> {
     let mut handles = Vec::new();
-    let connects = Arc::new(Gcra::new(config.connects_per_s, Some(1)));
+    // A few at once: a small daemon is there at once, and a thousand binds are still spread.
+    let at_once = 1 + config.connects_per_s / 5;
+    let connects = Arc::new(Gcra::new(config.connects_per_s, Some(at_once)));
     for (index, (account, lanes)) in accounts.iter().enumerate() {
         let account = Arc::new(Account {
             rate: Gcra::new(account.max_tps, account.burst),

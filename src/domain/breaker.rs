@@ -165,6 +165,11 @@ impl Breaker {
     pub fn answered(&mut self, answer: Answer, took: Duration, now: Instant) {
         if answer != Answer::Silent {
             self.stalled_since = None;
+            // A bind that came and went between two looks has been there all the same: what is
+            // missing now is no slow start.
+            if let Binds::NotYet { .. } = self.binds {
+                self.binds = Binds::Up { since: now };
+            }
         }
         let learn = matches!(self.state, State::Closed { .. });
         self.answers.advance(now, learn);

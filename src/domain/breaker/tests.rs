@@ -213,6 +213,16 @@ fn at_start_binds_have_longer_to_come_up() {
 }
 
 #[test]
+fn an_answer_proves_a_bind_that_no_look_has_seen() {
+    let mut account = Account::new();
+    account.breaker = Breaker::new(Limits::default(), account.now);
+    account.seen.able = false;
+    account.answer(Answer::Good, QUICK);
+    account.idle(Limits::default().bind_grace + SECOND);
+    assert_eq!(account.opened(), ["no_bind"]);
+}
+
+#[test]
 fn after_a_bind_is_back_and_has_stayed_probes_close_it() {
     let mut account = Account::new();
     account.seen.able = false;
