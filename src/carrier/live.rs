@@ -65,6 +65,11 @@ pub(super) struct Live<'a> {
     unasked: Option<Vec<Ready>>,
     /// Segments of each intent that have no outcome yet.
     open: HashMap<IntentId, u32>,
+    /// When the carrier last answered a submit_sm of this session, however late.
+    heard: Option<Instant>,
+    /// Nothing has been answered since a segment was written that has timed out: until something
+    /// is, one segment at a time finds out. A carrier that hangs gets no second window.
+    pub(super) deaf: bool,
     /// The session is being left: nothing is pulled any more, and at this instant it ends.
     leaving: Option<tokio::time::Instant>,
     closed: Option<CloseReason>,
@@ -81,6 +86,8 @@ impl<'a> Live<'a> {
             actions: Vec::new(),
             unasked: None,
             open: HashMap::new(),
+            heard: None,
+            deaf: false,
             leaving: None,
             closed: None,
         }
@@ -304,6 +311,11 @@ impl<'a> Live<'a> {
         }
     }
 
+    fn hear(&mut self, now: Instant) {
+        self.heard = Some(now);
+        self.deaf = false;
+    }
+
     pub(super) fn act(&mut self) {
         let mut actions = std::mem::take(&mut self.actions);
         let now = Instant::now();
@@ -316,6 +328,7 @@ impl<'a> Live<'a> {
                     pdu,
                     rtt,
                 } => {
+                    self.hear(now);
                     self.free_slot();
                     self.desk.tell.meter.answered(status.is_ok(), rtt);
                     self.responded(token, sequence, (status, pdu), now);
@@ -326,6 +339,7 @@ impl<'a> Live<'a> {
                     status,
                     pdu,
                 } => {
+                    self.hear(now);
                     let answer = self.answer(status, pdu, true);
                     let token = Handed {
                         intent: IntentId(0),
@@ -334,6 +348,7 @@ impl<'a> Live<'a> {
                     self.outcome(token, sequence, answer);
                 }
                 Action::Expired { token, sequence } | Action::InDoubt { token, sequence } => {
+                    self.deaf |= self.heard.is_none_or(|heard| heard < token.sent);
                     self.free_slot();
                     self.desk.tell.meter.in_doubt();
                     self.outcome(token, sequence, Answer::InDoubt);

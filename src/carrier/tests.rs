@@ -382,6 +382,28 @@ async fn a_bind_carries_its_own_classes_only() {
 }
 
 #[tokio::test]
+async fn a_carrier_that_answers_nothing_is_not_given_a_second_window() {
+    let script = Script {
+        rules: vec![Rule::always(Then::Drop)],
+        ..Script::without_receipts()
+    };
+    let mut field = Field::open(script, |account| {
+        account.binds[0].window = 8;
+        account.binds[0].response_timeout = Duration::from_millis(500);
+    })
+    .await;
+    field.offer(Class::Transactional, 30, 1);
+    field
+        .until("the window and a probe are in doubt", |field| {
+            field.count(|answer| matches!(answer, Answer::InDoubt)) >= 9
+        })
+        .await;
+    let written = field.log.snapshot().len();
+    assert!(written <= 10, "{written} were written");
+    field.close().await;
+}
+
+#[tokio::test]
 async fn a_staged_message_past_its_validity_is_not_written() {
     let held = Rule {
         when: When {

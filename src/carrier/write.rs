@@ -84,7 +84,8 @@ impl Live<'_> {
         None
     }
 
-    /// Whether the window has a slot for this class: the last ones are for OTP.
+    /// Whether the window has a slot for this class: the last ones are for OTP, and a carrier that has
+    /// gone silent is asked by one segment at a time.
     fn has_slot(&mut self, class: Class) -> bool {
         let window = self.desk.window;
         let kept = match class {
@@ -94,7 +95,8 @@ impl Live<'_> {
             }
         };
         let session = self.connection.session();
-        session.window_free() > 0 && session.in_flight() + kept < window
+        let in_flight = session.in_flight();
+        session.window_free() > 0 && in_flight + kept < window && (!self.deaf || in_flight == 0)
     }
 
     pub(super) fn free_slot(&self) {

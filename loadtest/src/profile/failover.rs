@@ -218,6 +218,10 @@ fn judge_otp(stage: &Stage<'_>, otp: Range<u64>, fault: u64, back: u64, sheet: &
     sheet.figure("otp_p99_s_when_hanging", quantile_s(&doubted, 0.99));
 }
 
+/// A carrier that hung takes at once what still stood in its socket when it is back; that is no choice of the
+/// daemon's.
+const CAUGHT_UP_S: f64 = 1.0;
+
 /// What each carrier had taken, again and again.
 #[derive(Default)]
 struct Samples(Vec<(f64, Vec<u64>)>);
@@ -258,7 +262,7 @@ impl Samples {
             let settled = self.shares(network, end - SETTLED_S);
             let mean = settled.iter().sum::<f64>() / settled.len() as f64;
             sheet.at_least(share, mean, 0.9);
-            let turns = switched(&self.shares(network, back_s));
+            let turns = switched(&self.shares(network, back_s + CAUGHT_UP_S));
             sheet.at_most(switches, turns as f64, 1.0);
         }
     }
