@@ -142,13 +142,14 @@ impl Routes {
         }
     }
 
-    /// Whether no other account in use could carry what this one carries, as the plan in force
-    /// goes: it stands in no list beside one in use.
+    /// Whether no other account could carry what this one carries, as the plan in force goes: it
+    /// stands in no list beside one that is in use, or ready to be tried (which nobody does while this
+    /// one is the choice of all).
     pub fn is_lone(&self, carrier: CarrierIndex) -> bool {
-        let in_use = |other| {
-            self.health.breaker(other) == Breaker::Closed && self.health.hold(other) == Hold::Free
+        let stands_in = |other| {
+            self.health.breaker(other) != Breaker::Open && self.health.hold(other) == Hold::Free
         };
-        !self.table.load().beside(carrier).any(in_use)
+        !self.table.load().beside(carrier).any(stands_in)
     }
 }
 
@@ -259,5 +260,8 @@ pub(crate) mod tests {
         assert!(!routes.is_lone(FIRST));
         routes.health().set_hold(SECOND, Hold::Paused, AT);
         assert!(routes.is_lone(FIRST) && !routes.is_lone(SECOND));
+        routes.health().set_hold(SECOND, Hold::Free, AT);
+        routes.health().set_breaker(SECOND, Breaker::HalfOpen, AT);
+        assert!(!routes.is_lone(FIRST), "the other only waits to be tried");
     }
 }
