@@ -20,6 +20,8 @@ struct Lane {
     behind: AtomicUsize,
     /// More of this lane waits behind this queue, in memory or in the store.
     more: AtomicBool,
+    /// Only returned messages are handed out: too many wait for a retry.
+    held: AtomicBool,
 }
 
 /// The lanes of one carrier account, one for each class.
@@ -29,8 +31,6 @@ pub struct Lanes {
     binds: Box<[Notify]>,
     /// Rung when a lane behind which more waits has run half empty.
     refill: Arc<Notify>,
-    /// Only returned messages are handed out: too many wait for a retry.
-    held: AtomicBool,
     /// A [`Gate`].
     gate: AtomicU64,
     /// The gate was shut, not used up: what binds hold unwritten goes back, too.
@@ -78,12 +78,12 @@ impl Lanes {
             returned: ArrayQueue::new(returned.max(1)),
             behind: AtomicUsize::new(0),
             more: AtomicBool::new(false),
+            held: AtomicBool::new(false),
         };
         Self {
             lanes: [lane(), lane(), lane()],
             binds: (0..binds).map(|_| Notify::new()).collect(),
             refill,
-            held: AtomicBool::new(false),
             gate: AtomicU64::new(
                 Gate {
                     turn: 0,
@@ -208,7 +208,7 @@ impl Lanes {
         }
         let later = |other: &Class| *other > class && served.contains(*other);
         let mut others = Class::ALL.into_iter().filter(later);
-        let waits = others.any(|other| self.ready_now(other) > 0);
+        let waits = others.any(|other| self.has(other));
         let probe = if waits { None } else { self.take_of(class) };
         if probe.is_none() {
             self.unpassed(given);
@@ -219,7 +219,7 @@ impl Lanes {
     fn take_of(&self, class: Class) -> Option<Ready> {
         let lane = &self.lanes[class.index()];
         let ready = lane.returned.pop().or_else(|| {
-            let held = self.held.load(Ordering::Relaxed);
+            let held = lane.held.load(Ordering::Relaxed);
             if held { None } else { lane.fresh.pop() }
         });
         if lane.more.load(Ordering::Relaxed) && self.runs_low(class) {
@@ -236,6 +236,12 @@ impl Lanes {
     fn ready_now(&self, class: Class) -> usize {
         let lane = &self.lanes[class.index()];
         lane.fresh.len() + lane.returned.len()
+    }
+
+    /// Whether a message of one class would be handed out.
+    fn has(&self, class: Class) -> bool {
+        let lane = &self.lanes[class.index()];
+        !lane.returned.is_empty() || !lane.held.load(Ordering::Relaxed) && !lane.fresh.is_empty()
     }
 
     /// Whether the queue of fresh messages of one class is half empty.
@@ -255,10 +261,11 @@ impl Lanes {
         fresh.capacity() - fresh.len()
     }
 
-    /// Says whether fresh messages are withheld for now; returns whether they have just been
-    /// released.
-    pub fn set_held(&self, held: bool) -> bool {
-        self.held.swap(held, Ordering::Relaxed) && !held
+    /// Says whether fresh messages of a class are withheld for now; returns whether they have just
+    /// been released.
+    pub fn set_held(&self, class: Class, held: bool) -> bool {
+        let lane = &self.lanes[class.index()];
+        lane.held.swap(held, Ordering::Relaxed) && !held
     }
 
     /// Says what waits behind this queue: messages in memory, and whether there are more in the
@@ -341,6 +348,21 @@ mod tests {
         assert!(lanes.is_closed());
         lanes.set_gate(None);
         assert!(take(Otp) && !lanes.is_closed());
+    }
+
+    #[test]
+    fn a_class_with_too_many_retries_withholds_its_own_fresh_messages_only() {
+        use Class::{Otp, Promotional};
+        let lanes = lanes(&[Otp, Promotional]);
+        assert!(!lanes.set_held(Promotional, true));
+        lanes.set_gate(Some(2));
+        let take = |class| lanes.take(class, ClassSet::ALL).is_some();
+        assert!(
+            !take(Promotional) && take(Otp),
+            "nor do they stand before probes"
+        );
+        assert!(lanes.set_held(Promotional, false));
+        assert!(take(Promotional));
     }
 
     #[test]

@@ -235,12 +235,15 @@ impl Feed {
         self.hold();
     }
 
-    /// An account with too many messages waiting for a retry takes no fresh ones.
+    /// A lane with too many messages waiting for a retry hands out no fresh ones.
     fn hold(&self) {
         for (index, account) in self.accounts.iter().enumerate() {
-            let waiting = self.returns.waiting(CarrierIndex(index as u16));
-            if account.lanes.set_held(waiting >= self.config.returns_max) {
-                account.lanes.wake();
+            for class in Class::ALL {
+                let waiting = self.returns.waiting((CarrierIndex(index as u16), class));
+                let held = waiting >= self.config.returns_max;
+                if account.lanes.set_held(class, held) {
+                    account.lanes.wake();
+                }
             }
         }
     }

@@ -24,7 +24,8 @@ use crate::domain::breaker::Limits;
 pub struct Config {
     /// Messages ready in memory for each account and class; the rest waits in the store.
     pub ready_max: usize,
-    /// Messages of one account waiting for a retry; beyond it the account takes no fresh ones.
+    /// Messages of one account and class waiting for a retry; beyond it the account takes no fresh
+    /// ones of that class.
     pub returns_max: usize,
     /// Attempts of one message that one account may answer with a passing error.
     pub attempts_max: u8,

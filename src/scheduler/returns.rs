@@ -6,16 +6,16 @@ use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;
 
-use crate::domain::ids::CarrierIndex;
+use super::feed::Lane;
 use crate::flow::{Ready, Return};
 
 /// Messages waiting for their time, for all accounts. Bounded by what binds have had in their
-/// hands: an account with too many here takes no fresh ones (`feed`).
+/// hands: a lane with too many here hands out no fresh ones (`feed`).
 #[derive(Default)]
 pub(super) struct Returns {
     due: BinaryHeap<Ticket>,
-    /// How many wait for each account.
-    counts: HashMap<CarrierIndex, usize>,
+    /// How many wait for each lane.
+    counts: HashMap<Lane, usize>,
     next: u64,
 }
 
@@ -28,7 +28,7 @@ struct Ticket {
 impl Returns {
     /// Takes a message that is to be tried again.
     pub(super) fn take(&mut self, what: Return) {
-        *self.counts.entry(what.ready.carrier).or_default() += 1;
+        *self.counts.entry(lane_of(&what.ready)).or_default() += 1;
         self.next += 1;
         self.due.push(Ticket {
             what,
@@ -47,7 +47,7 @@ impl Returns {
             return None;
         }
         let ready = self.due.pop()?.what.ready;
-        self.uncount(ready.carrier);
+        self.uncount(lane_of(&ready));
         Some(ready)
     }
 
@@ -63,21 +63,25 @@ impl Returns {
         self.due = tickets.into();
         out.sort_unstable_by(|one, other| other.cmp(one));
         for ticket in &out {
-            self.uncount(ticket.what.ready.carrier);
+            self.uncount(lane_of(&ticket.what.ready));
         }
         out.into_iter().map(|ticket| ticket.what).collect()
     }
 
-    /// How many wait for this account.
-    pub(super) fn waiting(&self, carrier: CarrierIndex) -> usize {
-        self.counts.get(&carrier).copied().unwrap_or(0)
+    /// How many wait for this lane.
+    pub(super) fn waiting(&self, lane: Lane) -> usize {
+        self.counts.get(&lane).copied().unwrap_or(0)
     }
 
-    fn uncount(&mut self, carrier: CarrierIndex) {
-        if let Some(count) = self.counts.get_mut(&carrier) {
+    fn uncount(&mut self, lane: Lane) {
+        if let Some(count) = self.counts.get_mut(&lane) {
             *count -= 1;
         }
     }
+}
+
+fn lane_of(ready: &Ready) -> Lane {
+    (ready.carrier, ready.message.class)
 }
 
 impl Ord for Ticket {
@@ -106,7 +110,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::domain::class::Class;
+    use crate::domain::ids::CarrierIndex;
     use crate::scheduler::decide::tests::ready;
+
+    const LANE: Lane = (CarrierIndex(0), Class::Transactional);
 
     fn filled(start: Instant) -> Returns {
         let mut returns = Returns::default();
@@ -129,13 +137,13 @@ mod tests {
     fn returns_come_back_in_order_of_time_and_not_before() {
         let start = Instant::now();
         let mut returns = filled(start);
-        assert_eq!(returns.waiting(CarrierIndex(0)), 4);
+        assert_eq!(returns.waiting(LANE), 4);
         assert!(returns.pop(start).is_none());
         assert_eq!(
             pops(&mut returns, start + Duration::from_secs(9)),
             [2, 4, 3, 1]
         );
-        assert_eq!(returns.waiting(CarrierIndex(0)), 0);
+        assert_eq!(returns.waiting(LANE), 0);
     }
 
     #[test]
@@ -144,7 +152,7 @@ mod tests {
         let mut returns = filled(start);
         let out = returns.extract(|ready| ready.message.seq.0 < 3);
         let out: Vec<i64> = out.iter().map(|one| one.ready.message.seq.0).collect();
-        assert_eq!((out, returns.waiting(CarrierIndex(0))), (vec![2, 1], 2));
+        assert_eq!((out, returns.waiting(LANE)), (vec![2, 1], 2));
         assert_eq!(pops(&mut returns, start + Duration::from_secs(9)), [4, 3]);
     }
 }
