@@ -15,7 +15,7 @@ pub(in crate::scheduler) fn ready(seq: i64, segments: u8) -> Ready {
     of_class(seq, segments, Class::Transactional)
 }
 
-pub(super) fn of_class(seq: i64, segments: u8, class: Class) -> Ready {
+pub(in crate::scheduler) fn of_class(seq: i64, segments: u8, class: Class) -> Ready {
     let message = Message {
         seq: MessageSeq(seq),
         id: MessageId(Uuid::from_u128(seq as u128)),
@@ -37,7 +37,7 @@ pub(super) fn of_class(seq: i64, segments: u8, class: Class) -> Ready {
     Ready::first(Arc::new(message))
 }
 
-pub(super) fn outcome(ready: &Ready, part: u8, answer: Answer) -> Outcome {
+pub(in crate::scheduler) fn outcome(ready: &Ready, part: u8, answer: Answer) -> Outcome {
     Outcome {
         ready: ready.clone(),
         part,

@@ -195,6 +195,10 @@ impl Fair {
     /// A commit up to this place has been told, and needs no turn.
     pub(super) fn tell(&mut self, place: Place) {
         self.told = self.told.max(place);
+        if !self.known {
+            // Then nobody may be forgotten.
+            return;
+        }
         for id in std::mem::take(&mut self.ahead) {
             self.tidy(id);
         }
@@ -354,15 +358,20 @@ impl Fair {
         self.shut
     }
 
-    /// Takes out of memory what is chosen; the rest keeps its order.
-    pub(super) fn extract(&mut self, mut chosen: impl FnMut(&Ready) -> bool) -> Vec<Ready> {
+    /// Takes out of memory what `chosen` has something for, with that; the rest keeps its order.
+    pub(super) fn extract<T>(
+        &mut self,
+        mut chosen: impl FnMut(&Ready) -> Option<T>,
+    ) -> Vec<(Ready, T)> {
         let mut out = Vec::new();
         for flow in &mut self.flows {
             for _ in 0..flow.queue.len() {
-                match flow.queue.pop_front() {
-                    Some(ready) if chosen(&ready) => out.push(ready),
-                    Some(ready) => flow.queue.push_back(ready),
-                    None => break,
+                let Some(ready) = flow.queue.pop_front() else {
+                    break;
+                };
+                match chosen(&ready) {
+                    Some(what) => out.push((ready, what)),
+                    None => flow.queue.push_back(ready),
                 }
             }
         }

@@ -431,8 +431,8 @@ impl Storm {
 
     /// Some of what is in memory goes to another lane.
     fn leave_memory(&mut self) {
-        let odd = |ready: &Ready| ready.place.0 % 2 == 1;
-        for one in self.fair.extract(odd) {
+        let odd = |ready: &Ready| (ready.place.0 % 2 == 1).then_some(());
+        for (one, ()) in self.fair.extract(odd) {
             self.stored.remove(&(one.message.org, one.place));
             self.moved.insert(one.place);
         }

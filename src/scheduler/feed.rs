@@ -122,7 +122,12 @@ pub async fn run(
 }
 
 impl Feed {
-    fn new(config: Config, links: Links, accounts: Vec<Arc<Lanes>>, before_start: Place) -> Self {
+    pub(super) fn new(
+        config: Config,
+        links: Links,
+        accounts: Vec<Arc<Lanes>>,
+        before_start: Place,
+    ) -> Self {
         let account = |lanes: Arc<Lanes>| {
             // What stands in front of the binds counts.
             let behind = config.ready_max.saturating_sub(lanes.capacity());

@@ -26,8 +26,6 @@ use crate::telemetry::metrics::scheduler as meter;
 
 /// Between two looks at all accounts.
 const TICK: Duration = Duration::from_millis(100);
-/// While an account is out of use `feed` is asked this often: patience with it ends by the clock.
-const REMIND: Duration = Duration::from_secs(1);
 /// How often what is known of the accounts becomes the base of decisions.
 const PUBLISH: Duration = Duration::from_secs(1);
 /// Probes that have left their lane and are neither in flight nor answered for so long were not
@@ -59,6 +57,8 @@ struct Patient {
     since: Option<Instant>,
     /// Since when probes are out, and nothing is in flight or answered.
     lost_since: Option<Instant>,
+    /// Whether it invites messages, and OTP as well.
+    inviting: (bool, bool),
 }
 
 struct Judge {
@@ -70,7 +70,6 @@ struct Judge {
     patients: Vec<Patient>,
     steer: mpsc::Sender<Steer>,
     nod_due: bool,
-    reminded: Instant,
 }
 
 /// Judges all accounts (id and lanes, in the configuration's order) until `stop`. `now` reads the wall clock.
@@ -130,6 +129,7 @@ impl Judge {
                 binds: own.cloned().collect(),
                 since: None,
                 lost_since: None,
+                inviting: (false, false),
                 id,
                 lanes,
             }
@@ -142,7 +142,6 @@ impl Judge {
             patients: patients.collect(),
             steer,
             nod_due: false,
-            reminded: now,
         }
     }
 
@@ -184,22 +183,14 @@ impl Judge {
                 patient.apply(change, health, now, wall);
                 self.nod_due = true;
             } else if patient.breaker.probing().is_some() {
-                patient.probe(seen, health, now);
+                self.nod_due |= patient.probe(seen, health, now);
             }
             if let Some(since) = patient.since {
                 patient.meter.open_for(now.saturating_duration_since(since));
             }
         }
-        let out = self
-            .patients
-            .iter()
-            .any(|patient| health.is_out(patient.index));
-        if out && now.saturating_duration_since(self.reminded) >= REMIND {
-            self.nod_due = true;
-        }
         if self.nod_due && self.steer.try_send(Steer::Look).is_ok() {
             self.nod_due = false;
-            self.reminded = now;
         }
         if now.saturating_duration_since(self.published) >= PUBLISH {
             self.published = now;
@@ -231,8 +222,9 @@ impl Patient {
         }
     }
 
-    /// A half-open account: sees to it that somebody tries it.
-    fn probe(&mut self, seen: Seen, health: &Health, now: Instant) {
+    /// A half-open account: sees to it that somebody tries it. Says whether it invites some who were
+    /// not invited before: they may be waiting with another account.
+    fn probe(&mut self, seen: Seen, health: &Health, now: Instant) -> bool {
         if seen.probes_out == 0 || seen.in_flight > 0 {
             self.lost_since = None;
         } else {
@@ -249,12 +241,16 @@ impl Patient {
         } else {
             lanes.allowance().unwrap_or(0)
         };
-        health.invite(self.index, invited, self.breaker.lacks_probes(now));
+        let even_otp = self.breaker.lacks_probes(now);
+        health.invite(self.index, invited, even_otp);
+        let inviting = (invited > 0, invited > 0 && even_otp);
+        let before = std::mem::replace(&mut self.inviting, inviting);
+        inviting > before
     }
 
     fn apply(&mut self, change: Change, health: &Health, now: Instant, wall: Timestamp) {
         let carrier = &self.id;
-        self.lost_since = None;
+        (self.lost_since, self.inviting) = (None, (false, false));
         match change {
             Change::Opened(reason, cool_down) => {
                 health.set_breaker(self.index, Breaker::Open, wall);
@@ -384,8 +380,8 @@ mod tests {
         assert_eq!(house.breaker(), Breaker::Open);
         assert!(house.lanes[0].is_shut() && !house.lanes[1].is_shut());
         assert!(matches!(house.nods.try_recv(), Ok(Steer::Look)));
-        house.pass(REMIND);
-        assert!(matches!(house.nods.try_recv(), Ok(Steer::Look)), "again");
+        house.pass(Duration::from_secs(3));
+        assert!(house.nods.try_recv().is_err(), "nothing has changed since");
     }
 
     #[test]
@@ -442,6 +438,20 @@ mod tests {
         house.pass(Duration::from_secs(11));
         let health = house.judge.routes.health();
         assert!(health.accept_invitation(ONE, Class::Otp));
+    }
+
+    #[test]
+    fn feed_is_told_when_somebody_new_is_invited() {
+        let mut house = House::new();
+        house.half_open();
+        let told = |house: &mut House, time| {
+            house.pass(time);
+            std::iter::from_fn(|| house.nods.try_recv().ok()).count()
+        };
+        told(&mut house, Duration::ZERO);
+        assert_eq!(told(&mut house, TICK), 1, "it is tried, and invites");
+        assert_eq!(told(&mut house, 70 * TICK), 0);
+        assert_eq!(told(&mut house, 30 * TICK), 1, "even OTP");
     }
 
     #[test]

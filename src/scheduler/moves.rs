@@ -23,7 +23,8 @@ use crate::telemetry::metrics::scheduler as meter;
 
 /// Accounts are looked at so often: patience runs out by time.
 pub(super) const LOOK: Duration = Duration::from_millis(250);
-/// A lane that has been gone through is gone through again after so long, if nothing is said.
+/// A lane that has been gone through is gone through again so long after that was begun, if nothing
+/// is said.
 const AGAIN: Duration = Duration::from_secs(30);
 /// Moves in one commit.
 const BATCH: usize = 256;
@@ -184,55 +185,70 @@ impl Feed {
             leaving.sweep.clear();
             return;
         }
-        let anew = asked || !leaving.given_up || leaving.again.is_none_or(|again| now >= again);
-        leaving.given_up = true;
-        if anew && leaving.moving == 0 && !fair.is_unknown() {
-            leaving.again = Some(now + AGAIN);
-            leaving.sweep = fair.survey();
-        } else if anew {
-            // Not possible yet: at the next look.
-            leaving.again = None;
+        if asked || !leaving.given_up {
+            (leaving.again, leaving.dirty) = (None, true);
         }
-        if anew || leaving.dirty {
-            leaving.dirty = false;
+        // Those who wait elsewhere may pass this account over now.
+        let newly = !leaving.given_up;
+        leaving.given_up = true;
+        // What has been begun is gone through to its end, whatever changes meanwhile, or whoever
+        // stands last would never have a turn; then it begins anew.
+        let due = leaving.again.is_none_or(|again| now >= again);
+        let idle = leaving.moving == 0 && leaving.sweep.is_empty();
+        if due && idle && !fair.is_unknown() {
+            (leaving.again, leaving.dirty) = (Some(now + AGAIN), true);
+            leaving.sweep = fair.survey();
+        }
+        let leaves = std::mem::take(&mut leaving.dirty);
+        self.moves.asked |= newly;
+        if leaves {
             self.leave(lane, now, wall);
         }
     }
 
-    /// Takes out of memory what can go elsewhere; the rest keeps its order.
+    /// Takes out of memory what can go elsewhere; the rest keeps its order. Each message is asked
+    /// for once: the answer may use up an invitation, or be another a moment later.
     fn leave(&mut self, lane: Lane, now: Instant, wall: Timestamp) {
         let (carrier, class) = lane;
-        let mut movable = |ready: &Ready| self.links.elsewhere(ready, wall).is_some();
-        let of_lane = |ready: &Ready| ready.carrier == carrier && ready.message.class == class;
+        let links = &self.links;
+        let mut leaving = Vec::new();
+        let mut stays = |ready: Ready| match links.elsewhere(&ready, wall) {
+            Some(to) => {
+                leaving.push((ready, to));
+                None
+            }
+            None => Some(ready),
+        };
         let account = &mut self.accounts[carrier.index()];
         let (returned, fresh) = account.lanes.recall(class);
-        let (mut leaving, returned): (Vec<_>, Vec<_>) =
-            returned.into_iter().partition(&mut movable);
-        let (mut more, fresh): (Vec<_>, Vec<_>) = fresh.into_iter().partition(&mut movable);
-        leaving.append(&mut more);
-        leaving.append(&mut account.fair[class.index()].extract(&mut movable));
-        let back = returned
-            .into_iter()
-            .map(|ready| account.lanes.give_back(ready));
-        let mut full: Vec<Ready> = back.filter_map(Result::err).collect();
-        let back = fresh.into_iter().map(|ready| account.lanes.offer(ready));
-        full.extend(back.filter_map(Result::err));
-        let retries = self
-            .returns
-            .extract(|ready| of_lane(ready) && movable(ready));
-        leaving.extend(retries.into_iter().map(|one| one.ready));
+        let back = returned.into_iter().filter_map(&mut stays);
+        let back = back.filter_map(|ready| account.lanes.give_back(ready).err());
+        let mut full: Vec<Ready> = back.collect();
+        let back = fresh.into_iter().filter_map(&mut stays);
+        full.extend(back.filter_map(|ready| account.lanes.offer(ready).err()));
+        let of_lane = |ready: &Ready| ready.carrier == carrier && ready.message.class == class;
+        for Return { ready, at } in self.returns.extract(of_lane) {
+            if let Some(ready) = stays(ready) {
+                self.returns.take(Return { ready, at });
+            }
+        }
         // Binds filled the place meanwhile; it goes back before fresh ones.
         for ready in full {
             self.returns.take(Return { ready, at: now });
         }
-        for ready in leaving {
-            if let Some(to) = self.links.elsewhere(&ready, wall) {
-                let reroute = Reroute { ready, to };
-                self.moves.waiting[class.index()].push_back(Move {
-                    reroute,
-                    stored: false,
-                });
-            }
+        let fair = &mut account.fair[class.index()];
+        leaving.append(&mut fair.extract(|ready| links.elsewhere(ready, wall)));
+        for (ready, to) in leaving {
+            // The other account has not refused it yet.
+            let ready = Ready {
+                refusals: 0,
+                ..ready
+            };
+            let reroute = Reroute { ready, to };
+            self.moves.waiting[class.index()].push_back(Move {
+                reroute,
+                stored: false,
+            });
         }
         self.top_up(lane);
     }
@@ -338,3 +354,7 @@ impl super::feed::Links {
         meter::failover(&from, &to, reroute.ready.message.class.name(), reason);
     }
 }
+
+#[cfg(test)]
+#[path = "moves_tests.rs"]
+mod tests;
