@@ -158,6 +158,8 @@ pub struct AttemptRecord {
 pub struct Transition {
     /// Which message.
     pub message: Arc<Message>,
+    /// The account that it waits for, or that has answered.
+    pub carrier: CarrierIndex,
     /// Where to.
     pub to: State,
     /// When.

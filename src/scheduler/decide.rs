@@ -404,6 +404,7 @@ fn is_late(answer: &Answer) -> bool {
     matches!(
         answer,
         Answer::Accepted { late: true, .. } | Answer::Refused { late: true, .. }
+            carrier: ready.carrier,
     )
 }
 

@@ -158,6 +158,7 @@ fn taken(message: &Arc<Message>, part: u8, id: &str) -> AttemptRecord {
 fn moved(message: &Arc<Message>, to: State) -> Transition {
     Transition {
         message: Arc::clone(message),
+        carrier: CarrierIndex(0),
         to,
         at: Timestamp(2_100),
         sent_at: (to == State::Submitted).then_some(Timestamp(2_100)),

@@ -220,6 +220,7 @@ impl House {
         let settlement = Settlement {
             transitions: vec![Transition {
                 at: message.accepted_at + Duration::from_secs(1),
+                carrier: message.carrier,
                 message,
                 to: State::Submitted,
                 sent_at: None,

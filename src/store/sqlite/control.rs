@@ -375,6 +375,7 @@ async fn may_cancel(
 /// The move of a cancelled message.
 fn cancelling(message: Message, at: Timestamp, detail: &str) -> Transition {
     Transition {
+        carrier: message.carrier,
         message: Arc::new(message),
         to: State::Cancelled,
         at,

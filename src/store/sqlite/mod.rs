@@ -422,7 +422,7 @@ impl Sqlite {
             .collect();
         let reached = made
             .iter()
-            .map(|one| (one.message.carrier, one.message.class, one.to));
+            .map(|one| (one.carrier, one.message.class, one.to));
         effects.reached.extend(reached);
         let jobs: Vec<EventJob> = made.into_iter().filter_map(announce).collect();
         outbox::insert(&mut self.conn, &jobs).await?;
@@ -502,6 +502,7 @@ impl Sqlite {
             };
             transitions.push(Transition {
                 sent_at: stored.sent_at,
+                carrier: stored.message.carrier,
                 message: Arc::new(stored.message),
                 to,
                 at,

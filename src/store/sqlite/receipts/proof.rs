@@ -236,6 +236,7 @@ async fn prove(conn: &mut SqliteConnection, proofs: &[Proof]) -> sqlx::Result<()
 fn submitted(stored: Stored, at: Timestamp) -> Option<Transition> {
     let open = matches!(stored.state, State::Queued | State::Uncertain);
     (open && stored.message.segments == 1).then(|| Transition {
+        carrier: stored.message.carrier,
         message: Arc::new(stored.message),
         to: State::Submitted,
         at,

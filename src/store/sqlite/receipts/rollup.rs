@@ -72,14 +72,14 @@ pub(super) async fn roll_up(
             continue;
         };
         let message = &stored.message;
-        rolled
-            .reached
-            .push((message.carrier, message.class, one.to));
-        if let Some((_, _, receipt)) = last_word(effects, one.seq) {
-            // After a move to another account the receipt still comes from the one that took it.
-            let carrier = carriers.index(&receipt.carrier.0);
+        let last = last_word(effects, one.seq);
+        // After a move to another account the receipt still comes from the one that took it.
+        let carrier = last.and_then(|(_, _, receipt)| carriers.index(&receipt.carrier.0));
+        let carrier = carrier.unwrap_or(message.carrier);
+        rolled.reached.push((carrier, message.class, one.to));
+        if let Some((_, _, receipt)) = last {
             rolled.ended.push(Ended {
-                carrier: carrier.unwrap_or(message.carrier),
+                carrier,
                 to: message.to,
                 class: message.class,
                 state: one.to,
@@ -100,8 +100,8 @@ fn last_word<'a, 'b>(
     effects.settled.iter().rev().find(|one| one.0.0 == seq)
 }
 
-/// The messages of several segments, of these, that were in doubt and all of whose segments have
-/// turned out to be with the carrier: their moves to submitted.
+/// The messages of several segments, of these, that were in doubt (or wait to be resent for it) and
+/// all of whose segments have turned out to be with the carrier: their moves to submitted.
 pub(in crate::store::sqlite) async fn accepted_late(
     conn: &mut SqliteConnection,
     carriers: &Carriers,
@@ -127,6 +127,7 @@ pub(in crate::store::sqlite) async fn accepted_late(
     };
     messages.retain(|seq, stored| taken(seq, stored));
     let submitted = |(seq, stored): (MessageSeq, Stored)| Transition {
+        carrier: stored.message.carrier,
         message: Arc::new(stored.message),
         to: State::Submitted,
         at: candidates[&seq],
