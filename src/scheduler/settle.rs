@@ -50,13 +50,10 @@ pub async fn run(
         let idle = Instant::now() + IDLE;
         let due = settler.next_due().filter(|_| reading.is_empty());
         let due = due.unwrap_or(idle);
-        // Every branch only takes from a queue or a timer: dropping one loses nothing.
+        // Every branch only takes from a queue or a timer: dropping one loses nothing. The reading
+        // is first: outcomes may come without a pause, and until it has ended nothing is resent.
         tokio::select! {
             biased;
-            first = outcomes.recv() => {
-                let Some(first) = first else { return };
-                gathered.extend(first);
-            }
             Some(page) = reading.join_next() => {
                 let wait = match page {
                     Ok(Ok(page)) => {
@@ -76,6 +73,10 @@ pub async fn run(
                 };
                 read(&mut reading, &links, after, wait);
                 continue;
+            }
+            first = outcomes.recv() => {
+                let Some(first) = first else { return };
+                gathered.extend(first);
             }
             () = tokio::time::sleep_until(due.into()) => {}
         }
@@ -231,5 +232,90 @@ fn measure(lanes: &[[meter::Lane; 3]], outcome: &Outcome) {
     let sent = matches!(outcome.answer, Answer::Accepted { .. } | Answer::InDoubt);
     if outcome.ready.possible_duplicate && sent && outcome.part == 1 {
         lane.possible_duplicate();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::decide::tests::{outcome, ready};
+    use super::*;
+    use crate::domain::ids::{CarrierId, CarrierIndex};
+    use crate::domain::message::{Message, State};
+    use crate::domain::time::Timestamp;
+    use crate::flow::health::Health;
+    use crate::flow::routes::Routes;
+    use crate::flow::routes::tests::two_of_a_network;
+    use crate::flow::{Settlement, Transition};
+    use crate::store;
+
+    #[tokio::test]
+    async fn what_is_in_doubt_is_resent_although_outcomes_come_without_a_pause() {
+        let folder = tempfile::tempdir().unwrap();
+        let stored = store::Config {
+            url: format!("sqlite:{}/mnara.db", folder.path().display()),
+            ..store::Config::default()
+        };
+        let ids = ["first", "second"].map(|id| CarrierId(id.into())).to_vec();
+        let (committed_to, mut committed) = mpsc::channel(16);
+        let events = mpsc::channel(16).0;
+        let opened = store::open(&stored, ids.clone(), committed_to, events)
+            .await
+            .unwrap();
+        let stop = tokio_util::sync::CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let (writer, stopped) = (opened.writer, stop.clone());
+        tasks.spawn(async move { writer.run(stopped).await.unwrap() });
+        let message = Message::clone(&ready(1, 1).message);
+        opened.store.accept(message).await.unwrap();
+        let message = committed.recv().await.unwrap().messages.remove(0).message;
+        let doubt = Settlement {
+            transitions: vec![Transition {
+                message: Arc::clone(&message),
+                carrier: CarrierIndex(0),
+                to: State::Uncertain,
+                at: Timestamp(2_000),
+                sent_at: None,
+                failure: None,
+                detail: None,
+                possible_duplicate: false,
+            }],
+            ..Settlement::default()
+        };
+        opened.store.settle(doubt).await.unwrap();
+
+        let config = Config {
+            resend_after: [Some(Duration::from_millis(100)); 3],
+            ..Config::default()
+        };
+        let health = Arc::new(Health::new(2, config.patience));
+        let links = Links {
+            store: opened.store,
+            routes: Arc::new(Routes::new(two_of_a_network(), health)),
+            carriers: Arc::new(Carriers::new(ids)),
+            now: || Timestamp(2_200),
+        };
+        let (outcomes_to, outcomes) = mpsc::channel(2 * BATCH_MAX);
+        let (returns_to, mut returns) = mpsc::channel(4 * BATCH_MAX);
+        tasks.spawn(run(config, links, outcomes, returns_to));
+        tasks.spawn(async move { while returns.recv().await.is_some() {} });
+        let flood = tokio::spawn(async move {
+            let unsent = ready(99, 1);
+            loop {
+                // With something to commit, so that the next ones are there when it is done.
+                let outcome = outcome(&unsent, 1, Answer::NotSent);
+                if outcomes_to.send(vec![outcome]).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let resent = tokio::time::timeout(Duration::from_secs(20), committed.recv()).await;
+        let resent = resent.expect("it is resent").unwrap().messages.remove(0);
+        assert_eq!(resent.message.seq, message.seq);
+        assert!(resent.possible_duplicate);
+        flood.abort();
+        stop.cancel();
+        while tasks.join_next().await.is_some() {}
     }
 }
