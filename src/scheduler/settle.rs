@@ -229,8 +229,13 @@ fn measure(lanes: &[[meter::Lane; 3]], outcome: &Outcome) {
         } => lane.retried("in_doubt"),
         Answer::Accepted { .. } | Answer::Refused { .. } | Answer::Expired => {}
     }
-    let sent = matches!(outcome.answer, Answer::Accepted { .. } | Answer::InDoubt);
-    if outcome.ready.possible_duplicate && sent && outcome.part == 1 {
+    // Once for each attempt, whichever of its parts are left to go: a late yes was counted in doubt.
+    let first = outcome.ready.parts.iter().next() == Some(outcome.part);
+    let sent = matches!(
+        outcome.answer,
+        Answer::Accepted { late: false, .. } | Answer::InDoubt
+    );
+    if outcome.ready.possible_duplicate && sent && first {
         lane.possible_duplicate();
     }
 }
