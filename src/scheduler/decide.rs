@@ -17,7 +17,10 @@ use crate::flow::{
     Answer, AttemptRecord, Outcome, Parts, Ready, Reroute, Return, Settlement, Transition, Waiting,
 };
 
-/// How long a message waits whose session was not what we thought.
+/// Resends in one commit at most: what a crash left in doubt is due all at once.
+const RESENDS_MAX: usize = 256;
+/// How long a message waits whose session was not what we thought; eight times as long each time, up to
+/// the second: if the message is the cause, it must not end one session after the other.
 const SESSION_AGAIN: Duration = Duration::from_secs(1);
 
 /// What has been decided of a batch of outcomes.
@@ -298,9 +301,12 @@ impl Settler {
         self.doubts.next()
     }
 
-    /// Resends what is due and still valid, on another account if there is one in use.
+    /// Resends what is due and still valid, on another account if there is one in use; some of it
+    /// at a time.
     pub(super) fn due(&mut self, view: &View<'_>, decided: &mut Decided) {
-        while let Some(mut ready) = self.doubts.due(view.now) {
+        while decided.settlement.reroutes.len() < RESENDS_MAX
+            && let Some(mut ready) = self.doubts.due(view.now)
+        {
             if ready.message.valid_until <= view.wall {
                 self.doubts.not_resent(ready.message.seq);
                 continue;

@@ -68,14 +68,28 @@ struct Doubt {
     here: Option<Failure>,
     /// What its resend has failed with.
     failed: Option<Failure>,
+    /// Which of the doubts it is: a message may be in doubt anew, and then has new times.
+    number: u64,
+}
+
+/// When to look at a doubt again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Time {
+    at: Instant,
+    seq: MessageSeq,
+    /// The doubt's number.
+    number: u64,
+    /// Its resend is due; otherwise it is to be forgotten.
+    resend: bool,
 }
 
 /// All messages in doubt of which an answer may come, or that may be resent.
 #[derive(Debug, Default)]
 pub(super) struct Doubts {
     held: HashMap<MessageSeq, Doubt>,
-    /// When to look at one again: its resend is due, or it is to be forgotten.
-    times: BinaryHeap<Reverse<(Instant, MessageSeq, bool)>>,
+    times: BinaryHeap<Reverse<Time>>,
+    /// Doubts so far.
+    number: u64,
 }
 
 impl Doubts {
@@ -95,7 +109,10 @@ impl Doubts {
             known.phase = Phase::Over;
             return;
         }
+        self.number += 1;
+        let number = self.number;
         let doubt = Doubt {
+            number,
             ready: Ready {
                 parts: left,
                 attempt: ready.attempt + 1,
@@ -108,11 +125,16 @@ impl Doubts {
             failed: None,
         };
         self.held.insert(seq, doubt);
-        if let Some(due) = due {
-            self.times.push(Reverse((due, seq, true)));
-        }
-        let forget = due.unwrap_or(now) + LATE;
-        self.times.push(Reverse((forget, seq, false)));
+        let time = |at, resend| {
+            Reverse(Time {
+                at,
+                seq,
+                number,
+                resend,
+            })
+        };
+        self.times.extend(due.map(|due| time(due, true)));
+        self.times.push(time(due.unwrap_or(now) + LATE, false));
     }
 
     /// Whether a message is known here.
@@ -206,12 +228,14 @@ impl Doubts {
     /// The next message whose resend is due, to be marked as a possible duplicate.
     pub(super) fn due(&mut self, now: Instant) -> Option<Ready> {
         while self.next().is_some_and(|at| at <= now) {
-            let Reverse((_, seq, resend)) = self.times.pop()?;
-            if !resend {
-                self.held.remove(&seq);
-            } else if let Some(doubt) = self.held.get_mut(&seq)
-                && doubt.phase == Phase::Waiting
-            {
+            let Reverse(time) = self.times.pop()?;
+            let doubt = self.held.get_mut(&time.seq);
+            let Some(doubt) = doubt.filter(|doubt| doubt.number == time.number) else {
+                continue;
+            };
+            if !time.resend {
+                self.held.remove(&time.seq);
+            } else if doubt.phase == Phase::Waiting {
                 doubt.phase = Phase::UnderWay;
                 return Some(Ready {
                     possible_duplicate: true,
@@ -224,7 +248,7 @@ impl Doubts {
 
     /// When the next one is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.times.peek().map(|Reverse((at, ..))| *at)
+        self.times.peek().map(|Reverse(time)| time.at)
     }
 
     /// A resend that was due is not made: its message's validity has ended.

@@ -5,6 +5,7 @@ use super::tests::{accepted, among, of_class, outcome, ready, refused};
 use super::*;
 use crate::domain::class::Class;
 use crate::domain::lifecycle;
+use crate::domain::verdict::of_status;
 
 /// A message's row, as the store moves it, and what settles it.
 struct World {
@@ -120,6 +121,35 @@ fn each_class_has_its_time_in_doubt() {
 }
 
 #[test]
+fn a_message_in_doubt_anew_has_its_whole_time_anew() {
+    let first = ready(1, 1);
+    let mut world = World::doubtful(2, &first);
+    world.pass(40);
+    world.hear(&first, 1, late(of_status(0x58)));
+    let second = world.sent.remove(0);
+    assert_eq!((world.state, second.attempt), (State::Queued, 2));
+    world.hear(&second, 1, Answer::InDoubt);
+    world.pass(30);
+    assert!(world.sent.is_empty(), "the first doubt's time says nothing");
+    world.pass(30);
+    assert_eq!(world.sent.len(), 1);
+}
+
+#[test]
+fn what_is_due_all_at_once_is_resent_some_at_a_time() {
+    let mut world = World::new(2);
+    for seq in 0..300 {
+        world.hear(&ready(seq, 1), 1, Answer::InDoubt);
+        world.state = State::Queued;
+    }
+    world.state = State::Uncertain;
+    world.pass(60);
+    assert_eq!(world.sent.len(), 256);
+    world.pass(0);
+    assert_eq!(world.sent.len(), 300);
+}
+
+#[test]
 fn without_another_account_the_same_one_has_it_again() {
     let mut world = World::doubtful(1, &ready(1, 1));
     world.pass(60);
@@ -154,7 +184,7 @@ fn a_late_yes_calls_the_resend_off() {
 fn a_late_no_is_tried_again_at_once_and_as_no_duplicate() {
     for (verdict, account) in [
         (Verdict::SlowDown(Duration::ZERO), 0),
-        (crate::domain::verdict::of_status(0x08), 0),
+        (of_status(0x08), 0),
         (ROUTE, 1),
     ] {
         let one = ready(1, 1);
