@@ -22,6 +22,7 @@ const RESENDS_MAX: usize = 256;
 /// How long a message waits whose session was not what we thought; eight times as long each time, up to
 /// the second: if the message is the cause, it must not end one session after the other.
 const SESSION_AGAIN: Duration = Duration::from_secs(1);
+const SESSION_AGAIN_MAX: Duration = Duration::from_secs(60);
 
 /// What has been decided of a batch of outcomes.
 #[derive(Debug, Default)]
@@ -50,6 +51,8 @@ struct Progress {
     accepted: Parts,
     doubtful: Parts,
     retry: Option<Duration>,
+    /// The carrier and we disagreed about the session.
+    session: bool,
     /// The carrier's error counts, and bounds how often it is tried again.
     passing: Option<Retry>,
     /// This account will not take it.
@@ -143,7 +146,10 @@ impl Settler {
         }
         let delay = progress.retry.unwrap_or_default();
         let Some(retry) = progress.passing else {
-            return decided.again(left, view.now + delay);
+            return match progress.session {
+                true => self.another_session(left, delay, view, decided),
+                false => decided.again(left, view.now + delay),
+            };
         };
         let refusals = left.refusals.saturating_add(1);
         let next = retry.next(u16::from(refusals));
@@ -172,6 +178,41 @@ impl Settler {
             ..left
         };
         decided.again(again, view.now + wait);
+    }
+
+    /// A session ended over it. That is no fault of the message's, unless it happens again and again:
+    /// then another account has it, if there is one.
+    fn another_session(
+        &self,
+        left: Ready,
+        delay: Duration,
+        view: &View<'_>,
+        decided: &mut Decided,
+    ) {
+        let times = left.refusals;
+        let mut ready = Ready {
+            refusals: times.saturating_add(1),
+            ..left
+        };
+        if ready.refusals >= self.attempts_max {
+            let mut moved = Ready {
+                attempt: ready.attempt + 1,
+                refusals: 0,
+                ..ready.clone()
+            };
+            add_tried(&mut moved);
+            if let Some((to, _)) = (view.choose)(&moved) {
+                return decided
+                    .settlement
+                    .reroutes
+                    .push(Reroute { ready: moved, to });
+            }
+            // Nobody else may have it: it stays, and waits its longest.
+            ready.refusals = times;
+        }
+        let wait = SESSION_AGAIN.saturating_mul(8u32.pow(times.min(3).into()));
+        let wait = wait.min(SESSION_AGAIN_MAX).max(delay);
+        decided.again(ready, view.now + wait);
     }
 
     /// The next account that may carry it, or the end.
@@ -338,7 +379,7 @@ impl Progress {
                     }
                 }
                 Verdict::SlowDown(delay) => self.again(delay),
-                Verdict::Session => self.again(SESSION_AGAIN),
+                Verdict::Session => self.session = true,
                 Verdict::AfterAcceptance => self.doubtful.insert(part),
                 Verdict::OtherRoute(code) => self.here = Some((code, words(*status))),
                 Verdict::Permanent(code) => self.failed = Some((code, words(*status))),
@@ -363,6 +404,7 @@ impl Decided {
         let (failure, detail) = failure.unzip();
         self.settlement.transitions.push(Transition {
             message: Arc::clone(&ready.message),
+            carrier: ready.carrier,
             to,
             at,
             sent_at: (to == State::Submitted).then_some(at),
@@ -410,7 +452,6 @@ fn is_late(answer: &Answer) -> bool {
     matches!(
         answer,
         Answer::Accepted { late: true, .. } | Answer::Refused { late: true, .. }
-            carrier: ready.carrier,
     )
 }
 

@@ -180,6 +180,33 @@ fn a_passing_error_is_tried_again_a_bounded_number_of_times() {
 }
 
 #[test]
+fn a_message_that_ends_one_session_after_another_waits_ever_longer_and_goes_elsewhere() {
+    let mut one = ready(1, 1);
+    let wait = |ready: &Ready| {
+        let begun = Instant::now();
+        let decided = decide(vec![outcome(ready, 1, refused(Verdict::Session))]);
+        let again = &decided.returns[0];
+        let wait = again.at.saturating_duration_since(begun).as_secs();
+        (wait, again.ready.clone())
+    };
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        let (waited, again) = wait(&one);
+        waits.push(waited);
+        one = again;
+    }
+    assert_eq!(waits, [1, 8, 60, 60]);
+    assert_eq!(
+        (one.attempt, one.refusals),
+        (1, 2),
+        "no attempt, and not failed"
+    );
+    let decided = decide_among(2, vec![outcome(&one, 1, refused(Verdict::Session))]);
+    assert_eq!(reroutes(&decided), [(2, 1, false)]);
+    assert_eq!(decided.settlement.reroutes[0].ready.refusals, 0);
+}
+
+#[test]
 fn an_account_that_will_not_take_it_hands_it_on_until_none_is_left() {
     let verdict = Verdict::OtherRoute(FailureCode::CarrierRejected);
     let decided = decide_among(3, vec![outcome(&ready(1, 1), 1, refused(verdict))]);
