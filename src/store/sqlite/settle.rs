@@ -230,9 +230,13 @@ async fn move_once(conn: &mut SqliteConnection, moves: &[&Move]) -> sqlx::Result
 }
 
 static REROUTE: Bulk = Bulk::new(
-    "with v (seq, source, carrier, place) as (values",
-    "(?,?,?,?)",
-    ") update messages set carrier = v.carrier, place = v.place from v where messages.seq = v.seq \
+    "with v (seq, source, carrier, place, marked) as (values",
+    "(?,?,?,?,?)",
+    // A mark that only memory knows (an OTP of before a crash) must outlast the other lane's store;
+    // that of a resend is written when it has gone, or a restart before that would make none.
+    ") update messages set carrier = v.carrier, place = v.place, \
+     possible_duplicate = messages.possible_duplicate | (v.marked and messages.state = 1) \
+     from v where messages.seq = v.seq \
      and messages.carrier = v.source and messages.state in (1, 3)",
 );
 
@@ -256,6 +260,7 @@ pub(super) async fn reroute(
                 .bind(carriers.text(reroute.ready.carrier))
                 .bind(carriers.text(reroute.to))
                 .bind(place.0)
+                .bind(reroute.ready.possible_duplicate)
         })
         .await?;
     if changed == 0 {

@@ -2,6 +2,7 @@
 //! Never here: the world they run in (`tests`).
 
 use super::*;
+use crate::flow::Reroute;
 
 fn settlement(attempts: Vec<AttemptRecord>, transitions: Vec<Transition>) -> Settlement {
     Settlement {
@@ -188,5 +189,32 @@ async fn a_resend_whose_message_was_taken_meanwhile_is_turned_back() {
     };
     assert_eq!(batch[0].message.seq, open.seq);
     assert_eq!(turned_back[0].message.seq, taken.seq);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_mark_that_only_memory_knew_goes_with_a_move_and_a_resend_is_marked_when_it_has_gone() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let (queued, doubtful) = (world.accept(1).await, world.accept(1).await);
+    let uncertain = vec![moved(&doubtful, State::Uncertain)];
+    world.settle(settlement(Vec::new(), uncertain)).await;
+    let again = |message: &Arc<Message>| Reroute {
+        ready: Ready {
+            possible_duplicate: true,
+            ..Ready::first(Arc::clone(message))
+        },
+        to: CarrierIndex(0),
+    };
+    let moves = Settlement {
+        reroutes: vec![again(&queued), again(&doubtful)],
+        ..Settlement::default()
+    };
+    world.settle(moves).await;
+    let lane = (CarrierIndex(0), Class::Transactional);
+    let waiting = world.store.waiting(lane, ORG, ids::Place(0), 10).await;
+    assert!(waiting.unwrap()[0].possible_duplicate);
+    let open = world.store.in_doubt(MessageSeq(0), 10).await.unwrap();
+    assert!(!open[0].possible_duplicate, "a restart now would resend it");
     world.close().await;
 }
