@@ -364,9 +364,10 @@ struct Interrupted {
     at: i64,
 }
 
-/// The attempts that stand in an open intent.
+/// The attempts that stand in an open intent; of several the newest, which is with the account that
+/// had the message last.
 async fn interrupted(conn: &mut SqliteConnection) -> sqlx::Result<Vec<Interrupted>> {
-    let rows = sqlx::query("select bind, at, messages, carrier from intents")
+    let rows = sqlx::query("select bind, at, messages, carrier from intents order by id desc")
         .fetch_all(conn)
         .await?;
     let mut found = Vec::new();

@@ -218,3 +218,30 @@ async fn a_mark_that_only_memory_knew_goes_with_a_move_and_a_resend_is_marked_wh
     assert!(!open[0].possible_duplicate, "a restart now would resend it");
     world.close().await;
 }
+
+#[tokio::test]
+async fn a_crash_puts_in_doubt_what_the_last_of_several_accounts_had() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(1).await;
+    let (to, mut answers) = mpsc::channel(2);
+    for account in ["mtn_ng", "glo_ng"] {
+        let by = (CarrierId(account.into()), BindName("x/1".into()));
+        let batch = vec![Ready::first(Arc::clone(&message))];
+        let intended = world.store.intend(by, Timestamp(1), batch, to.clone());
+        intended.unwrap();
+        answers.recv().await.unwrap();
+    }
+    world.close().await;
+    let world = World::open(&folder).await;
+    let story = world.store.timeline(message.seq).await.unwrap();
+    let accounts: Vec<&str> = story
+        .iter()
+        .filter_map(|entry| match entry {
+            TimelineEntry::Attempt { carrier, .. } => Some(&**carrier),
+            TimelineEntry::Receipt { .. } | TimelineEntry::Webhook { .. } => None,
+        })
+        .collect();
+    assert_eq!(accounts, ["glo_ng"]);
+    world.close().await;
+}
