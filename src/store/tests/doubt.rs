@@ -220,6 +220,27 @@ async fn a_mark_that_only_memory_knew_goes_with_a_move_and_a_resend_is_marked_wh
 }
 
 #[tokio::test]
+async fn segments_that_are_all_taken_need_no_resend_although_one_was_ordered() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let message = world.accept(2).await;
+    let doubts = [1, 2].map(|part| attempt(&message, part, SegmentState::InDoubt, None));
+    let uncertain = vec![moved(&message, State::Uncertain)];
+    world.settle(settlement(doubts.into(), uncertain)).await;
+    let ordered = vec![moved(&message, State::Queued)];
+    world.settle(settlement(Vec::new(), ordered)).await;
+    world
+        .settle(settlement(vec![taken(&message, 1, "A1")], Vec::new()))
+        .await;
+    assert_eq!(world.state(&message).await, State::Queued);
+    world
+        .settle(settlement(vec![taken(&message, 2, "A2")], Vec::new()))
+        .await;
+    assert_eq!(world.state(&message).await, State::Submitted);
+    world.close().await;
+}
+
+#[tokio::test]
 async fn a_crash_puts_in_doubt_what_the_last_of_several_accounts_had() {
     let folder = folder();
     let mut world = World::open(&folder).await;

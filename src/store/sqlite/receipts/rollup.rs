@@ -114,7 +114,7 @@ pub(in crate::store::sqlite) async fn accepted_late(
     let seqs: Vec<MessageSeq> = effects.touched.iter().copied().collect();
     let mut messages = HashMap::new();
     load(conn, carriers, &seqs, &mut messages).await?;
-    messages.retain(|_, stored| stored.state == State::Uncertain);
+    messages.retain(|_, stored| matches!(stored.state, State::Queued | State::Uncertain));
     if messages.is_empty() {
         return Ok(Vec::new());
     }
