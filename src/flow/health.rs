@@ -15,6 +15,9 @@ use crate::domain::class::Class;
 use crate::domain::ids::CarrierIndex;
 use crate::domain::time::Timestamp;
 
+/// Clocks read a moment apart may differ by so much without having been set.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
+
 /// How an account's breaker stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -259,7 +262,10 @@ impl Health {
         }
         let since = self.accounts.get(carrier.index());
         let since = since.map_or(0, |account| account.out_since.load(Ordering::Relaxed));
-        self.patience[class.index()].is_some_and(|patience| now >= Timestamp(since) + patience)
+        let since = Timestamp(since);
+        // The wall clock has been set back: nobody knows how long it has been.
+        let set_back = since.since(now) > CLOCK_STEP;
+        self.patience[class.index()].is_some_and(|patience| set_back || now >= since + patience)
     }
 
     /// How long messages of a class stand by; `None` = for good.
@@ -293,6 +299,19 @@ mod tests {
         assert!(!health.is_given_up(ONE, Class::Promotional, at + Duration::from_secs(86_400)));
         health.set_breaker(ONE, Breaker::HalfOpen, later);
         assert!(!health.is_given_up(ONE, Class::Otp, later));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_stop_patience_from_ending() {
+        let health = health();
+        let at = Timestamp(10_000_000);
+        health.set_breaker(ONE, Breaker::Open, at);
+        let hour_before = at - Duration::from_secs(3_600);
+        assert!(health.is_given_up(ONE, Class::Otp, hour_before));
+        assert!(health.is_given_up(ONE, Class::Transactional, hour_before));
+        assert!(!health.is_given_up(ONE, Class::Promotional, hour_before));
+        let moment_before = at - Duration::from_millis(20);
+        assert!(!health.is_given_up(ONE, Class::Transactional, moment_before));
     }
 
     #[test]
