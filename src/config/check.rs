@@ -35,7 +35,7 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
         admin: admin(&file.admin, &file.store, source)?,
         store: store_config(&file.store, source)?,
         ingest: ingest_config(&file.message, file.webhooks.allow_loopback, source)?,
-        scheduler: scheduler_config(file, source)?,
+        scheduler: scheduler_config(file, &accounts, source)?,
         carrier: carrier::Config {
             otp_reserve_percent: or(
                 shared.otp_reserve_percent,
@@ -235,7 +235,11 @@ fn ingest_config(
     })
 }
 
-fn scheduler_config(file: &File, source: &Source<'_>) -> Checked<scheduler::Config> {
+fn scheduler_config(
+    file: &File,
+    accounts: &[carrier::AccountConfig],
+    source: &Source<'_>,
+) -> Checked<scheduler::Config> {
     let default = scheduler::Config::default();
     let typed = &file.scheduler;
     Ok(scheduler::Config {
@@ -270,6 +274,12 @@ fn scheduler_config(file: &File, source: &Source<'_>) -> Checked<scheduler::Conf
         ],
         grace: seconds(file.message.grace_s.as_ref(), 0..=7 * 86_400, source)?
             .unwrap_or(default.grace),
+        answer_max: accounts
+            .iter()
+            .flat_map(|account| &account.binds)
+            .map(|bind| bind.response_timeout)
+            .max()
+            .unwrap_or_default(),
         patience: failover::patience(&file.failover, default.patience, source)?,
         breaker: failover::limits(&file.failover, source)?,
     })

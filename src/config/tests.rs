@@ -468,3 +468,10 @@ fn wrong_failover_is_refused_with_what_to_do() {
         assert!(error.starts_with("mnara.toml:8:"), "{error}");
     }
 }
+
+#[test]
+fn what_is_queued_is_not_ended_while_the_slowest_bind_may_await_its_answer() {
+    assert_eq!(check(BASE).unwrap().scheduler.answer_max.as_secs(), 30);
+    let config = check(&format!("{BASE}response_timeout_ms = 90000\n")).unwrap();
+    assert_eq!(config.scheduler.answer_max.as_secs(), 90);
+}

@@ -17,8 +17,10 @@ use crate::store::{Carriers, Store, StoreError};
 const TICK: Duration = Duration::from_secs(1);
 /// Rows of one round, so that a round stays short; more follow at once.
 const ROUND: u32 = 500;
-/// A queued message is ended by the clock only when no bind can be about to take it.
+/// A queued message is ended by the clock only when no bind can be about to take it,
 const QUEUED_MARGIN: Duration = Duration::from_secs(30);
+/// and when the answer to what was sent last has been awaited and, so long after, settled.
+const ANSWERED_MARGIN: Duration = Duration::from_secs(10);
 /// Webhook events that no receiver has taken for so long are given up.
 const EVENTS_KEPT: Duration = Duration::from_secs(5 * 86_400);
 /// Old events are looked through every so many ticks.
@@ -67,7 +69,7 @@ async fn work(
     loop {
         let at = now();
         let ended = store
-            .end_overdue(at - QUEUED_MARGIN, at - config.grace, at, ROUND)
+            .end_overdue(at - margin(config.answer_max), at - config.grace, at, ROUND)
             .await?;
         if ended < u64::from(ROUND) {
             break;
@@ -83,4 +85,21 @@ async fn work(
         }
     }
     Ok(())
+}
+
+/// How long after its validity a queued message is ended: it may be in flight until then, and in
+/// doubt is not failed.
+fn margin(answer_max: Duration) -> Duration {
+    QUEUED_MARGIN.max(answer_max + ANSWERED_MARGIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_in_flight_is_not_ended() {
+        let seconds = |answer_max| margin(Duration::from_secs(answer_max)).as_secs();
+        assert_eq!([1, 30, 120].map(seconds), [30, 40, 130]);
+    }
 }

@@ -34,6 +34,8 @@ pub struct Config {
     pub resend_after: [Option<Duration>; 3],
     /// How long after its validity a message may wait for the carrier's last word.
     pub grace: Duration,
+    /// The longest that a bind waits for an answer.
+    pub answer_max: Duration,
     /// How long messages of each class stand by an account that is out of use before they move to
     /// another, in the order of `Class::ALL`; `None` = for good.
     pub patience: [Option<Duration>; 3],
@@ -72,6 +74,7 @@ impl Default for Config {
                 None,
             ],
             grace: Duration::from_secs(24 * 3600),
+            answer_max: Duration::from_secs(30),
             patience: [Some(Duration::ZERO), Some(Duration::from_secs(5)), None],
             breaker: Limits::default(),
         }
