@@ -60,14 +60,6 @@ impl Retry {
         let factor = 1u32 << made.min(20);
         (made < u16::from(self.attempts)).then(|| self.after.saturating_mul(factor).min(WAIT_MAX))
     }
-
-    /// What follows when the attempts are used up, as a verdict.
-    pub const fn exhausted(self) -> Verdict {
-        match self.then {
-            AfterRetries::OtherRoute(code) => Verdict::OtherRoute(code),
-            AfterRetries::Permanent(code) => Verdict::Permanent(code),
-        }
-    }
 }
 
 /// A retry after which another account is asked.
@@ -269,10 +261,8 @@ mod tests {
                 .collect();
             let expected: Vec<u64> = (0..u32::from(attempts)).map(|n| after_s << n).collect();
             assert_eq!(waits, expected, "{status:#x}");
-            assert_eq!(
-                retry.exhausted(),
-                Verdict::OtherRoute(FailureCode::CarrierRejected)
-            );
+            let elsewhere = AfterRetries::OtherRoute(FailureCode::CarrierRejected);
+            assert_eq!(retry.then, elsewhere);
         }
     }
 
