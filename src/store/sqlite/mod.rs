@@ -271,9 +271,12 @@ impl Sqlite {
         let transitions: Vec<_> = settlements()
             .flat_map(|settlement| &settlement.transitions)
             .collect();
-        self.transitions(&transitions, effects).await?;
+        let refused = self.transitions(&transitions, effects).await?;
+        // What was to be queued anew and is not in doubt any more has been told to its lane already.
+        let requeued = |seq| refused.contains(&(seq, State::Queued));
         let reroutes: Vec<&Reroute> = settlements()
             .flat_map(|settlement| &settlement.reroutes)
+            .filter(|reroute| !requeued(reroute.ready.message.seq))
             .collect();
         self.reroute(&reroutes, effects).await?;
         let closed: Vec<_> = settlements()
@@ -406,20 +409,18 @@ impl Sqlite {
         Ok(())
     }
 
+    /// Moves messages; says which moves were refused.
     async fn transitions(
         &mut self,
         transitions: &[&Transition],
         effects: &mut Effects,
-    ) -> Result<(), StoreError> {
+    ) -> Result<HashSet<(MessageSeq, State)>, StoreError> {
         let moves: Vec<settle::Move> = transitions.iter().map(|one| (*one).into()).collect();
         let made = settle::moves(&mut self.conn, &moves).await?;
-        effects.refused_moves += made.iter().filter(|made| !**made).count() as u64;
-        let made: Vec<&Transition> = transitions
-            .iter()
-            .zip(made)
-            .filter(|(_, made)| *made)
-            .map(|(one, _)| *one)
-            .collect();
+        let (made, refused): (Vec<_>, Vec<_>) =
+            transitions.iter().zip(made).partition(|(_, made)| *made);
+        effects.refused_moves += refused.len() as u64;
+        let made: Vec<&Transition> = made.into_iter().map(|(one, _)| *one).collect();
         let reached = made
             .iter()
             .map(|one| (one.carrier, one.message.class, one.to));
@@ -427,7 +428,8 @@ impl Sqlite {
         let jobs: Vec<EventJob> = made.into_iter().filter_map(announce).collect();
         outbox::insert(&mut self.conn, &jobs).await?;
         effects.events.extend(jobs);
-        Ok(())
+        let refused = refused.into_iter();
+        Ok(refused.map(|(one, _)| (one.message.seq, one.to)).collect())
     }
 
     async fn chore(

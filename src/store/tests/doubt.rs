@@ -266,3 +266,29 @@ async fn a_crash_puts_in_doubt_what_the_last_of_several_accounts_had() {
     assert_eq!(accounts, ["glo_ng"]);
     world.close().await;
 }
+
+#[tokio::test]
+async fn a_late_refusal_of_what_an_operator_has_resent_does_not_queue_it_twice() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let (resent, doubtful) = (world.accept(1).await, world.accept(1).await);
+    let uncertain = vec![moved(&doubtful, State::Uncertain)];
+    world.settle(settlement(Vec::new(), uncertain)).await;
+    let again = |message: &Arc<Message>| Reroute {
+        ready: Ready::first(Arc::clone(message)),
+        to: CarrierIndex(0),
+    };
+    let refused = Settlement {
+        transitions: vec![
+            moved(&resent, State::Queued),
+            moved(&doubtful, State::Queued),
+        ],
+        reroutes: vec![again(&resent), again(&doubtful)],
+        ..Settlement::default()
+    };
+    world.settle(refused).await;
+    let told = world.committed.recv().await.unwrap().messages;
+    let told: Vec<MessageSeq> = told.iter().map(|ready| ready.message.seq).collect();
+    assert_eq!(told, [doubtful.seq]);
+    world.close().await;
+}
