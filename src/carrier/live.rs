@@ -111,6 +111,15 @@ impl<'a> Live<'a> {
             // has taken nothing.
             tokio::select! {
                 biased;
+                // First, or a flood of receipts could keep an operator, or the end, waiting.
+                () = stop.cancelled(), if leaving.is_none() => self.leave(),
+                Some(command) = self.desk.commands.recv() => {
+                    if self.desk.command(command) {
+                        self.leave();
+                    }
+                    let window = self.desk.window;
+                    self.connection.session().set_window(window);
+                }
                 Some(answer) = self.desk.answers.recv() => self.answered(answer),
                 permit = outcomes.reserve(), if !self.desk.outcomes.is_empty() => {
                     if let Ok(permit) = permit {
@@ -123,14 +132,6 @@ impl<'a> Live<'a> {
                 // Also while the pace is spent: an OTP may still find a token.
                 () = lanes.ready(place) => {}
                 () = tokio::time::sleep_until(wake), if wait.is_some() => {}
-                Some(command) = self.desk.commands.recv() => {
-                    if self.desk.command(command) {
-                        self.leave();
-                    }
-                    let window = self.desk.window;
-                    self.connection.session().set_window(window);
-                }
-                () = stop.cancelled(), if leaving.is_none() => self.leave(),
                 () = tokio::time::sleep_until(drained), if leaving.is_some() => {
                     self.connection.session().abort(CloseReason::Aborted, &mut self.actions);
                     self.act();
