@@ -9,14 +9,15 @@ use crate::world::{Carrier, LIMIT, Plan, World, sms};
 
 #[tokio::test]
 async fn a_throttling_carrier_gets_everything_and_no_message_fails() {
-    const MESSAGES: u64 = 300;
-    const PACE: u32 = 100;
+    const MESSAGES: u64 = 100;
+    // Less than one client after the other sends, also on a busy machine.
+    const PACE: u32 = 20;
     let script = Script {
         throttle_per_s: Some(PACE),
         ..Script::default()
     };
     // The contract says twice what the carrier lets through today.
-    let carrier = Carrier::simulated("vodacom_tz", script).account("max_tps = 200");
+    let carrier = Carrier::simulated("vodacom_tz", script).account("max_tps = 40");
     let world = World::start(Plan::of([carrier])).await;
     let began = Instant::now();
     let mut ids = Vec::new();
