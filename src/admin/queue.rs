@@ -187,9 +187,14 @@ impl Admin {
         let mut bound = binds.iter().filter(|status| status.bound).peekable();
         let any = bound.peek().is_some();
         let up = binds.iter().filter(|status| status.bound);
-        let (allowed, limit) = up.fold((0, 0), |(allowed, limit), status| {
-            (allowed + status.tps_allowed, limit + status.tps_limit)
-        });
+        let (slowed, allowed, in_flight) =
+            up.fold((false, 0, 0), |(slowed, pace, flying), status| {
+                (
+                    slowed || status.slowed,
+                    pace + status.tps_allowed,
+                    flying + status.in_flight,
+                )
+            });
         why(&Standing {
             store_well: self.parts.store.health().is_well(),
             configured: index.is_some(),
@@ -199,7 +204,8 @@ impl Admin {
             binds: index.map_or((0, 0), |index| self.binds_of(index)),
             last_error: binds.iter().find_map(|status| status.last_error.as_deref()),
             windows_full: any && bound.all(|status| status.in_flight >= status.window),
-            throttled: (allowed < limit).then_some(allowed),
+            throttled: slowed.then_some(allowed),
+            in_flight,
             ready: lanes.map_or(0, |lanes| lanes.depth(class) as u64),
             spilled: lanes.is_some_and(|lanes| lanes.is_spilled(class)),
         })

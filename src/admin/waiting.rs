@@ -27,6 +27,8 @@ pub(super) struct Standing<'a> {
     pub(super) windows_full: bool,
     /// The account's pace, segments a second, when the carrier has asked for less.
     pub(super) throttled: Option<u32>,
+    /// Segments of the account that await their answer.
+    pub(super) in_flight: u32,
     /// In the lane, ready for a bind.
     pub(super) ready: u64,
     /// More of the lane is in the store only.
@@ -69,6 +71,12 @@ pub(super) fn why(standing: &Standing<'_>) -> String {
         return format!(
             "behind {} others that are ready, at the account's rate",
             standing.ready
+        );
+    }
+    if standing.ready == 0 && standing.in_flight > 0 {
+        return format!(
+            "awaiting the carrier's answer: {} segments are in flight",
+            standing.in_flight
         );
     }
     "on its way at the account's rate, or waiting for a retry".into()
@@ -115,6 +123,7 @@ mod tests {
             last_error: None,
             windows_full: false,
             throttled: None,
+            in_flight: 0,
             ready: 2048,
             spilled: true,
         };
@@ -135,6 +144,15 @@ mod tests {
                     ..well.clone()
                 },
                 "on its way",
+            ),
+            (
+                Standing {
+                    ready: 0,
+                    spilled: false,
+                    in_flight: 3,
+                    ..well.clone()
+                },
+                "awaiting the carrier's answer: 3 segments",
             ),
             (
                 Standing {

@@ -84,6 +84,7 @@ impl Tell {
             view.in_flight = in_flight as u32;
             view.tps = pace.recent(now);
             view.tps_allowed = pace.rate() as u32;
+            view.slowed = pace.is_slowed(now);
             false
         });
     }

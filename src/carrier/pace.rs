@@ -86,6 +86,11 @@ impl Pace {
         self.rate
     }
 
+    /// Whether the carrier has asked for less, and still has it.
+    pub(super) fn is_slowed(&self, now: Instant) -> bool {
+        self.throttle.is_slowed(now)
+    }
+
     /// Segments that the carrier took in the last second.
     pub(super) fn recent(&mut self, now: Instant) -> u32 {
         self.throttle.recent(now)
@@ -161,11 +166,25 @@ mod tests {
         pace.begin(Duration::from_secs(10), now);
         let second = |number: u64| now + Duration::from_secs(number);
         let first = sent(&mut pace, second(0), Duration::from_secs(1));
+        assert!(!pace.is_slowed(second(1)), "nobody has asked for less");
         let fifth = sent(&mut pace, second(5), Duration::from_secs(1));
         let after = sent(&mut pace, second(11), Duration::from_secs(1));
         assert!((8..=18).contains(&first), "{first}");
         assert!((50..=65).contains(&fifth), "{fifth}");
         assert!((95..=100).contains(&after), "{after}");
+    }
+
+    #[test]
+    fn a_pace_is_slowed_from_the_carriers_word_until_it_is_back() {
+        let now = Instant::now();
+        let mut pace = Pace::new(100, None, now);
+        assert!(pace.rate() < 100.0, "the burst has its share of the limit");
+        assert!(!pace.is_slowed(now));
+        let said = now + Duration::from_secs(1);
+        pace.throttled(now, Duration::from_millis(100), said);
+        assert!(pace.is_slowed(said));
+        pace.step(said + Duration::from_secs(60));
+        assert!(!pace.is_slowed(said + Duration::from_secs(60)));
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl Throttle {
         self.seen.last_second(now).0
     }
 
+    /// Whether what the carrier said keeps the pace under the limit, or nothing may go.
+    pub(super) fn is_slowed(&self, now: Instant) -> bool {
+        self.paused(now).is_some() || self.rate_of(now) < self.limit
+    }
+
     /// Until when nothing may go.
     pub(super) fn paused(&self, now: Instant) -> Option<Instant> {
         self.pause_until.filter(|until| *until > now)

@@ -57,10 +57,13 @@ pub struct BindStatus {
     pub window: u32,
     /// Segments that the carrier took in the last second of its session.
     pub tps: u32,
-    /// Segments a second that it allows itself now: less than the limit after "slower".
+    /// Segments a second that it allows itself now: never more than the limit.
     pub tps_allowed: u32,
     /// Its limit.
     pub tps_limit: u32,
+    /// Whether the carrier has said "slower" and the pace is not back yet. The pace is under the
+    /// limit without that, too: by its burst, and while a session warms up.
+    pub slowed: bool,
     /// How often the carrier has said "slower".
     pub throttled: u64,
     /// Why it last ended, if it did.
@@ -84,6 +87,7 @@ impl BindStatus {
             tps: 0,
             tps_allowed: 0,
             tps_limit: 0,
+            slowed: false,
             throttled: 0,
             last_error: None,
         }

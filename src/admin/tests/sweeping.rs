@@ -213,6 +213,33 @@ async fn a_reroute_has_both_lanes_read_again() {
 }
 
 #[tokio::test]
+async fn a_pace_under_the_limit_is_told_as_the_carriers_wish_only_after_its_word() {
+    let house = House::open(TOKEN).await;
+    let id = house.put(|one| one.carrier = CarrierIndex(1)).await;
+    house.bind.send_modify(|status| {
+        status.bound = true;
+        (status.tps_allowed, status.tps_limit, status.in_flight) = (95, 100, 1);
+    });
+    let why = async || {
+        let path = format!("/admin/v1/messages/{id}");
+        house.json("GET", &path, "").await.1["why"].clone()
+    };
+    let told = why().await;
+    assert!(
+        told.as_str()
+            .unwrap()
+            .starts_with("awaiting the carrier's answer"),
+        "{told}"
+    );
+    house.bind.send_modify(|status| status.slowed = true);
+    assert_eq!(
+        why().await,
+        "the carrier asks for less: 95 segments a second now"
+    );
+    house.close().await;
+}
+
+#[tokio::test]
 async fn single_messages_are_traced_and_cancelled() {
     let mut house = House::open(TOKEN).await;
     let queued = house.put(|_| {}).await;
