@@ -99,12 +99,12 @@ fn main() -> ExitCode {
             admin,
             json,
             command,
-        } => match read(&config) {
-            Ok(mut config) => {
-                config.admin.listen = admin.unwrap_or(config.admin.listen);
-                runtime.block_on(control(&config, command, json))
+        } => match config::load_admin(&config, std::env::vars()) {
+            Ok(mut reach) => {
+                reach.listen = admin.unwrap_or(reach.listen);
+                runtime.block_on(control(&reach, command, json))
             }
-            Err(code) => code,
+            Err(error) => fail(&error.to_string(), EX_CONFIG),
         },
     };
     // Tasks that a second signal has left behind must not hold the process.
@@ -139,13 +139,13 @@ fn check(path: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn control(config: &Config, command: ctl::Command, json: bool) -> ExitCode {
-    let token = match app::token::for_ctl(&config.admin) {
+async fn control(admin: &config::Admin, command: ctl::Command, json: bool) -> ExitCode {
+    let token = match app::token::for_ctl(admin) {
         Ok(token) => token,
         Err(error) => return fail(&format!("{error:#}"), 1),
     };
     let target = ctl::Target {
-        address: config.admin.listen,
+        address: admin.listen,
         token,
     };
     match ctl::run(target, command, json).await {

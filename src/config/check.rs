@@ -32,7 +32,7 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
     }
     Ok(Config {
         api,
-        admin: admin(&file.admin, &file.store, source)?,
+        admin: admin(&file.admin, file.store.url.get_ref(), source)?,
         store: store_config(&file.store, source)?,
         ingest: ingest_config(&file.message, file.webhooks.allow_loopback, source)?,
         scheduler: scheduler_config(file, &accounts, source)?,
@@ -151,7 +151,8 @@ fn api_config(typed: &file::Api, source: &Source<'_>) -> Checked<api::Config> {
     })
 }
 
-fn admin(typed: &file::Admin, store: &file::Store, source: &Source<'_>) -> Checked<Admin> {
+/// `url` is the store's: a made token is kept beside it.
+pub(super) fn admin(typed: &file::Admin, url: &str, source: &Source<'_>) -> Checked<Admin> {
     let token = match (&typed.token, &typed.token_file) {
         (Some(_), Some(second)) => {
             return Err(source.error(Some(second.span()), "give token or token_file, not both"));
@@ -174,11 +175,7 @@ fn admin(typed: &file::Admin, store: &file::Store, source: &Source<'_>) -> Check
             "an admin listener beyond loopback needs admin.token or admin.token_file",
         ));
     }
-    let database = store
-        .url
-        .get_ref()
-        .trim_start_matches("sqlite:")
-        .trim_start_matches("//");
+    let database = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let folder = Path::new(database)
         .parent()
         .unwrap_or_else(|| Path::new(""));

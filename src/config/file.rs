@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
+use toml::de::DeTable;
 
 use super::ConfigError;
 use super::place::Source;
@@ -38,6 +39,25 @@ pub(super) struct File {
     pub(super) shutdown: Shutdown,
     #[serde(default)]
     pub(super) carrier: Vec<Spanned<Carrier>>,
+}
+
+/// What `ctl` needs of the file; the rest may be wrong.
+#[derive(Deserialize)]
+pub(super) struct Reach {
+    pub(super) admin: Admin,
+    pub(super) store: StorePlace,
+}
+
+/// The sections that have it, as typed.
+#[derive(Deserialize, Serialize)]
+struct Sections {
+    admin: toml::Table,
+    store: toml::Table,
+}
+
+#[derive(Deserialize)]
+pub(super) struct StorePlace {
+    pub(super) url: String,
 }
 
 #[derive(Deserialize)]
@@ -262,6 +282,28 @@ pub(super) enum Mode {
 /// Reads the file's shape; a wrong type or an unknown key has its place.
 pub(super) fn read(source: &Source<'_>) -> Result<File, ConfigError> {
     toml::from_str(source.text).map_err(|error| source.error(error.span(), error.message()))
+}
+
+/// What `ctl` needs of the file.
+pub(super) fn read_reach(source: &Source<'_>) -> Result<Reach, ConfigError> {
+    toml::from_str(source.text).map_err(|error| source.error(error.span(), error.message()))
+}
+
+/// The sections that `ctl` needs, of a file that is no TOML as a whole; `None` = it is.
+pub(super) fn salvage(source: &Source<'_>) -> Option<String> {
+    let (table, errors) = DeTable::parse_recoverable(source.text);
+    if errors.is_empty() {
+        return None;
+    }
+    let needed = Sections::deserialize(toml::Deserializer::from(table)).ok()?;
+    toml::to_string(&needed).ok()
+}
+
+/// Whether a variable of the environment sets something that `ctl` needs.
+pub(super) fn is_reach(variable: &str) -> bool {
+    let key = variable.strip_prefix(PREFIX).unwrap_or_default();
+    let key = key.to_ascii_lowercase();
+    key.starts_with("admin__") || key == "store__url"
 }
 
 /// The file with the environment's values put over it. Without any the text is left as it is,

@@ -108,11 +108,51 @@ pub fn load(
     path: &Path,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+    parse(&text(path)?, path, environment)
+}
+
+/// Reads how the daemon is reached, for `ctl`: only `[admin]` and `store.url` must be right, so
+/// that an operator halfway through an edit can still command.
+///
+/// # Errors
+/// What is wrong in these, with its place.
+pub fn load_admin(
+    path: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Admin, ConfigError> {
+    parse_admin(&text(path)?, path, environment)
+}
+
+fn parse_admin(
+    text: &str,
+    path: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Admin, ConfigError> {
+    let typed = place::Source::new(text, path);
+    let salvaged = file::salvage(&typed);
+    let typed = place::Source::new(salvaged.as_deref().unwrap_or(text), path);
+    let needed = environment
+        .into_iter()
+        .filter(|(name, _)| file::is_reach(name));
+    let overlaid = file::overlay(&typed, needed)?;
+    let source = place::Source::new(&overlaid, path);
+    let read = file::read_reach(&source)
+        .and_then(|reach| check::admin(&reach.admin, &reach.store.url, &source));
+    read.map_err(|error| match overlaid == text {
+        true => error,
+        // The places are those of another text.
+        false => ConfigError {
+            place: path.display().to_string(),
+            message: error.message,
+        },
+    })
+}
+
+fn text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError {
         place: path.display().to_string(),
         message: format!("cannot be read: {error}"),
-    })?;
-    parse(&text, path, environment)
+    })
 }
 
 /// Checks a configuration text as if it stood in `path`.

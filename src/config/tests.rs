@@ -53,6 +53,42 @@ fn the_issue_s_shape_is_read_as_written() {
 }
 
 #[test]
+fn ctl_reaches_the_daemon_whatever_else_is_wrong() {
+    let reach = |text: &str, environment: &[(&str, &str)]| {
+        let environment = environment.iter();
+        let environment = environment.map(|(name, value)| ((*name).into(), (*value).into()));
+        parse_admin(
+            text,
+            Path::new("mnara.toml"),
+            environment.collect::<Vec<_>>(),
+        )
+        .map(|admin| (admin.listen.to_string(), admin.token_path))
+        .map_err(|error| error.to_string())
+    };
+    let right = Ok(("127.0.0.1:9090".to_owned(), "data/admin.token".into()));
+    for (from, to) in [
+        ("max_tps = 500", "max_tsp = 500"),
+        ("max_tps = 500", "max_tps = "),
+        ("network = \"vodacom_tz\"", "network = \"vodacom_tz"),
+        ("[[carrier.bind]]", "[[carrier.bind"),
+        ("[api]", "[apis]"),
+        ("[store]", "[store]\nreaders = 0"),
+    ] {
+        let text = BASE.replacen(from, to, 1);
+        assert!(check(&text).is_err(), "{to}");
+        assert_eq!(reach(&text, &[]), right, "{to}");
+        let other = [("MNARA__ADMIN__LISTEN", "127.0.0.1:1"), ("MNARA__ODD", "1")];
+        assert_eq!(reach(&text, &other).unwrap().0, "127.0.0.1:1", "{to}");
+    }
+    let wrong = BASE.replace("127.0.0.1:9090", "9090");
+    assert!(
+        reach(&wrong, &[])
+            .unwrap_err()
+            .starts_with("mnara.toml:4:10: ")
+    );
+}
+
+#[test]
 fn wrong_files_are_refused_with_their_place() {
     let table = [
         (
