@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Admin;
 use super::error::{self, Refused};
-use super::request::{Body, Done, Operator, in_time, read, reason, told};
+use super::request::{Body, Done, Operator, in_time, now, read, reason, told};
 use super::sweep::{Refusal, Single};
 use crate::domain::ids::MessageId;
 use crate::domain::message::State as MessageState;
@@ -258,6 +258,14 @@ async fn change(
     if asked.dry_run {
         let found = in_time(admin.parts.store.any_message(message)).await?;
         let (view, carrier) = found.ok_or_else(missing)?;
+        let store = &admin.parts.store;
+        let judged = if cancel {
+            let quiet = admin.sweeper.is_quiet(&carrier);
+            in_time(store.may_cancel(message, quiet)).await?
+        } else {
+            in_time(store.may_resend(message, now())).await?
+        };
+        judged.map_err(|obstacle| refused(Refusal::Left(obstacle), cancel))?;
         return Ok(Done::would(format_args!(
             "it is {} with {carrier}; it would be {outcome}, unless it may be with the carrier by \
              then",

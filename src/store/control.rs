@@ -259,6 +259,30 @@ impl Store {
             .map(obstacle)
     }
 
+    /// What would stand in the way of [`Store::cancel`] now; nothing is changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn may_cancel(
+        &self,
+        message: MessageId,
+        otp: bool,
+    ) -> Result<Result<(), Obstacle>, StoreError> {
+        self.inner.reader.may_cancel(message, otp).await
+    }
+
+    /// What would stand in the way of [`Store::resend`] at this time; nothing is changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn may_resend(
+        &self,
+        message: MessageId,
+        at: Timestamp,
+    ) -> Result<Result<(), Obstacle>, StoreError> {
+        self.inner.reader.may_resend(message, at).await
+    }
+
     async fn control(
         &self,
         control: Control,

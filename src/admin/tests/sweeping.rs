@@ -143,6 +143,9 @@ async fn otp_are_purged_only_of_an_account_that_has_been_paused_for_a_while() {
         )
         .await;
     assert_eq!(status, 409, "{told}");
+    let dry = json!({"reason": "works", "dry_run": true});
+    let (_, dry) = house.post(&format!("messages/{otp}/cancel"), dry).await;
+    assert_eq!(dry, told, "a dry run judges the same");
     assert!(
         told["message"]
             .as_str()
@@ -265,6 +268,11 @@ async fn single_messages_are_traced_and_cancelled() {
     );
     for id in [queued, scheduled] {
         assert_eq!(house.state(id).await, "cancelled");
+        for what in ["cancel", "resend"] {
+            let ask = json!({"reason": "typo", "dry_run": true});
+            let (status, told) = house.post(&format!("messages/{id}/{what}"), ask).await;
+            assert_eq!(status, 409, "a dry run judges the same: {told}");
+        }
         let (status, told) = house
             .post(&format!("messages/{id}/cancel"), json!({"reason": "typo"}))
             .await;

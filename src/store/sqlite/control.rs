@@ -2,7 +2,6 @@
 //! single messages cancelled or resent, the tally of all queues.
 //! Never here: recalling lanes, deciding whether an OTP may be with a bind.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
 use super::bulk::Bulk;
+use super::judge::{ATTEMPTED, candidate, may_cancel, may_resend, under_way};
 use super::{Sqlite, accept};
 use crate::domain::class::Class;
 use crate::domain::ids::{self, CarrierId, MessageId, MessageSeq, OrgId};
@@ -258,10 +258,6 @@ async fn round(
     Ok(round)
 }
 
-/// Whether a segment may be with a carrier: it has been taken, or is in doubt.
-const ATTEMPTED: &str =
-    "exists (select 1 from attempts a where a.message = m.seq and a.state <> 6)";
-
 static TO_LANE: Bulk = Bulk::new(
     "with v (seq, carrier, place) as (values",
     "(?,?,?)",
@@ -312,66 +308,6 @@ async fn note_round(
     Ok(row)
 }
 
-/// One message, looked at before it is changed.
-struct Candidate {
-    message: Message,
-    state: State,
-    attempted: bool,
-    possible_duplicate: bool,
-}
-
-/// The message with this id.
-async fn candidate(
-    conn: &mut SqliteConnection,
-    carriers: &Carriers,
-    id: MessageId,
-) -> Result<Option<Candidate>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "select {}, {ATTEMPTED}, m.possible_duplicate from messages m where m.id = ?",
-        accept::COLUMNS
-    ));
-    let row = sqlx::query(sql)
-        .bind(id.0.as_bytes().to_vec())
-        .fetch_optional(conn)
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    let accept::Stored { message, state, .. } = accept::message(&row, carriers)?;
-    Ok(Some(Candidate {
-        message,
-        state,
-        attempted: row.try_get(18)?,
-        possible_duplicate: row.try_get(19)?,
-    }))
-}
-
-/// Whether it can be cancelled. `otp` says that no bind can have an OTP of its account.
-async fn may_cancel(
-    conn: &mut SqliteConnection,
-    candidate: &Candidate,
-    otp: bool,
-    unsure: ids::Place,
-) -> sqlx::Result<Result<(), Obstacle>> {
-    let Candidate { message, state, .. } = candidate;
-    Ok(match state {
-        State::Scheduled => Ok(()),
-        State::Queued if candidate.attempted => Err(Obstacle::Attempted),
-        State::Queued if message.class == Class::Otp && (!otp || message.seq.0 <= unsure.0) => {
-            Err(Obstacle::Otp)
-        }
-        State::Queued if under_way(conn).await?.contains(&message.seq.0) => Err(Obstacle::UnderWay),
-        State::Queued => Ok(()),
-        State::Uncertain
-        | State::Submitted
-        | State::Delivered
-        | State::Undelivered
-        | State::Rejected
-        | State::Expired
-        | State::Unknown
-        | State::Cancelled
-        | State::Failed => Err(Obstacle::Standing(*state)),
-    })
-}
-
 /// The move of a cancelled message.
 fn cancelling(message: Message, at: Timestamp, detail: &str) -> Transition {
     Transition {
@@ -384,31 +320,6 @@ fn cancelling(message: Message, at: Timestamp, detail: &str) -> Transition {
         detail: Some(detail.into()),
         possible_duplicate: false,
     }
-}
-
-/// Whether it can be resent by an operator: it is in doubt, nobody has it, and nobody will resend
-/// it by itself.
-async fn may_resend(
-    conn: &mut SqliteConnection,
-    candidate: &Candidate,
-    at: Timestamp,
-) -> sqlx::Result<Result<(), Obstacle>> {
-    let message = &candidate.message;
-    if candidate.state != State::Uncertain {
-        return Ok(Err(Obstacle::Standing(candidate.state)));
-    }
-    if message.class != Class::Promotional && !candidate.possible_duplicate {
-        return Ok(Err(Obstacle::ResentByItself));
-    }
-    if message.valid_until <= at {
-        return Ok(Err(Obstacle::Overdue));
-    }
-    let intended = under_way(conn).await?;
-    Ok(if intended.contains(&message.seq.0) {
-        Err(Obstacle::UnderWay)
-    } else {
-        Ok(())
-    })
 }
 
 /// Puts a message in doubt back into its lane, at the end, marked.
@@ -426,20 +337,6 @@ async fn requeue(
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// The messages in open intents: a few batches for each bind.
-async fn under_way(conn: &mut SqliteConnection) -> sqlx::Result<HashSet<i64>> {
-    let rows = sqlx::query("select messages from intents")
-        .fetch_all(conn)
-        .await?;
-    let mut found = HashSet::new();
-    for row in &rows {
-        let blob: &[u8] = row.try_get(0)?;
-        let (numbers, _) = blob.as_chunks::<8>();
-        found.extend(numbers.iter().map(|octets| i64::from_be_bytes(*octets)));
-    }
-    Ok(found)
 }
 
 /// The audit's last lines.

@@ -4,6 +4,7 @@
 mod accept;
 mod bulk;
 mod control;
+mod judge;
 mod outbox;
 mod people;
 mod read;
@@ -60,6 +61,8 @@ pub(super) struct Sqlite {
 pub(super) struct Reader {
     pool: SqlitePool,
     carriers: Arc<Carriers>,
+    /// As the writer's.
+    unsure: Place,
 }
 
 /// Opens the database (creating it and its folder), migrates it, and settles what a crash left.
@@ -102,21 +105,27 @@ pub(super) async fn open(
         .await
         .map_err(failed)?;
     let next_place = recovered.last.0 + 1;
+    let unsure = if recovered.orderly {
+        Place(0)
+    } else {
+        recovered.last
+    };
     let writer = Sqlite {
         conn,
         carriers: Arc::clone(&carriers),
         next_place,
         next_intent: 1,
         parked,
-        unsure: if recovered.orderly {
-            Place(0)
-        } else {
-            recovered.last
-        },
+        unsure,
         watchful_until: Timestamp(0),
         _lock: lock,
     };
-    Ok((writer, Reader { pool, carriers }, recovered))
+    let reader = Reader {
+        pool,
+        carriers,
+        unsure,
+    };
+    Ok((writer, reader, recovered))
 }
 
 /// Makes the folder and the file if they are not there, readable by the daemon's user only (they
