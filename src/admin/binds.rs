@@ -99,15 +99,18 @@ impl Wishes {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    fn note(&self, bind: &BindName, command: Command, value: Option<u32>) {
+    /// Remembers a wish; returns what stood before.
+    fn note(&self, bind: &BindName, command: Command, value: Option<u32>) -> Wish {
         let mut wishes = self.lock();
         let wish = wishes.entry(bind.clone()).or_default();
+        let former = *wish;
         match command {
             Command::Up | Command::Rebind => wish.down = false,
             Command::Down => wish.down = true,
             Command::SetTps => wish.tps = value,
             Command::SetWindow => wish.window = value,
         }
+        former
     }
 }
 
@@ -146,14 +149,21 @@ impl Command {
         }
     }
 
-    fn undo(self, bind: &BindName) -> Option<String> {
-        match self {
-            Self::Up => Some(format!("mnara ctl binds down {bind}")),
-            Self::Down => Some(format!("mnara ctl binds up {bind}")),
-            Self::Rebind => None,
-            Self::SetTps => Some(format!("mnara ctl binds set-tps {bind} default")),
-            Self::SetWindow => Some(format!("mnara ctl binds set-window {bind} default")),
-        }
+    /// The command that brings back what stood before; `None` = that is what stands.
+    fn undo(self, value: Option<u32>, bind: &BindName, former: Wish) -> Option<String> {
+        let (set, before) = match self {
+            Self::Up | Self::Rebind => {
+                return former.down.then(|| format!("mnara ctl binds down {bind}"));
+            }
+            Self::Down => {
+                return (!former.down).then(|| format!("mnara ctl binds up {bind}"));
+            }
+            Self::SetTps => ("set-tps", former.tps),
+            Self::SetWindow => ("set-window", former.window),
+        };
+        let before = (before != value).then_some(before)?;
+        let before = before.map_or_else(|| "default".to_owned(), |value| value.to_string());
+        Some(format!("mnara ctl binds {set} {bind} {before}"))
     }
 
     fn check(self, value: Option<u32>) -> Result<(), Refused> {
@@ -245,6 +255,6 @@ pub(super) async fn command(
     let audit = operator.entry(command.action(), &name.0, &detail, &command.outcome(value));
     in_time(admin.parts.store.note(audit)).await?;
     place.send(command.order(value));
-    admin.wishes.note(&name, command, value);
-    Ok(Done::new(outcome, command.undo(&name)).answer())
+    let former = admin.wishes.note(&name, command, value);
+    Ok(Done::new(outcome, command.undo(value, &name, former)).answer())
 }

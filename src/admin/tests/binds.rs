@@ -20,7 +20,11 @@ async fn binds_are_commanded_until_the_restart_and_it_is_audited() {
             BindCommand::Down,
             json!("mnara ctl binds up two/1"),
         ),
-        (ask("rebind", None), BindCommand::Rebind, Value::Null),
+        (
+            ask("rebind", None),
+            BindCommand::Rebind,
+            json!("mnara ctl binds down two/1"),
+        ),
         (
             ask("set_tps", Some(20)),
             BindCommand::SetTps(Some(20)),
@@ -29,7 +33,17 @@ async fn binds_are_commanded_until_the_restart_and_it_is_audited() {
         (
             ask("set_window", None),
             BindCommand::SetWindow(None),
-            json!("mnara ctl binds set-window two/1 default"),
+            Value::Null,
+        ),
+        (
+            ask("set_tps", None),
+            BindCommand::SetTps(None),
+            json!("mnara ctl binds set-tps two/1 20"),
+        ),
+        (
+            ask("set_tps", Some(30)),
+            BindCommand::SetTps(Some(30)),
+            json!("mnara ctl binds set-tps two/1 default"),
         ),
     ] {
         let (status, told) = house.json("POST", "/admin/v1/binds", &body).await;
@@ -37,7 +51,7 @@ async fn binds_are_commanded_until_the_restart_and_it_is_audited() {
         assert_eq!(house.wanted.recv().await.unwrap(), command);
     }
     let (_, told) = house.json("GET", "/admin/v1/binds", "").await;
-    assert_eq!(told["binds"][0]["until_restart"], "tps 20", "{told}");
+    assert_eq!(told["binds"][0]["until_restart"], "tps 30", "{told}");
 
     // The bind looks at one command at a time.
     let (status, _) = house.json("POST", "/admin/v1/binds", ask("up", None)).await;
@@ -48,7 +62,7 @@ async fn binds_are_commanded_until_the_restart_and_it_is_audited() {
     assert_eq!(status, 409, "{told}");
     let (_, told) = house.json("GET", "/admin/v1/audit", "").await;
     let lines = told["audit"].as_array().unwrap();
-    assert_eq!(lines.len(), 5, "what was refused changed nothing: {told}");
+    assert_eq!(lines.len(), 7, "what was refused changed nothing: {told}");
     assert_eq!(lines[0]["action"], "binds.up");
     assert_eq!(lines[0]["detail"]["reason"], "a test");
     house.close().await;
