@@ -16,11 +16,13 @@ use super::Admin;
 use super::error::{self, Refused};
 use super::messages::refused;
 use super::request::{
-    Body, Done, Operator, account, class, in_time, now, organisation, read, reason,
+    Body, Done, Operator, account, class, in_time, now, organisation, quoted, read, reason,
 };
 use super::sweep::{Broom, Selection, Tale};
+use super::waiting::held;
 use crate::domain::class::Class;
 use crate::domain::message::State as MessageState;
+use crate::flow::health::Hold;
 
 /// Ids that a dry run names.
 const SAMPLE: usize = 5;
@@ -90,6 +92,11 @@ async fn sweep(admin: &Admin, operator: &Operator, asked: &Wanted) -> Result<Res
         Some(typed) => Some(account(admin, typed)?),
         None => None,
     };
+    if to.is_some() && asked.to.as_deref().map(str::trim) == asked.carrier.as_deref() {
+        return Err(Refused::invalid(
+            "what waits for this account is there already: `to` must be another",
+        ));
+    }
     if asked.dry_run {
         return dry_run(admin, asked, &selection).await;
     }
@@ -107,15 +114,13 @@ async fn sweep(admin: &Admin, operator: &Operator, asked: &Wanted) -> Result<Res
     };
     let tale = admin.sweeping.sweep(broom).await;
     let tale = tale.map_err(|refusal| refused(refusal, true))?;
-    let undo = asked.to.as_ref().zip(asked.carrier.as_ref());
-    let undo = undo.map(|(to, from)| {
-        format!(
-            "mnara ctl queue reroute --carrier {to} --to {from} --reason '…': what else waits \
-                 there moves too"
-        )
-    });
+    let undo = undo(admin, asked, why).filter(|_| tale.changed > 0);
+    let mut outcome = outcome(admin, asked, &tale);
+    if undo.is_some() {
+        outcome.push_str("; undone, what else waits there by then moves too");
+    }
     let swept = Swept {
-        done: Done::new(outcome(asked, &tale), undo),
+        done: Done::new(outcome, undo),
         changed: tale.changed,
         left_alone: tale.spared,
         otp_in_use: tale.otp_in_use,
@@ -154,7 +159,7 @@ async fn dry_run(
     let swept = Swept {
         done: Done::would(format_args!(
             "{}; of them those that may be with a carrier would be left alone",
-            outcome(asked, &tale)
+            outcome(admin, asked, &tale)
         )),
         changed: tale.changed,
         left_alone: tale.spared,
@@ -212,7 +217,30 @@ fn subject(asked: &Wanted) -> String {
     parts.join(" ")
 }
 
-fn outcome(asked: &Wanted, tale: &Tale) -> String {
+/// The way back of a reroute from an account that is still configured.
+fn undo(admin: &Admin, asked: &Wanted, why: &str) -> Option<String> {
+    let (to, from) = asked.to.as_ref().zip(asked.carrier.as_ref())?;
+    account(admin, from).ok()?;
+    let mut command = format!(
+        "mnara ctl queue reroute --carrier {} --to {}",
+        to.trim(),
+        from.trim()
+    );
+    // Writing to a String cannot fail.
+    if let Some(class) = &asked.class {
+        let _ = write!(command, " --class {class}");
+    }
+    if let Some(org) = &asked.org {
+        let _ = write!(command, " --org {}", quoted(org));
+    }
+    if let Some(seconds) = asked.older_than_s {
+        let _ = write!(command, " --older-than {seconds}s");
+    }
+    let _ = write!(command, " --reason {}", quoted(why));
+    Some(command)
+}
+
+fn outcome(admin: &Admin, asked: &Wanted, tale: &Tale) -> String {
     let what = match &asked.to {
         Some(to) => format!("moved to {to}"),
         None => "cancelled".to_owned(),
@@ -225,6 +253,13 @@ fn outcome(asked: &Wanted, tale: &Tale) -> String {
             told,
             "; otp of {accounts} only five seconds after it is paused"
         );
+    }
+    let holds = admin.holds.rows();
+    let paused = holds.iter().find(|row| {
+        row.hold == Hold::Paused && asked.to.as_deref().map(str::trim) == Some(&*row.carrier.0)
+    });
+    if let Some(hold) = paused {
+        let _ = write!(told, "; they wait there, it is {}", held(hold));
     }
     if tale.more {
         told.push_str("; there is more: give the command again");

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::Admin;
 use super::error::{self, Refused};
-use super::request::{Body, Done, Operator, account, in_time, now, read, reason, told};
+use super::request::{Body, Done, Operator, account, in_time, now, quoted, read, reason, told};
 use super::waiting::held;
 use crate::domain::class::Class;
 use crate::domain::ids::CarrierIndex;
@@ -206,8 +206,8 @@ pub(super) async fn hold(
                 "pause"
             };
             format!(
-                "mnara ctl carriers {command} {id} --reason '{}'",
-                row.reason
+                "mnara ctl carriers {command} {id} --reason {}",
+                quoted(&row.reason)
             )
         }),
     };

@@ -133,6 +133,11 @@ impl Done {
     }
 }
 
+/// A word for a POSIX shell, whatever stands in it.
+pub(super) fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Reads a body; unknown fields are refused by `T`.
 pub(super) fn read<T: for<'de> Deserialize<'de>>(body: Body) -> Result<T, Refused> {
     let body = body.map_err(|rejection| {

@@ -57,7 +57,7 @@ pub(super) struct Selection {
 #[derive(Debug, Default)]
 pub(super) struct Tale {
     pub(super) changed: u64,
-    /// May be with a carrier.
+    /// May be with a carrier; OTP of accounts in use among them.
     pub(super) spared: u64,
     /// Accounts whose OTP were left alone because they are in use.
     pub(super) otp_in_use: Vec<Box<str>>,
@@ -207,7 +207,19 @@ impl Sweeper {
             .iter()
             .cloned()
             .partition(|(carrier, class)| *class != Class::Otp || self.is_quiet(carrier));
-        tale.otp_in_use = in_use.into_iter().map(|(carrier, _)| carrier).collect();
+        for (carrier, class) in in_use {
+            let Selection {
+                org,
+                accepted_before,
+                ..
+            } = broom.selection;
+            let lane = (&*carrier, class);
+            let (spared, _) = self.store.preview(lane, org, accepted_before).await?;
+            tale.spared += spared;
+            if spared > 0 {
+                tale.otp_in_use.push(carrier);
+            }
+        }
         let mut lanes: Vec<Lane> = touched
             .iter()
             .filter_map(|(carrier, class)| Some((self.index(carrier)?, *class)))
@@ -268,8 +280,12 @@ impl Sweeper {
             }
         }
         if row.is_none() {
+            let outcome = match tale.spared {
+                0 => "nothing was there to be changed".into(),
+                spared => format!("0 changed, {spared} left alone"),
+            };
             let entry = AuditEntry {
-                outcome: "nothing was there to be changed".into(),
+                outcome: outcome.into(),
                 ..broom.audit.clone()
             };
             self.store.note(entry).await?;

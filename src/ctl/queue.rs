@@ -110,9 +110,13 @@ impl SweepArguments {
         if let Some(to) = to {
             body["to"] = json!(to);
         }
-        let mut before = 0;
+        let (mut before, mut undo) = (0, Value::Null);
         loop {
             let mut told = client::post(target, path, &body).await?;
+            // The last request may have found nothing more.
+            if told["undo"].is_null() {
+                told["undo"] = undo;
+            }
             let swept: Swept = read(told.clone())?;
             if !swept.more || swept.changed == 0 {
                 if before > 0 {
@@ -122,6 +126,7 @@ impl SweepArguments {
                 return Ok(told);
             }
             before += swept.changed;
+            undo = told["undo"].take();
         }
     }
 }

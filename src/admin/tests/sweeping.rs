@@ -44,7 +44,7 @@ impl House {
         id
     }
 
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    async fn post(&self, path: &str, body: impl ToString) -> (u16, Value) {
         self.json("POST", &format!("/admin/v1/{path}"), body).await
     }
 
@@ -118,7 +118,7 @@ async fn a_purge_recalls_its_lanes_cancels_and_releases_them() {
         (&line["action"], &line["subject"]),
         (&json!("queue.purge"), &json!("one Duka"))
     );
-    assert_eq!(line["outcome"], "1 changed, 0 left alone");
+    assert_eq!(line["outcome"], "1 changed, 1 left alone");
     assert_eq!(line["detail"]["reason"], "typo");
     house.close().await;
 }
@@ -136,6 +136,9 @@ async fn otp_are_purged_only_of_an_account_that_has_been_paused_for_a_while() {
         (&json!(0), &json!(["one"])),
         "too soon"
     );
+    assert_eq!(told["left_alone"], 1, "as the dry run says: {told}");
+    let (_, audit) = house.json("GET", "/admin/v1/audit?limit=1", "").await;
+    assert_eq!(audit["audit"][0]["outcome"], "0 changed, 1 left alone");
     let (status, told) = house
         .post(
             &format!("messages/{otp}/cancel"),
@@ -183,15 +186,12 @@ async fn otp_are_purged_only_of_an_account_that_has_been_paused_for_a_while() {
 async fn a_reroute_has_both_lanes_read_again() {
     let mut house = House::open(TOKEN).await;
     let moved = house.put(|_| {}).await;
-    let ask = json!({"carrier": "one", "to": "two", "reason": "works"});
-    let (status, told) = house.post("queue/reroute", ask).await;
+    let ask = json!({"carrier": "one", "to": "two", "reason": "it's works; $(rm)"});
+    let (status, told) = house.post("queue/reroute", &ask).await;
     assert_eq!((status, &told["changed"]), (200, &json!(1)), "{told}");
-    assert!(
-        told["undo"]
-            .as_str()
-            .unwrap()
-            .contains("--carrier two --to one"),
-        "{told}"
+    assert_eq!(
+        told["undo"],
+        r"mnara ctl queue reroute --carrier two --to one --reason 'it'\''s works; $(rm)'"
     );
     let lanes = "[(CarrierIndex(0), Transactional), (CarrierIndex(1), Transactional)]";
     assert_eq!(
@@ -211,6 +211,22 @@ async fn a_reroute_has_both_lanes_read_again() {
     assert_eq!(
         told["lanes"][1]["why"],
         "none of the account's 1 binds is up: refused"
+    );
+    let pause = json!({"carrier": "two", "hold": "paused", "reason": "it's late"});
+    house.post("carriers", pause).await;
+    let (_, told) = house.post("queue/reroute", &ask).await;
+    assert_eq!(
+        (&told["changed"], &told["undo"]),
+        (&json!(0), &Value::Null),
+        "nothing is left to move: {told}"
+    );
+    let outcome = told["outcome"].as_str().unwrap();
+    assert!(outcome.contains("it is paused by amina"), "{told}");
+    let resume = json!({"carrier": "two", "hold": "free"});
+    let (_, told) = house.post("carriers", resume).await;
+    assert_eq!(
+        told["undo"],
+        r"mnara ctl carriers pause two --reason 'it'\''s late'"
     );
     house.close().await;
 }
@@ -336,6 +352,12 @@ async fn what_cannot_be_swept_is_refused_with_its_reason() {
             json!({"carrier": "one", "reason": "works"}),
             400,
             "to",
+        ),
+        (
+            "queue/reroute",
+            json!({"carrier": "one", "to": "one", "reason": "works"}),
+            400,
+            "there already",
         ),
         (
             "queue/reroute",
