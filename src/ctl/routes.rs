@@ -85,6 +85,8 @@ struct Explanation {
     candidates: Vec<Candidate>,
     carrier: Option<String>,
     available: bool,
+    then: Option<String>,
+    then_after_s: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -98,9 +100,13 @@ struct Candidate {
 impl Explanation {
     fn shown(self) -> String {
         let network = self.network.unwrap_or_else(|| "no known network".into());
-        let goes = match (self.carrier, self.available) {
-            (Some(carrier), true) => format!("goes to {carrier}"),
-            (Some(carrier), false) => format!("waits for {carrier}: no target is in use"),
+        let goes = match (self.carrier, self.then) {
+            (Some(carrier), _) if self.available => format!("goes to {carrier}"),
+            (Some(carrier), Some(then)) => format!(
+                "waits for {carrier} until that has been out of use for {} s, then takes {then}",
+                self.then_after_s.unwrap_or_default()
+            ),
+            (Some(carrier), None) => format!("waits for {carrier}"),
             (None, _) => "no account may carry it".into(),
         };
         let rows = self.candidates.into_iter().map(|one| {
@@ -148,6 +154,20 @@ mod tests {
              -  1     one      the operator has paused it\n\
              *  2     two      the next one\n"
         );
+    }
+
+    #[test]
+    fn a_message_that_waits_for_its_first_choice_is_said_to_take_the_next() {
+        let told = |then: Value| {
+            let told = json!({"to": "+255753276939", "from": "MNARA", "class": "otp", "segments": 1,
+                "country": "TZ", "network": null, "network_by": "prefix", "why": "x",
+                "available": false, "carrier": "one", "candidates": [], "then": then,
+                "then_after_s": 5});
+            RoutesCommand::shown(told).unwrap()
+        };
+        let says = "waits for one until that has been out of use for 5 s, then takes two\n";
+        assert!(told(json!("two")).contains(says));
+        assert!(told(json!(null)).contains("segment(s): waits for one\n"));
     }
 
     #[test]

@@ -36,8 +36,13 @@ pub struct Explanation {
     candidates: Vec<Candidate>,
     /// The account that a message sent now goes to; `None` = none may carry it.
     carrier: Option<Box<str>>,
-    /// It is in use; otherwise no target is, and the message waits for it.
+    /// It is in use; otherwise the message waits for it.
     available: bool,
+    /// The account in use that a waiting message takes when its class's patience has ended;
+    /// `None` = there is none now, or it waits for good.
+    then: Option<Box<str>>,
+    /// That patience, in seconds since `carrier` went out of use.
+    then_after_s: Option<u64>,
     /// What a segment costs with it, in micro-units of money, if that is known.
     cost_per_segment_micros: Option<u64>,
 }
@@ -104,6 +109,13 @@ pub fn explain(
         view.candidate(rank, ranked, skipped, chosen.map(|_| standing))
     });
     let cost = decision.order.iter().find(|ranked| chosen(ranked));
+    let then = choice.filter(|choice| !choice.available).and_then(|first| {
+        let standing = |carrier| routes.standing(carrier, ask.class, now);
+        let patience = routes.health().patience(ask.class)?;
+        let waits = tried.is_empty() && standing(first.carrier) == Standing::Awaited;
+        let next = waits.then(|| decision.pick(&[first.carrier], standing))??;
+        next.available.then_some((next.carrier, patience.as_secs()))
+    });
     Some(Explanation {
         to: ask.to.to_string(),
         from: ask.from.as_str().into(),
@@ -120,6 +132,8 @@ pub fn explain(
         candidates: candidates.collect(),
         carrier: choice.map(|choice| view.name(choice.carrier).into()),
         available: choice.is_some_and(|choice| choice.available),
+        then: then.map(|(carrier, _)| view.name(carrier).into()),
+        then_after_s: then.map(|(_, seconds)| seconds),
         cost_per_segment_micros: cost.and_then(|ranked| ranked.target.cost),
     })
 }
@@ -404,7 +418,8 @@ mod tests {
                      "reason": "1,000,000 micro-units a segment; passed over: it has been tried \
                                 with this message"},
                 ],
-                "carrier": "one", "available": true, "cost_per_segment_micros": 9_000,
+                "carrier": "one", "available": true, "then": null, "then_after_s": null,
+                "cost_per_segment_micros": 9_000,
             })
         );
     }
@@ -452,6 +467,18 @@ mod tests {
         assert!(
             reason.ends_with("wait for it a while before they take another"),
             "{reason}"
+        );
+        assert_eq!(
+            waits["then"],
+            json!(null),
+            "without patience it waits for good"
+        );
+        let patient = routes_with(Strategy::Priority, [Some(Duration::from_secs(30)); 3]);
+        patient.health().set_breaker(open, Breaker::Open, NOW);
+        let waits = told(&patient, &[], Class::Promotional);
+        assert_eq!(
+            (&waits["carrier"], &waits["then"], &waits["then_after_s"]),
+            (&json!("one"), &json!("two"), &json!(30))
         );
         let moved = told(&routes, &[CarrierIndex(2)], Class::Promotional);
         assert_eq!(moved["carrier"], "two");
