@@ -88,7 +88,7 @@ impl Operator {
         &self.0
     }
 
-    /// A line of the audit, for now.
+    /// A line of the audit, dated now.
     pub(super) fn entry(
         &self,
         action: &str,

@@ -505,7 +505,14 @@ impl Sqlite {
         rows.append(&mut self.overdue(open, open_before, limit).await?);
         let mut transitions = Vec::with_capacity(rows.len());
         for row in &rows {
-            let stored = accept::message(row, &self.carriers)?;
+            let stored = match accept::message(row, &self.carriers) {
+                Ok(stored) => stored,
+                // One row is nothing to stop all writing for: what fails here is tried for ever.
+                Err(error) => {
+                    tracing::error!(%error, "an overdue message cannot be read and is left as it is");
+                    continue;
+                }
+            };
             let to = if stored.state == State::Queued {
                 State::Expired
             } else {

@@ -347,3 +347,24 @@ async fn a_thousand_accepts_share_commits_and_keep_their_order() {
     assert!(commits < 500, "{commits} commits for 1000 accepts");
     world.close().await;
 }
+
+#[tokio::test]
+async fn an_overdue_row_that_cannot_be_read_does_not_stop_all_writing() {
+    let folder = folder();
+    let mut world = World::open(&folder).await;
+    let (bad, good) = (world.accept(1).await, world.accept(1).await);
+    let file = format!("sqlite:{}/mnara.db", folder.path().display());
+    let pool = sqlx::SqlitePool::connect(&file).await.unwrap();
+    sqlx::query("update messages set recipient = 'nobody' where seq = ?")
+        .bind(bad.seq.0)
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    let late = Timestamp(90_000);
+    let ended = world.store.end_overdue(late, late, late, 10);
+    let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
+    assert_eq!(ended.expect("it is committed").unwrap(), 1);
+    assert_eq!(world.state(&good).await, State::Expired);
+    world.close().await;
+}
