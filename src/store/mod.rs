@@ -6,6 +6,10 @@ mod batch;
 mod control;
 mod directory;
 pub mod inbox;
+#[allow(dead_code)]
+mod rows;
+#[allow(dead_code)]
+mod sql;
 mod sqlite;
 mod view;
 mod writer;

@@ -1,0 +1,6 @@
+//! Lives here: the store's rows in SQLite and in PostgreSQL: one set of statements.
+//! Never here: channels, tasks, decisions about messages.
+
+mod bulk;
+mod db;
+mod statement;
