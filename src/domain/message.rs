@@ -48,6 +48,17 @@ pub struct Message {
     pub valid_until: Timestamp,
 }
 
+impl Message {
+    /// Whether a message goes to its lane at once, or waits for its time.
+    pub fn initial_state(&self) -> State {
+        if self.due_at > self.accepted_at {
+            State::Scheduled
+        } else {
+            State::Queued
+        }
+    }
+}
+
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")

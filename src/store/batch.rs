@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,6 +20,9 @@ use crate::domain::message::{Message, State};
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::flow::{Answered, DeliveryRecord, EventJob, Ready, ReceiptResult, Settlement};
+
+/// How long a worker may take over an event before the sweep offers it again.
+pub(super) const EVENT_LEASE: Duration = Duration::from_secs(60);
 
 /// A message to accept, and who waits for the yes.
 #[derive(Debug)]

@@ -228,9 +228,15 @@ pub(super) struct House {
 /// Unless a method says otherwise it is called between [`Rows::begin`] and [`Rows::commit`], and
 /// its lists may be of any length and name a row twice. An error leaves the transaction to be
 /// rolled back.
-pub(super) trait Rows {
+pub(super) trait Rows: Send {
     /// The configured accounts.
     fn carriers(&self) -> &Arc<Carriers>;
+
+    /// Called once by the task that will drive the rows, in its runtime: a connection that was
+    /// opened in another one would be woken through it. Outside a transaction.
+    async fn enter(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Begins a transaction. After a lost connection: on a new one, once it is sure that the old
     /// one can change nothing any more.

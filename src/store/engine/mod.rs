@@ -1,0 +1,421 @@
+//! Lives here: what one transaction of the writer does, in order, and what is kept in memory
+//! beside the rows. The same for every database and for the model.
+//!
+//! Within a transaction accepts come first, then what carriers answered, then receipts (so that
+//! a receipt finds the response that came with it), then everything that can wait.
+//! Never here: SQL (`rows` says what is asked of it), channels, when to commit (`writer`).
+
+mod chores;
+mod control;
+pub(super) mod judge;
+mod moves;
+mod proof;
+mod receipts;
+mod rollup;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::StoreError;
+use super::batch::{Batch, Effects};
+use super::rows::{Move, Rows, Unkept, day_of, day_of_seq, first_of_day};
+use crate::domain::ids::{CarrierId, EventId, IntentId, MessageSeq, Place, ReceiptKey};
+use crate::domain::lifecycle::SegmentState;
+use crate::domain::message::{Message, State};
+use crate::domain::receipt::Receipt;
+use crate::domain::time::Timestamp;
+use crate::flow::{AttemptRecord, EventJob, EventKind, Ready, ReceiptResult, Reroute, Transition};
+
+/// What was found at start.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Recovered {
+    /// Messages still queued that had been handed to a bind: now uncertain.
+    pub(super) uncertain: u64,
+    /// The newest place whose message a lost run may have handed to a bind without a word in the
+    /// store (OTP); 0 after an orderly end.
+    pub(super) unsure: Place,
+}
+
+/// Why a batch has not been committed.
+#[derive(Debug)]
+pub(super) enum Unfinished {
+    /// Nothing of it was kept.
+    Refused(StoreError),
+    /// Perhaps it was: [`Engine::was_kept`] tells. Its effects, if it was.
+    Unknown(Box<Effects>, StoreError),
+}
+
+impl<E: Into<StoreError>> From<E> for Unfinished {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// The rows and what is kept in memory beside them.
+pub(super) struct Engine<R> {
+    rows: R,
+    /// The next number for a `seq` or a place: one counter for both, which each day begins anew
+    /// at the day's first number.
+    next_place: i64,
+    next_intent: i64,
+    /// The number of the last commit that is known to be kept.
+    commits: i64,
+    /// The newest day for whose messages there is room in the rows; -1: none has been asked for.
+    prepared: i64,
+    /// Keys of parked receipts, so that outcomes need not look in an empty inbox. May hold keys
+    /// that are gone; never lacks one that is there.
+    parked: HashSet<ReceiptKey>,
+    /// OTP messages up to here may have been sent by a run that did not end well.
+    unsure: Place,
+    /// An operator has changed what waits: until then every batch is looked at before it is handed
+    /// to its bind, not only resends.
+    watchful_until: Timestamp,
+}
+
+impl<R: Rows> Engine<R> {
+    /// Settles what the last run has left. Whatever was intended and has no outcome becomes
+    /// uncertain, its attempt in doubt; one that was in doubt already, or an OTP (its first attempt
+    /// has no intent), has had its one resend.
+    pub(super) async fn start(mut rows: R) -> Result<(Self, Recovered), StoreError> {
+        rows.begin().await?;
+        let house = rows.house().await?;
+        let interrupted = rows.interrupted().await?;
+        let uncertain = rows.doubt(&interrupted).await?;
+        let commits = house.commit + 1;
+        rows.commit(commits).await.map_err(|unkept| match unkept {
+            Unkept::Refused(error) | Unkept::Unknown(error) => error,
+        })?;
+        let parked = rows.parked_keys().await?;
+        let orderly = house.orderly && interrupted.is_empty();
+        let unsure = if orderly { Place(0) } else { house.last };
+        let engine = Self {
+            rows,
+            next_place: house.last.0 + 1,
+            next_intent: 1,
+            commits,
+            prepared: -1,
+            parked,
+            unsure,
+            watchful_until: Timestamp(0),
+        };
+        Ok((engine, Recovered { uncertain, unsure }))
+    }
+
+    /// To be called once by the task that will commit, before its first commit.
+    pub(super) async fn enter(&mut self) -> Result<(), StoreError> {
+        self.rows.enter().await
+    }
+
+    /// The number of the next accepted message, its place as well. A number is not used again if
+    /// its commit fails.
+    pub(super) fn next_seq(&mut self, accepted_at: Timestamp) -> MessageSeq {
+        let first = first_of_day(day_of(accepted_at)).0;
+        self.next_place = self.next_place.max(first) + 1;
+        MessageSeq(self.next_place - 1)
+    }
+
+    /// A place at the end of a lane.
+    fn next_place(&mut self) -> Place {
+        self.next_place += 1;
+        Place(self.next_place - 1)
+    }
+
+    /// The id of the next intent.
+    pub(super) fn next_intent(&mut self) -> IntentId {
+        self.next_intent += 1;
+        IntentId(self.next_intent - 1)
+    }
+
+    /// Commits a batch as one transaction, or nothing of it.
+    pub(super) async fn commit(&mut self, batch: &Batch) -> Result<Effects, Unfinished> {
+        for accept in &batch.accepts {
+            let day = day_of_seq(accept.message.seq);
+            if day > self.prepared {
+                self.rows.prepare_day(day).await?;
+                self.prepared = day;
+            }
+        }
+        self.rows.begin().await?;
+        let effects = match self.apply(batch).await {
+            Ok(effects) => effects,
+            Err(error) => {
+                self.rows.rollback().await;
+                return Err(error.into());
+            }
+        };
+        match self.rows.commit(self.commits + 1).await {
+            Ok(()) => {
+                self.kept(&effects);
+                Ok(effects)
+            }
+            Err(Unkept::Refused(error)) => {
+                self.rows.rollback().await;
+                Err(error.into())
+            }
+            Err(Unkept::Unknown(error)) => Err(Unfinished::Unknown(Box::new(effects), error)),
+        }
+    }
+
+    /// Whether a commit that was [`Unfinished::Unknown`] was kept; no other may be begun before.
+    ///
+    /// # Errors
+    /// It is not known yet.
+    pub(super) async fn was_kept(&mut self, effects: &Effects) -> Result<bool, StoreError> {
+        let kept = self.rows.was_kept(self.commits + 1).await?;
+        if kept {
+            self.kept(effects);
+        }
+        Ok(kept)
+    }
+
+    fn kept(&mut self, effects: &Effects) {
+        self.commits += 1;
+        let gone = |key: &&ReceiptKey| !effects.parked.contains(key);
+        for key in effects.home.iter().filter(gone) {
+            self.parked.remove(key);
+        }
+    }
+
+    /// Finds out whether commits work.
+    pub(super) async fn probe(&mut self) -> Result<(), StoreError> {
+        self.rows.probe().await
+    }
+
+    /// Notes how the run ends, and closes; called once, last.
+    pub(super) async fn close(self, orderly: bool) -> Result<(), StoreError> {
+        self.rows.close(orderly).await
+    }
+
+    async fn apply(&mut self, batch: &Batch) -> Result<Effects, StoreError> {
+        let mut effects = Effects::default();
+        let accepted: Vec<Arc<Message>> = batch
+            .accepts
+            .iter()
+            .map(|accept| Arc::clone(&accept.message))
+            .collect();
+        self.rows.insert_messages(&accepted).await?;
+        effects.committed = accepted
+            .into_iter()
+            .filter(|one| one.initial_state() == State::Queued)
+            .map(Ready::first)
+            .collect();
+        self.rows.intend(&batch.intents).await?;
+        self.settle(batch, &mut effects).await?;
+        self.turn_back_stale(batch, &mut effects).await?;
+        let records: Vec<_> = batch
+            .deliveries
+            .iter()
+            .flat_map(|deliveries| &deliveries.records)
+            .collect();
+        self.rows.record_deliveries(&records).await?;
+        self.rows.set_due(&batch.left).await?;
+        for chore in &batch.chores {
+            let done = self.chore(&chore.chore, &mut effects).await?;
+            if let Some(audit) = &chore.audit {
+                self.note_done(audit, &done).await?;
+            }
+            effects.chores.push(done);
+        }
+        Ok(effects)
+    }
+
+    /// Outcomes, then new receipts together with parked ones that the outcomes have brought home.
+    async fn settle(&mut self, batch: &Batch, effects: &mut Effects) -> Result<(), StoreError> {
+        let settlements = || batch.settlements.iter().map(|settle| &settle.settlement);
+        let records: Vec<_> = settlements()
+            .flat_map(|settlement| &settlement.attempts)
+            .collect();
+        let keys = self.attempts(&records).await?;
+        let transitions: Vec<_> = settlements()
+            .flat_map(|settlement| &settlement.transitions)
+            .collect();
+        let refused = self.transitions(&transitions, effects).await?;
+        // What was to be queued anew and is not in doubt any more has been told to its lane already.
+        let requeued = |seq| refused.contains(&(seq, State::Queued));
+        let reroutes: Vec<&Reroute> = settlements()
+            .flat_map(|settlement| &settlement.reroutes)
+            .filter(|reroute| !requeued(reroute.ready.message.seq))
+            .collect();
+        self.reroute(&reroutes, effects).await?;
+        let closed: Vec<_> = settlements()
+            .flat_map(|settlement| &settlement.closed_intents)
+            .chain(&batch.closed)
+            .copied()
+            .collect();
+        self.rows.close_intents(&closed).await?;
+
+        let home: Vec<ReceiptKey> = keys
+            .into_iter()
+            .filter(|key| self.parked.contains(key))
+            .collect();
+        let parked = self.rows.unpark(&home).await?;
+        effects.home = home;
+        let mut several: Vec<MessageSeq> = transitions
+            .iter()
+            .filter(|one| one.to == State::Submitted && one.message.segments > 1)
+            .map(|one| one.message.seq)
+            .collect();
+        let late = self.accepted_late(&records, &several).await?;
+        self.transitions(&late.iter().collect::<Vec<_>>(), effects)
+            .await?;
+        several.extend(late.iter().map(|one| one.message.seq));
+        let orphans = self.receive(batch, &parked, &several, effects).await?;
+        let now = records.iter().map(|record| record.answered_at);
+        let now = now.chain(orphans.iter().map(|orphan| orphan.received_at));
+        let now = now.max().unwrap_or_default();
+        let recipients = proof::recipients(&records, orphans.into_iter());
+        self.prove(recipients, now, effects).await
+    }
+
+    /// Applies what was parked and what has arrived; returns what has found no attempt.
+    async fn receive<'b>(
+        &mut self,
+        batch: &'b Batch,
+        parked: &[Receipt],
+        several: &[MessageSeq],
+        effects: &mut Effects,
+    ) -> Result<Vec<&'b Receipt>, StoreError> {
+        let arrived = batch.receipts.iter().flat_map(|arrived| &arrived.receipts);
+        let all: Vec<Receipt> = parked.iter().chain(arrived).cloned().collect();
+        let mut orphans = Vec::new();
+        if all.is_empty() && several.is_empty() {
+            return Ok(orphans);
+        }
+        let correlated = receipts::apply(&mut self.rows, &all, several).await?;
+        let mut results = correlated.results[parked.len()..].iter().copied();
+        for arrived in &batch.receipts {
+            let results: Vec<_> = results.by_ref().take(arrived.receipts.len()).collect();
+            let parked = arrived.receipts.iter().zip(&results);
+            orphans.extend(
+                parked
+                    .filter(|(_, result)| **result == ReceiptResult::Parked)
+                    .map(|(receipt, _)| receipt),
+            );
+            effects.receipts.push(results);
+        }
+        self.correlated(&all, parked.len(), correlated, effects);
+        Ok(orphans)
+    }
+
+    /// Gathers what correlating receipts has come to; the first `unparked` came from the inbox.
+    fn correlated(
+        &mut self,
+        receipts: &[Receipt],
+        unparked: usize,
+        correlated: receipts::Correlated,
+        effects: &mut Effects,
+    ) {
+        let each = || receipts.iter().zip(&correlated.results);
+        for (receipt, result) in each() {
+            if *result == ReceiptResult::Parked {
+                self.parked.insert(receipt.key);
+                effects.parked.insert(receipt.key);
+            }
+        }
+        effects.unparked.extend(
+            each()
+                .take(unparked)
+                .filter(|(_, result)| **result != ReceiptResult::Parked)
+                .map(|(receipt, result)| (receipt.carrier.clone(), receipt.state, *result)),
+        );
+        effects.events.extend(correlated.jobs);
+        effects.reached.extend(correlated.reached);
+        effects.ended.extend(correlated.ended);
+    }
+
+    /// Segments accepted for messages that no transition of this batch speaks of: late answers.
+    async fn accepted_late(
+        &mut self,
+        records: &[&AttemptRecord],
+        submitted: &[MessageSeq],
+    ) -> Result<Vec<Transition>, StoreError> {
+        let late: HashMap<MessageSeq, Timestamp> = records
+            .iter()
+            .filter(|record| record.message.segments > 1)
+            .filter(|record| record.state == SegmentState::Submitted)
+            .filter(|record| !submitted.contains(&record.message.seq))
+            .map(|record| (record.message.seq, record.answered_at))
+            .collect();
+        if late.is_empty() {
+            return Ok(Vec::new());
+        }
+        rollup::accepted_late(&mut self.rows, &late).await
+    }
+
+    /// A resend whose message has meanwhile turned out to be with the carrier, or has ended, is
+    /// not handed to its bind; nor, for a while after an operator has changed what waits, is any
+    /// message that has ended or moved to another account. This is the one gate.
+    async fn turn_back_stale(
+        &mut self,
+        batch: &Batch,
+        effects: &mut Effects,
+    ) -> Result<(), StoreError> {
+        let asked: Vec<(MessageSeq, &CarrierId)> = batch
+            .intents
+            .iter()
+            .flat_map(|intent| {
+                let watchful = intent.at < self.watchful_until;
+                let asked = intent.batch.iter();
+                asked
+                    .filter(move |ready| watchful || ready.possible_duplicate)
+                    .map(|ready| (ready.message.seq, &intent.carrier))
+            })
+            .collect();
+        if !asked.is_empty() {
+            let unsent = self.rows.unsent(&asked).await?;
+            effects.stale = asked
+                .into_iter()
+                .map(|(seq, _)| seq)
+                .filter(|seq| !unsent.contains(seq))
+                .collect();
+        }
+        Ok(())
+    }
+
+    /// Moves messages; says which moves were refused.
+    async fn transitions(
+        &mut self,
+        transitions: &[&Transition],
+        effects: &mut Effects,
+    ) -> Result<HashSet<(MessageSeq, State)>, StoreError> {
+        let moves: Vec<Move> = transitions.iter().map(|one| (*one).into()).collect();
+        let made = moves::make(&mut self.rows, &moves).await?;
+        let (made, refused): (Vec<_>, Vec<_>) =
+            transitions.iter().zip(made).partition(|(_, made)| *made);
+        effects.refused_moves += refused.len() as u64;
+        let made: Vec<&Transition> = made.into_iter().map(|(one, _)| *one).collect();
+        let reached = made
+            .iter()
+            .map(|one| (one.carrier, one.message.class, one.to));
+        effects.reached.extend(reached);
+        let jobs: Vec<EventJob> = made.into_iter().filter_map(announce).collect();
+        self.rows.insert_events(&jobs).await?;
+        effects.events.extend(jobs);
+        let refused = refused.into_iter();
+        Ok(refused.map(|(one, _)| (one.message.seq, one.to)).collect())
+    }
+}
+
+/// A fresh event id.
+fn new_event() -> EventId {
+    EventId(Uuid::now_v7())
+}
+
+/// The event that announces a transition decided outside the store, if its message wants one.
+fn announce(transition: &Transition) -> Option<EventJob> {
+    transition.message.webhook_url.as_ref()?;
+    let kind = EventKind::of_state(transition.to)?;
+    Some(EventJob {
+        event: new_event(),
+        kind,
+        sequence: if kind == EventKind::Sent { 1 } else { 2 },
+        message: Arc::clone(&transition.message),
+        at: transition.at,
+        sent_at: transition.sent_at,
+        state: transition.to,
+        failure: transition.failure,
+        attempts: 0,
+    })
+}
