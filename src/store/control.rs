@@ -3,6 +3,8 @@
 //! Never here: SQL (`sqlite::control`), who may do it, when it is safe (`admin`).
 
 use super::batch::{Chore, ChoreDone};
+use super::engine::judge;
+use super::rows::Reads;
 use super::{MessageView, Store, StoreError};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, MessageId, OrgId};
@@ -268,7 +270,13 @@ impl Store {
         message: MessageId,
         otp: bool,
     ) -> Result<Result<(), Obstacle>, StoreError> {
-        self.inner.reader.may_cancel(message, otp).await
+        let reader = &self.inner.reader;
+        let Some(found) = reader.candidate(message).await? else {
+            return Ok(Err(Obstacle::Missing));
+        };
+        let under_way = reader.under_way().await?;
+        let unsure = self.inner.unsure;
+        Ok(judge::may_cancel(&found, &under_way, otp, unsure))
     }
 
     /// What would stand in the way of [`Store::resend`] at this time; nothing is changed.
@@ -280,7 +288,12 @@ impl Store {
         message: MessageId,
         at: Timestamp,
     ) -> Result<Result<(), Obstacle>, StoreError> {
-        self.inner.reader.may_resend(message, at).await
+        let reader = &self.inner.reader;
+        let Some(found) = reader.candidate(message).await? else {
+            return Ok(Err(Obstacle::Missing));
+        };
+        let under_way = reader.under_way().await?;
+        Ok(judge::may_resend(&found, &under_way, at))
     }
 
     async fn control(

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use dashmap::DashMap;
 
 use super::StoreError;
-use super::sqlite::{OrgBy, Reader};
+use super::reader::Reader;
+use super::rows::{OrgBy, Reads};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::ids::OrgId;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use mnara_smpp::receipt::IdDialect;
 
 use super::batch::{Chore, ChoreDone};
-use super::{AuditEntry, Store, StoreError};
+use super::rows::{AttemptId, Reads};
+use super::{AuditEntry, Store, StoreError, replay};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, ReceiptKey};
 use crate::domain::learn::Samples;
@@ -162,7 +163,7 @@ pub(super) struct Match {
     /// Its key now.
     pub(super) key: ReceiptKey,
     /// The attempts that have this id now.
-    pub(super) attempts: Vec<super::sqlite::AttemptId>,
+    pub(super) attempts: Vec<AttemptId>,
 }
 
 /// Rare work of the writer on the inbox.
@@ -273,7 +274,7 @@ impl Store {
         replay: &Replay,
         mut audit: Option<AuditEntry>,
     ) -> Result<Replayed, StoreError> {
-        let (matches, unmatched) = self.inner.reader.replay(replay).await?;
+        let (matches, unmatched) = replay::matches(&self.inner.reader, replay).await?;
         let mut done = Replayed {
             matched: matches.len() as u64,
             unmatched,
@@ -307,6 +308,6 @@ impl Store {
         since: Timestamp,
         limit: u32,
     ) -> Result<Samples, StoreError> {
-        self.inner.reader.id_samples(carrier, since, limit).await
+        replay::samples(&self.inner.reader, carrier, since, limit).await
     }
 }

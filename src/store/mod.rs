@@ -1,16 +1,22 @@
 //! Lives here: the store's face: one writer that groups commits, readers of their own, and the
-//! types both speak. The second store will arrive behind the same handle.
-//! Never here: SQL outside `sqlite`, decisions about messages.
+//! types both speak.
+//!
+//! From the handle down: [`Store`] -> bounded queues -> [`Writer`] (groups what has arrived,
+//! commits, answers) -> `engine` (what one transaction does) -> `rows` (the trait: what is asked
+//! of the rows) -> `sql` (SQLite and PostgreSQL), in tests also `memory` (the model).
+//! Never here: SQL outside `sql`, decisions about messages.
 
 mod batch;
 mod control;
 mod directory;
+mod engine;
 pub mod inbox;
-#[allow(dead_code)]
+#[cfg(test)]
+mod memory;
+mod reader;
+mod replay;
 mod rows;
-#[allow(dead_code)]
 mod sql;
-mod sqlite;
 mod view;
 mod writer;
 
@@ -27,7 +33,10 @@ use self::directory::Directory;
 use self::inbox::ReceiptNews;
 pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
 pub use self::writer::Writer;
-use self::writer::{IntentRequest, Work};
+use self::engine::Engine;
+use self::reader::Reader;
+use self::rows::{OrgBy, Reads, Rows};
+use self::writer::{Ends, IntentRequest, Task, Work};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{
@@ -47,7 +56,7 @@ const NEWS: usize = 256;
 /// The store's own configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
     pub url: String,
     /// Connections that read, 1 to 64.
     pub readers: u32,
@@ -117,6 +126,9 @@ pub enum StoreError {
     /// More accepts wait than the queue holds. Nothing was kept; try again.
     #[error("the store is overloaded")]
     Overloaded,
+    /// The database has not answered, and the daemon is going down: the message may be kept.
+    #[error("whether the message was kept is not known")]
+    InDoubt,
     /// The daemon is going down. Nothing was kept.
     #[error("the daemon is shutting down")]
     Closed,
@@ -129,7 +141,9 @@ pub struct Store {
 }
 
 struct Inner {
-    reader: sqlite::Reader,
+    reader: Reader,
+    /// OTP messages up to here may have been sent by a run that did not end well.
+    unsure: ids::Place,
     directory: Directory,
     health: Arc<StoreHealth>,
     /// One queue for each class, so that OTP is first here too.
@@ -164,35 +178,55 @@ pub async fn open(
     events: mpsc::Sender<EventJob>,
 ) -> Result<Opened, StoreError> {
     let carriers = Arc::new(Carriers::new(carriers));
-    let (sqlite, reader, recovered) = sqlite::open(config, carriers).await?;
+    let (rows, reader) = sql::open(config, carriers).await?;
+    let (opened, task) = start(config, rows, Reader::Sql(reader), committed, events).await?;
+    let orderly = task.orderly();
+    let writer = Writer::new(orderly, |stop| Box::pin(task.run(stop)));
+    Ok(opened(writer))
+}
+
+/// Settles what the last run has left, and joins the handle to its writer. The latter comes apart:
+/// its caller knows its type.
+async fn start<R: Rows>(
+    config: &Config,
+    rows: R,
+    reader: Reader,
+    committed: mpsc::Sender<Committed>,
+    events: mpsc::Sender<EventJob>,
+) -> Result<(impl FnOnce(Writer) -> Opened, Task<R>), StoreError> {
+    let carriers = Arc::clone(rows.carriers());
+    let (engine, recovered) = Engine::start(rows).await?;
     let health = Arc::new(StoreHealth::default());
     let queues = [0; 3].map(|_| mpsc::channel(config.queue));
-    let (work, work_in) = mpsc::channel(config.queue);
+    let (work_to, work) = mpsc::channel(config.queue);
+    let (news_to, news) = mpsc::channel(NEWS);
     let [otp, transactional, promotional] = queues;
     let inner = Inner {
         reader,
+        unsure: recovered.unsure,
         directory: Directory::default(),
         health: Arc::clone(&health),
         accepts: [otp.0, transactional.0, promotional.0],
-        work,
+        work: work_to,
     };
-    let inputs = [otp.1, transactional.1, promotional.1];
-    let (news_to, news) = mpsc::channel(NEWS);
-    let outputs = (committed, events, news_to);
-    let writer = Writer::new(config, sqlite, health, inputs, work_in, outputs);
-    Ok(Opened {
+    let ends = Ends {
+        accepts: [otp.1, transactional.1, promotional.1],
+        work,
+        committed,
+        events,
+        news: news_to,
+        health,
+    };
+    let opened = move |writer| Opened {
         store: Store {
             inner: Arc::new(inner),
         },
         writer,
         news,
         uncertain: recovered.uncertain,
-        last: if recovered.orderly {
-            ids::Place(0)
-        } else {
-            recovered.last
-        },
-    })
+        last: recovered.unsure,
+    };
+    Ok((opened, Task::new(config, engine, &carriers, ends)))
 }
 
 impl Store {
@@ -519,7 +553,7 @@ impl Store {
     pub async fn organisation_named(&self, name: &str) -> Result<Option<Organisation>, StoreError> {
         self.inner
             .reader
-            .organisation(sqlite::OrgBy::Name(name))
+            .organisation(OrgBy::Name(name))
             .await
     }
 }

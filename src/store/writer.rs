@@ -7,6 +7,7 @@
 //! `reference/storage.md`).
 //! Never here: SQL, deciding what happens to messages.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,9 +16,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{Accept, Batch, Deliveries, Effects, Errand, Intent, Receipts, Settle};
+use super::engine::{Engine, Unfinished};
 use super::inbox::ReceiptNews;
-use super::sqlite::Sqlite;
-use super::{Config, StoreError};
+use super::rows::Rows;
+use super::{Carriers, Config, StoreError};
 use crate::domain::class::Class;
 use crate::domain::ids::{BindName, CarrierId, EventId, IntentId};
 use crate::domain::message::State;
@@ -60,56 +62,23 @@ enum Arrived {
 
 /// The writer's task, to be run until shutdown.
 pub struct Writer {
-    sqlite: Sqlite,
-    health: Arc<StoreHealth>,
-    accepts: [mpsc::Receiver<Accept>; 3],
-    work: mpsc::Receiver<Work>,
-    committed: mpsc::Sender<Committed>,
-    events: mpsc::Sender<EventJob>,
-    news: mpsc::Sender<ReceiptNews>,
-    accepts_max: usize,
-    rows_max: usize,
-    /// Events that the workers' queue had no room for, and when they are due again: written with
-    /// the next commit. At most two for each message of a batch.
-    left: Vec<(EventId, Timestamp)>,
-    /// Intents all of whose messages were turned back: closed with the next commit.
-    closed: Vec<IntentId>,
     orderly: Arc<AtomicBool>,
-    meter: meter::Writer,
-    reached: meter::Reached,
+    run: Box<dyn FnOnce(CancellationToken) -> Running + Send>,
 }
 
+/// The writer at work.
+type Running = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
 impl Writer {
+    /// `run` is a [`Task`]'s, of a type that is known where this is called: only there is it known
+    /// that it may change threads.
     pub(super) fn new(
-        config: &Config,
-        sqlite: Sqlite,
-        health: Arc<StoreHealth>,
-        accepts: [mpsc::Receiver<Accept>; 3],
-        work: mpsc::Receiver<Work>,
-        (committed, events, news): (
-            mpsc::Sender<Committed>,
-            mpsc::Sender<EventJob>,
-            mpsc::Sender<ReceiptNews>,
-        ),
+        orderly: Arc<AtomicBool>,
+        run: impl FnOnce(CancellationToken) -> Running + Send + 'static,
     ) -> Self {
-        let classes = Class::ALL.map(Class::name);
-        let carriers: Vec<&str> = sqlite.carriers().ids().iter().map(|id| &*id.0).collect();
-        let reached = meter::Reached::new(&carriers, classes, &State::ALL.map(State::name));
         Self {
-            sqlite,
-            health,
-            accepts,
-            work,
-            committed,
-            events,
-            news,
-            accepts_max: config.accepts_max,
-            rows_max: config.rows_max,
-            left: Vec::new(),
-            closed: Vec::new(),
-            orderly: Arc::new(AtomicBool::new(true)),
-            meter: meter::Writer::new(classes),
-            reached,
+            orderly,
+            run: Box::new(run),
         }
     }
 
@@ -122,18 +91,75 @@ impl Writer {
     /// that the run ended well unless `orderly` says otherwise.
     ///
     /// # Errors
-    /// [`StoreError`] when the database cannot be closed.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
+    /// [`StoreError`] when the database cannot be closed; [`StoreError::WentBack`] when it has
+    /// lost commits, after which this process knows things that never were.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), StoreError> {
+        (self.run)(stop).await
+    }
+}
+
+/// The same, over rows of a kind.
+pub(super) struct Task<R> {
+    engine: Engine<R>,
+    ends: Ends,
+    accepts_max: usize,
+    rows_max: usize,
+    /// Events that the workers' queue had no room for, and when they are due again: written with
+    /// the next commit. At most two for each message of a batch.
+    left: Vec<(EventId, Timestamp)>,
+    /// Intents all of whose messages were turned back: closed with the next commit.
+    closed: Vec<IntentId>,
+    orderly: Arc<AtomicBool>,
+    meter: meter::Writer,
+    reached: meter::Reached,
+}
+
+/// What reaches the writer, and what it tells others.
+pub(super) struct Ends {
+    /// By class.
+    pub(super) accepts: [mpsc::Receiver<Accept>; 3],
+    pub(super) work: mpsc::Receiver<Work>,
+    pub(super) committed: mpsc::Sender<Committed>,
+    pub(super) events: mpsc::Sender<EventJob>,
+    pub(super) news: mpsc::Sender<ReceiptNews>,
+    pub(super) health: Arc<StoreHealth>,
+}
+
+impl<R: Rows + 'static> Task<R>
+{
+    pub(super) fn new(config: &Config, engine: Engine<R>, carriers: &Carriers, ends: Ends) -> Self {
+        let classes = Class::ALL.map(Class::name);
+        let carriers: Vec<&str> = carriers.ids().iter().map(|id| &*id.0).collect();
+        let reached = meter::Reached::new(&carriers, classes, &State::ALL.map(State::name));
+        Self {
+            engine,
+            ends,
+            accepts_max: config.accepts_max,
+            rows_max: config.rows_max,
+            left: Vec::new(),
+            closed: Vec::new(),
+            orderly: Arc::new(AtomicBool::new(true)),
+            meter: meter::Writer::new(classes),
+            reached,
+        }
+    }
+
+    pub(super) fn orderly(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.orderly)
+    }
+
+    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
+        self.engine.enter().await?;
         loop {
             let mut batch = Batch::default();
-            let [otp, transactional, promotional] = &mut self.accepts;
+            let [otp, transactional, promotional] = &mut self.ends.accepts;
             // Nothing is lost when a branch is dropped: `recv` and `cancelled` are cancel-safe.
             let first = tokio::select! {
                 biased;
                 Some(accept) = otp.recv() => Arrived::Accept(accept),
                 Some(accept) = transactional.recv() => Arrived::Accept(accept),
                 Some(accept) = promotional.recv() => Arrived::Accept(accept),
-                Some(work) = self.work.recv() => Arrived::Work(work),
+                Some(work) = self.ends.work.recv() => Arrived::Work(work),
                 () = stop.cancelled() => break,
             };
             match first {
@@ -141,7 +167,7 @@ impl Writer {
                 Arrived::Work(work) => self.take_work(work, &mut batch),
             }
             self.drain(&mut batch);
-            self.commit(batch, &stop).await;
+            self.commit(batch, &stop).await?;
         }
         loop {
             let mut batch = Batch::default();
@@ -149,9 +175,9 @@ impl Writer {
             if batch.is_empty() {
                 break;
             }
-            self.commit(batch, &stop).await;
+            self.commit(batch, &stop).await?;
         }
-        self.sqlite
+        self.engine
             .close(self.orderly.load(Ordering::Relaxed))
             .await
     }
@@ -159,22 +185,22 @@ impl Writer {
     fn drain(&mut self, batch: &mut Batch) {
         batch.left.append(&mut self.left);
         batch.closed.append(&mut self.closed);
-        for class in 0..self.accepts.len() {
+        for class in 0..self.ends.accepts.len() {
             while batch.accepts.len() < self.accepts_max
-                && let Ok(accept) = self.accepts[class].try_recv()
+                && let Ok(accept) = self.ends.accepts[class].try_recv()
             {
                 self.take_accept(accept, batch);
             }
         }
         while batch.rows < self.rows_max
-            && let Ok(work) = self.work.try_recv()
+            && let Ok(work) = self.ends.work.try_recv()
         {
             self.take_work(work, batch);
         }
     }
 
     fn take_accept(&mut self, mut accept: Accept, batch: &mut Batch) {
-        let seq = self.sqlite.next_seq();
+        let seq = self.engine.next_seq(accept.message.accepted_at);
         Arc::get_mut(&mut accept.message)
             .expect("the queue held the only reference: Store::accept made it")
             .seq = seq;
@@ -206,7 +232,7 @@ impl Writer {
                 batch: ready,
                 to,
             }) => {
-                let id = self.sqlite.next_intent();
+                let id = self.engine.next_intent();
                 batch.intents.push(Intent {
                     id,
                     carrier,
@@ -225,34 +251,78 @@ impl Writer {
     }
 
     /// Commits a batch. If that fails its accepts are refused and the rest is tried again until
-    /// it succeeds or the daemon is told to stop: what a carrier said cannot be unsaid.
-    async fn commit(&mut self, mut batch: Batch, stop: &CancellationToken) {
+    /// it succeeds or the daemon is told to stop: what a carrier said cannot be unsaid. If the
+    /// answer is lost nobody is told anything until the database has said what became of it.
+    async fn commit(
+        &mut self,
+        mut batch: Batch,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
         loop {
             let begun = Instant::now();
-            match self.sqlite.commit(&batch).await {
+            let error = match self.engine.commit(&batch).await {
                 Ok(effects) => {
-                    if self.health.set_well(true) {
-                        tracing::info!("the store commits again");
-                    }
+                    self.set_well();
                     self.meter
                         .committed(begun.elapsed(), batch.accepts.len(), batch.rows);
-                    return self.answer(batch, effects).await;
+                    self.answer(batch, effects).await;
+                    return Ok(());
                 }
-                Err(error) => {
-                    if self.health.set_well(false) {
-                        tracing::error!(%error, "commit failed; accepting and submitting are suspended");
-                    }
-                    self.meter.failed();
-                    for accept in batch.accepts.drain(..) {
-                        // A client that has gone needs no answer.
-                        let _ = accept.reply.send(Err(StoreError::Unavailable));
+                Err(Unfinished::Refused(error)) => error,
+                Err(Unfinished::Unknown(effects, error)) => {
+                    self.set_sick(&error);
+                    match self.was_kept(&effects, stop).await? {
+                        Some(true) => {
+                            self.set_well();
+                            self.answer(batch, *effects).await;
+                            return Ok(());
+                        }
+                        Some(false) => error,
+                        None => {
+                            for accept in batch.accepts {
+                                let _ = accept.reply.send(Err(StoreError::InDoubt));
+                            }
+                            return Ok(());
+                        }
                     }
                 }
-            }
+            };
+            self.set_sick(&error);
+            refuse(&mut batch.accepts);
             if stop.is_cancelled() || batch.is_empty() {
-                return self.until_well(stop).await;
+                self.until_well(stop).await;
+                return Ok(());
             }
-            tokio::time::sleep(RETRY).await;
+            self.pause().await;
+        }
+    }
+
+    fn set_well(&self) {
+        if self.ends.health.set_well(true) {
+            tracing::info!("the store commits again");
+        }
+    }
+
+    fn set_sick(&self, error: &StoreError) {
+        if self.ends.health.set_well(false) {
+            tracing::error!(%error, "commit failed; accepting and submitting are suspended");
+        }
+        self.meter.failed();
+    }
+
+    /// Whether a commit whose answer was lost was kept; `None`: told to stop before it was known.
+    async fn was_kept(
+        &mut self,
+        effects: &Effects,
+        stop: &CancellationToken,
+    ) -> Result<Option<bool>, StoreError> {
+        loop {
+            match self.engine.was_kept(effects).await {
+                Ok(kept) => return Ok(Some(kept)),
+                Err(error @ StoreError::WentBack { .. }) => return Err(error),
+                Err(_) if stop.is_cancelled() => return Ok(None),
+                Err(_) => self.pause().await,
+            }
         }
     }
 
@@ -260,15 +330,21 @@ impl Writer {
     /// not lost: it was never committed, so the next start finds its messages as they were.
     async fn until_well(&mut self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            match self.sqlite.probe().await {
-                Ok(()) => {
-                    self.health.set_well(true);
-                    tracing::info!("the store commits again");
-                    return;
-                }
-                Err(_) => tokio::time::sleep(RETRY).await,
+            match self.engine.probe().await {
+                Ok(()) => return self.set_well(),
+                Err(_) => self.pause().await,
             }
         }
+    }
+
+    /// Waits before the next try. Who has asked for a yes meanwhile need not wait for it.
+    async fn pause(&mut self) {
+        let mut waiting = Vec::new();
+        for queue in &mut self.ends.accepts {
+            waiting.extend(std::iter::from_fn(|| queue.try_recv().ok()));
+        }
+        refuse(&mut waiting);
+        tokio::time::sleep(RETRY).await;
     }
 
     /// Tells everybody in the batch. Those who have gone meanwhile need no answer.
@@ -281,6 +357,7 @@ impl Writer {
             // `feed` waits for nobody, so this wait is short; it ends only at shutdown, when what
             // is durable may stay in the store.
             let _ = self
+                .ends
                 .committed
                 .send(Committed {
                     messages: effects.committed,
@@ -318,7 +395,7 @@ impl Writer {
             let _ = errand.reply.send(done);
         }
         for event in effects.events {
-            if let Err(full) = self.events.try_send(event) {
+            if let Err(full) = self.ends.events.try_send(event) {
                 let due = Timestamp::from(SystemTime::now()) + LEFT_FOR;
                 self.left.push((full.into_inner().event, due));
                 self.meter.event_left_in_outbox();
@@ -337,7 +414,14 @@ impl Writer {
         };
         if !news.is_empty() {
             // Statistics: nobody waits for them.
-            let _ = self.news.try_send(news);
+            let _ = self.ends.news.try_send(news);
         }
+    }
+}
+
+/// Tells those who wait for a yes that nothing was kept. A client that has gone needs no answer.
+fn refuse(accepts: &mut Vec<Accept>) {
+    for accept in accepts.drain(..) {
+        let _ = accept.reply.send(Err(StoreError::Unavailable));
     }
 }

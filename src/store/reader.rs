@@ -1,0 +1,125 @@
+//! Lives here: the readers of whichever store is open, behind one type.
+//! Never here: SQL, writing.
+
+use std::collections::HashSet;
+
+use super::control::{AuditEntry, HoldRow, Tally};
+use super::inbox::{InboxPage, InboxRow};
+#[cfg(test)]
+use super::memory;
+use super::rows::{AttemptId, Candidate, OrgBy, Reads, Response};
+use super::{MessageView, QueueRow, StoreError, TimelineEntry, sql};
+use crate::domain::account::{ApiKey, Organisation};
+use crate::domain::class::Class;
+use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
+use crate::domain::phone::Msisdn;
+use crate::domain::receipt::Receipt;
+use crate::domain::time::Timestamp;
+use crate::flow::Waiting;
+
+/// The readers' side of an open store.
+pub(super) enum Reader {
+    Sql(sql::Reader),
+    #[cfg(test)]
+    Memory(memory::MemoryReader),
+}
+
+macro_rules! each {
+    ($self:ident, $reader:ident => $asked:expr) => {
+        match $self {
+            Self::Sql($reader) => $asked,
+            #[cfg(test)]
+            Self::Memory($reader) => $asked,
+        }
+    };
+}
+
+impl Reads for Reader {
+    async fn key(&self, hash: &[u8; 32]) -> Result<Option<(ApiKey, Organisation)>, StoreError> {
+        each!(self, reader => reader.key(hash).await)
+    }
+
+    async fn organisation(&self, by: OrgBy<'_>) -> Result<Option<Organisation>, StoreError> {
+        each!(self, reader => reader.organisation(by).await)
+    }
+
+    async fn message(&self, org: OrgId, id: MessageId) -> Result<Option<MessageView>, StoreError> {
+        each!(self, reader => reader.message(org, id).await)
+    }
+
+    async fn any_message(&self, id: MessageId) -> Result<Option<(MessageView, Box<str>)>, StoreError> {
+        each!(self, reader => reader.any_message(id).await)
+    }
+
+    async fn timeline(&self, seq: MessageSeq) -> Result<Vec<TimelineEntry>, StoreError> {
+        each!(self, reader => reader.timeline(seq).await)
+    }
+
+    async fn waiting(&self, lane: (CarrierIndex, Class), org: OrgId, after: Place, limit: u32) -> Result<Vec<Waiting>, StoreError> {
+        each!(self, reader => reader.waiting(lane, org, after, limit).await)
+    }
+
+    async fn backlog(&self, lane: (CarrierIndex, Class)) -> Result<Vec<(OrgId, Place)>, StoreError> {
+        each!(self, reader => reader.backlog(lane).await)
+    }
+
+    async fn still_there(&self, carrier: CarrierIndex, messages: &[MessageSeq]) -> Result<HashSet<MessageSeq>, StoreError> {
+        each!(self, reader => reader.still_there(carrier, messages).await)
+    }
+
+    async fn in_doubt(&self, after: MessageSeq, limit: u32) -> Result<Vec<Waiting>, StoreError> {
+        each!(self, reader => reader.in_doubt(after, limit).await)
+    }
+
+    async fn queue(&self) -> Result<Vec<QueueRow>, StoreError> {
+        each!(self, reader => reader.queue().await)
+    }
+
+    async fn tallies(&self) -> Result<Vec<Tally>, StoreError> {
+        each!(self, reader => reader.tallies().await)
+    }
+
+    async fn ahead_of(&self, id: MessageId) -> Result<u64, StoreError> {
+        each!(self, reader => reader.ahead_of(id).await)
+    }
+
+    async fn preview(&self, lane: (&str, Class), org: Option<OrgId>, accepted_before: Option<Timestamp>) -> Result<(u64, Vec<MessageId>), StoreError> {
+        each!(self, reader => reader.preview(lane, org, accepted_before).await)
+    }
+
+    async fn candidate(&self, id: MessageId) -> Result<Option<Candidate>, StoreError> {
+        each!(self, reader => reader.candidate(id).await)
+    }
+
+    async fn under_way(&self) -> Result<HashSet<MessageSeq>, StoreError> {
+        each!(self, reader => reader.under_way().await)
+    }
+
+    async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        each!(self, reader => reader.audit(limit).await)
+    }
+
+    async fn holds(&self) -> Result<Vec<HoldRow>, StoreError> {
+        each!(self, reader => reader.holds().await)
+    }
+
+    async fn inbox(&self, page: &InboxPage) -> Result<Vec<InboxRow>, StoreError> {
+        each!(self, reader => reader.inbox(page).await)
+    }
+
+    async fn unmatched(&self, from: Timestamp, until: Timestamp) -> Result<Vec<(CarrierIndex, u64)>, StoreError> {
+        each!(self, reader => reader.unmatched(from, until).await)
+    }
+
+    async fn inbox_since(&self, carrier: &CarrierId, since: Timestamp, limit: u32) -> Result<Vec<Receipt>, StoreError> {
+        each!(self, reader => reader.inbox_since(carrier, since, limit).await)
+    }
+
+    async fn responses(&self, carrier: &CarrierId, after: AttemptId, limit: u32) -> Result<Vec<(Response, Msisdn)>, StoreError> {
+        each!(self, reader => reader.responses(carrier, after, limit).await)
+    }
+
+    async fn before(&self, at: Timestamp) -> Result<MessageSeq, StoreError> {
+        each!(self, reader => reader.before(at).await)
+    }
+}
