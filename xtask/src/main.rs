@@ -6,10 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use mnara_privatepg::URL_VARIABLE;
 
+use postgres::Postgres;
 use steps::{Steps, cargo};
 
 mod checks;
+mod postgres;
 mod steps;
 mod tools;
 
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
 fn test(steps: &mut Steps) -> Result<()> {
     steps.run("C compiler", checks::c_compiler)?;
     steps.run("tools", tools::present)?;
+    steps.run("PostgreSQL's programs", postgres::present)?;
     run_tests(steps)
 }
 
@@ -83,6 +87,7 @@ fn test(steps: &mut Steps) -> Result<()> {
 fn ci(steps: &mut Steps) -> Result<()> {
     steps.run("C compiler", checks::c_compiler)?;
     steps.run("tools", tools::present)?;
+    steps.run("PostgreSQL's programs", postgres::present)?;
     steps.run("format", || cargo(["fmt", "--all", "--check"]).run())?;
     steps.run("one crypto provider", checks::crypto_provider)?;
     steps.run("lints", || {
@@ -143,19 +148,18 @@ fn bench(steps: &mut Steps) -> Result<()> {
     Ok(())
 }
 
-/// Every test, the runner's summary last: it is the line one looks for.
+/// Every test, the runner's summary last: it is the line one looks for. They share one PostgreSQL, each with databases
+/// of its own; a private one ends with this function, however that ends.
 fn run_tests(steps: &mut Steps) -> Result<()> {
+    let postgres = steps.run("PostgreSQL", Postgres::start)?;
     steps.run("doc tests", || {
         cargo(["test", "--workspace", "--doc"]).run()
     })?;
-    if checks::has_nextest() {
-        steps.run("tests", || {
-            cargo(["nextest", "run", "--workspace", "--no-fail-fast"]).run()
-        })
+    let tests = if checks::has_nextest() {
+        cargo(["nextest", "run", "--workspace", "--no-fail-fast"])
     } else {
         println!("xtask: cargo-nextest is not installed; cargo test runs the same tests.");
-        steps.run("tests", || {
-            cargo(["test", "--workspace", "--tests", "--no-fail-fast"]).run()
-        })
-    }
+        cargo(["test", "--workspace", "--tests", "--no-fail-fast"])
+    };
+    steps.run("tests", || tests.env(URL_VARIABLE, postgres.url()).run())
 }

@@ -16,11 +16,11 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// Runs one step and prints its name before and its time after.
+    /// Runs one step, prints its name before and its time after, and returns what it made.
     ///
     /// # Errors
     /// Those of the step, with its name in front.
-    pub(crate) fn run(&mut self, name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
+    pub(crate) fn run<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
         println!("==> {name}");
         let started = Instant::now();
         let outcome = step();
@@ -146,13 +146,15 @@ fn describes_a_package(name: &OsStr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::Result;
+
     use super::{Steps, describes_a_package};
 
     #[test]
     fn a_failing_step_is_named_in_the_error() {
         let mut steps = Steps::default();
         assert!(steps.run("first", || Ok(())).is_ok());
-        let outcome = steps.run("second", || anyhow::bail!("no luck"));
+        let outcome: Result<()> = steps.run("second", || anyhow::bail!("no luck"));
         let error = outcome.expect_err("the step fails");
         assert_eq!(format!("{error:#}"), "the step \"second\" failed: no luck");
         assert_eq!(steps.done.len(), 2);

@@ -1,5 +1,5 @@
 //! Lives here: the programs that tests run, found or installed.
-//! Never here: checks of the project itself.
+//! Never here: checks of the project itself, or PostgreSQL (`postgres`).
 
 use std::process::{Command, Stdio};
 
@@ -30,15 +30,7 @@ pub(crate) fn present() -> Result<()> {
     }
     let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
     println!("    installing {}", packages.join(", "));
-    let install = || {
-        apt(&["update"])
-            && apt(&[
-                &["install", "--yes", "--no-install-recommends"],
-                &packages[..],
-            ]
-            .concat())
-    };
-    if runs("apt-get", "--version") && install() {
+    if apt_install(&packages) {
         return Ok(());
     }
     bail!(
@@ -50,6 +42,12 @@ pub(crate) fn present() -> Result<()> {
             .join(", "),
         packages.join(", ")
     );
+}
+
+/// Installs Debian's packages; false where that is not possible.
+pub(crate) fn apt_install(packages: &[&str]) -> bool {
+    let install = ["install", "--yes", "--no-install-recommends"];
+    runs("apt-get", "--version") && apt(&["update"]) && apt(&[&install, packages].concat())
 }
 
 fn runs(program: &str, argument: &str) -> bool {
