@@ -5,7 +5,9 @@ use std::env;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use mnara_privatepg::{Binaries, Database, Durability, MAJOR_MIN, Server, URL_VARIABLE};
+use mnara_privatepg::{
+    BIN_VARIABLE, Binaries, Database, Durability, MAJOR_MIN, Server, URL_VARIABLE,
+};
 
 use crate::tools::apt_install;
 
@@ -71,7 +73,8 @@ impl Postgres {
 /// # Errors
 /// When they are missing and cannot be installed; the error says what to install.
 pub(crate) fn present() -> Result<()> {
-    if Binaries::find().is_err() {
+    // Whoever names a folder means that one and no package.
+    if Binaries::find().is_err() && env::var_os(BIN_VARIABLE).is_none() {
         println!("    installing PostgreSQL");
         install()?;
     }
