@@ -179,7 +179,7 @@ impl Server {
         };
         send(signal, &[pid])?;
         let deadline = Instant::now() + STOP_MAX;
-        while self.ended()?.is_none() {
+        while self.runs()? {
             if Instant::now() >= deadline {
                 return Err(self.failed(format!("stopping PostgreSQL within {STOP_MAX:?}")));
             }
@@ -207,7 +207,7 @@ impl Server {
         send("KILL", &hit)?;
         let deadline = Instant::now() + STOP_MAX;
         // A next server would refuse to start beside a process of the last one.
-        while self.ended()?.is_none() || children.iter().any(Process::lives) {
+        while self.runs()? || children.iter().any(Process::lives) {
             if Instant::now() >= deadline {
                 return Err(self.failed(format!("PostgreSQL's end within {STOP_MAX:?}")));
             }
@@ -222,7 +222,7 @@ impl Server {
     /// # Errors
     /// What the server has said.
     pub fn restart(&mut self) -> Result<(), Error> {
-        if self.ended()?.is_none() && self.running.is_some() {
+        if self.runs()? {
             return Ok(());
         }
         let path = self.folder.join("server.log");
@@ -301,6 +301,11 @@ impl Server {
         let file = File::options().append(true).open(&path);
         file.and_then(|mut file| file.write_all(settings(self.durability).as_bytes()))
             .map_err(Error::path(&path))
+    }
+
+    fn runs(&mut self) -> Result<bool, Error> {
+        self.ended()?;
+        Ok(self.running.is_some())
     }
 
     /// How the postmaster ended, once; it is waited for, so that it is no zombie.
