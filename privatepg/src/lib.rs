@@ -70,7 +70,7 @@ impl fmt::Display for Error {
             ),
             Self::NoUrl => write!(
                 f,
-                "this test needs PostgreSQL: run `cargo xtask test`, or set {URL_VARIABLE} to a PostgreSQL \
+                "this test needs PostgreSQL: run `cargo xtask test` (a few tests: `cargo xtask test -- NAMES`), or set {URL_VARIABLE} to a PostgreSQL \
                  {MAJOR_MIN} where the role may create databases"
             ),
             Self::BadUrl { why } => write!(

@@ -27,10 +27,14 @@ struct Arguments {
     task: Task,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Task {
     /// Do all set-up that a fresh machine needs, then run every test.
-    Test,
+    Test {
+        /// Run only what these select, as for `cargo nextest run`: `-- -p mnara --lib store`.
+        #[arg(last = true)]
+        selection: Vec<String>,
+    },
     /// Everything that `main` must pass: format, lints, docs, tests, service unit.
     Ci,
     /// Run the benches and the load profiles; takes minutes and wants a quiet machine.
@@ -57,7 +61,7 @@ fn main() -> ExitCode {
     let task = Arguments::parse().task;
     let mut steps = Steps::default();
     let outcome = match task {
-        Task::Test => test(&mut steps),
+        Task::Test { selection } => test(&mut steps, &selection),
         Task::Ci => ci(&mut steps),
         Task::Bench => bench(&mut steps),
     };
@@ -75,11 +79,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn test(steps: &mut Steps) -> Result<()> {
+fn test(steps: &mut Steps, selection: &[String]) -> Result<()> {
     steps.run("C compiler", checks::c_compiler)?;
     steps.run("tools", tools::present)?;
     steps.run("PostgreSQL's programs", postgres::present)?;
-    run_tests(steps)
+    run_tests(steps, selection)
 }
 
 /// Cheap steps first. All of them use the dev profile and select the whole workspace, so
@@ -105,7 +109,7 @@ fn ci(steps: &mut Steps) -> Result<()> {
         cargo(["build", "--workspace", "--bins", "--tests"]).run()
     })?;
     steps.run("service unit", checks::service_unit)?;
-    run_tests(steps)
+    run_tests(steps, &[])
 }
 
 fn bench(steps: &mut Steps) -> Result<()> {
@@ -148,18 +152,25 @@ fn bench(steps: &mut Steps) -> Result<()> {
     Ok(())
 }
 
-/// Every test, the runner's summary last: it is the line one looks for. They share one PostgreSQL, each with databases
-/// of its own; a private one ends with this function, however that ends.
-fn run_tests(steps: &mut Steps) -> Result<()> {
+/// Every test or those selected, the runner's summary last: it is the line one looks for. They share one PostgreSQL, each
+/// with databases of its own; a private one ends with this function, however that ends.
+fn run_tests(steps: &mut Steps, selection: &[String]) -> Result<()> {
     let postgres = steps.run("PostgreSQL", Postgres::start)?;
-    steps.run("doc tests", || {
-        cargo(["test", "--workspace", "--doc"]).run()
-    })?;
+    if selection.is_empty() {
+        steps.run("doc tests", || {
+            cargo(["test", "--workspace", "--doc"]).run()
+        })?;
+    }
     let tests = if checks::has_nextest() {
-        cargo(["nextest", "run", "--workspace", "--no-fail-fast"])
+        cargo(["nextest", "run", "--no-fail-fast"])
     } else {
         println!("xtask: cargo-nextest is not installed; cargo test runs the same tests.");
-        cargo(["test", "--workspace", "--tests", "--no-fail-fast"])
+        cargo(["test", "--tests", "--no-fail-fast"])
+    };
+    let tests = if selection.is_empty() {
+        tests.args(["--workspace"])
+    } else {
+        tests.args(selection)
     };
     steps.run("tests", || tests.env(URL_VARIABLE, postgres.url()).run())
 }

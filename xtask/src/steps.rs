@@ -68,7 +68,7 @@ pub(crate) fn cargo<const N: usize>(args: [&str; N]) -> Cargo {
 
 impl Cargo {
     /// Adds arguments.
-    pub(crate) fn args<const N: usize>(mut self, args: [&str; N]) -> Self {
+    pub(crate) fn args(mut self, args: impl IntoIterator<Item: AsRef<OsStr>>) -> Self {
         self.0.args(args);
         self
     }
