@@ -8,6 +8,7 @@
 
 mod daemon;
 mod hand;
+mod postgres;
 mod world;
 
 mod admin;

@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     carriers: Vec<Carrier>,
     sections: String,
     wait_ready: bool,
+    /// SQLite in the world's folder when `None`.
+    store_url: Option<String>,
 }
 
 /// A carrier account and who answers for it.
@@ -111,6 +113,7 @@ impl Plan {
             carriers: carriers.into_iter().collect(),
             sections: String::new(),
             wait_ready: true,
+            store_url: None,
         }
     }
 
@@ -118,6 +121,13 @@ impl Plan {
     pub(crate) fn with(mut self, sections: &str) -> Self {
         self.sections.push_str(sections);
         self.sections.push('\n');
+        self
+    }
+
+    /// The store is there, and not SQLite in the world's folder.
+    #[expect(dead_code, reason = "the store speaks no PostgreSQL yet")]
+    pub(crate) fn stored_at(mut self, url: &str) -> Self {
+        self.store_url = Some(url.to_owned());
         self
     }
 
@@ -180,7 +190,9 @@ impl World {
         let hook = Receiver::start(HookConfig::default()).await.unwrap();
         let config = folder.path().join("mnara.toml");
         let mut simulated = Vec::new();
-        let mut text = head(&folder, &plan.sections);
+        let in_folder = || format!("sqlite:{}", folder.path().join("mnara.db").display());
+        let store_url = plan.store_url.unwrap_or_else(in_folder);
+        let mut text = head(&store_url, &plan.sections);
         for carrier in plan.carriers {
             let address = match carrier.peer {
                 Peer::At(address) => address,
@@ -457,7 +469,7 @@ pub(crate) async fn eventually<T>(
 }
 
 /// The file without its carriers.
-fn head(folder: &TempDir, sections: &str) -> String {
+fn head(store_url: &str, sections: &str) -> String {
     let webhooks = if sections.contains("[webhooks]") {
         ""
     } else {
@@ -465,8 +477,7 @@ fn head(folder: &TempDir, sections: &str) -> String {
     };
     format!(
         "[api]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
-         [store]\nurl = \"sqlite:{}\"\n{webhooks}{sections}",
-        folder.path().join("mnara.db").display()
+         [store]\nurl = \"{store_url}\"\n{webhooks}{sections}"
     )
 }
 
