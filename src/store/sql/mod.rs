@@ -3,4 +3,5 @@
 
 mod bulk;
 mod db;
+mod messages;
 mod statement;
