@@ -2,11 +2,9 @@
 //! Never here: HTTP, signatures, the schedule of retries.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
-use uuid::Uuid;
 
 use super::accept;
 use super::bulk::Bulk;
@@ -16,13 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::flow::{DeliveryRecord, EventJob, EventKind};
 use crate::store::{Carriers, StoreError};
 
-/// How long a worker may take over an event before the sweep offers it again.
-pub(super) const LEASE: Duration = Duration::from_secs(60);
-
-/// A fresh event id.
-pub(super) fn new_event() -> EventId {
-    EventId(Uuid::now_v7())
-}
+pub(super) use crate::store::batch::{LEASE, new_event};
 
 static INSERT: Bulk = Bulk::new(
     "insert into outbox (event, message, sequence, kind, at, state, failure, due_at) values",
