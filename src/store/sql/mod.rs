@@ -3,8 +3,10 @@
 
 mod attempts;
 mod bulk;
+mod by_id;
 mod db;
 mod messages;
-mod outbox;
-mod people;
+pub(super) mod operators;
+pub(super) mod read;
 mod statement;
+pub(super) mod tallies;
