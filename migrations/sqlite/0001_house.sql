@@ -2,6 +2,14 @@
 -- Times are milliseconds since 1970 UTC; ids are 16-octet UUIDv7; states and classes are the
 -- numbers of src/domain. Expand/contract only: a released column never changes meaning.
 
+-- What a run leaves to the next. commit: the number of the last commit. compat: the oldest level of
+-- the schema whose programs may run on this one; a migration that takes something away raises it.
+create table house (
+    key text primary key,
+    value integer not null
+) strict, without rowid;
+insert into house (key, value) values ('commit', 0), ('compat', 1);
+
 create table organisations (
     id blob primary key,
     name text not null unique,
@@ -84,7 +92,9 @@ create table attempts (
     primary key (message, part, attempt)
 ) strict, without rowid;
 create index attempts_in_doubt on attempts (carrier, recipient) where state = 7;
-create index attempts_by_receipt on attempts (receipt_key) where receipt_key is not null;
+-- The day first, as in PostgreSQL: what was sent long ago is looked for on its own.
+create index attempts_by_receipt on attempts ((message >> 40), receipt_key)
+    where receipt_key is not null;
 
 -- Receipts that changed nothing but are part of the story: intermediate and contradictory ones.
 create table receipt_events (

@@ -1,0 +1,218 @@
+-- Organisations, keys, messages, attempts, receipts, outbox: the first schema, for PostgreSQL 15.
+-- Times are milliseconds since 1970 UTC; ids are UUIDv7; states and classes are the numbers of
+-- src/domain; flags are 0 or 1. Expand/contract only: a released column never changes meaning.
+--
+-- Words that are looked up or put in order are of collation "C": their order is the same on every
+-- server, and no new release of a C library can put an index out of order.
+--
+-- messages, attempts, receipt_events and deliveries are partitioned by the message's number, a day
+-- each (number >> 40 is the day). The daemon makes the partitions ahead (store/sql/days.rs, with
+-- their storage parameters, which a partitioned table cannot have itself) and drops them for
+-- retention.
+--
+-- Storage parameters:
+--   fillfactor    room on the page for the versions that updates write. Where no indexed column
+--                 changes such a version costs no index entry at all.
+--   autovacuum_*  outbox, intents and receipt_inbox are queues: small, and every row leaves. Their
+--                 indexes are read from the end at which the dead lie, so they are cleaned after
+--                 every thousand dead rows, at full speed; a share of the table means nothing there.
+
+create table house (
+    key text collate "C" primary key,
+    value bigint not null
+-- One row is updated by every commit: room for a chain of versions that ends on its own page.
+) with (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0,
+    autovacuum_analyze_threshold = 1000000);
+-- commit: the number of the last commit. compat: the oldest level of the schema whose programs may
+-- run on this one; a migration that takes something away raises it.
+insert into house (key, value) values ('commit', 0), ('compat', 1);
+
+create table organisations (
+    id uuid primary key,
+    created_at bigint not null,
+    name text collate "C" not null unique,
+    country text not null,
+    senders text not null,              -- JSON array; empty = every well-formed sender
+    webhook_secret text not null
+);
+
+create table api_keys (
+    id uuid primary key,
+    org uuid not null references organisations (id),
+    created_at bigint not null,
+    revoked_at bigint,
+    live smallint not null,
+    hash bytea not null unique,         -- SHA-256 of the secret part
+    prefix text not null                -- the first 12 characters, for people
+);
+
+-- seq is the order of acceptance: appended, never random. Fixed widths first: no padding.
+create table messages (
+    seq bigint not null,
+    place bigint not null,              -- order within its lane: seq, or later when it came to the
+                                        -- lane later (scheduled, moved to another account)
+    accepted_at bigint not null,
+    due_at bigint not null,
+    valid_until bigint not null,
+    sent_at bigint,
+    final_at bigint,
+    id uuid not null,
+    org uuid not null,
+    class smallint not null,
+    state smallint not null,
+    encoding smallint not null,
+    segments smallint not null,
+    possible_duplicate smallint not null default 0,
+    carrier text collate "C" not null,
+    recipient text collate "C" not null,
+    sender text not null,
+    body text not null,
+    webhook_url text,
+    metadata text,
+    tags text,
+    failure text,
+    detail text,
+    primary key (seq)
+) partition by range (seq);
+
+-- A partition knows only itself: that an id is there once is the id's own doing (UUIDv7, made here).
+create unique index messages_by_id on messages (id, seq);
+-- What a lane refills from, organisation by organisation, in order. Small: rows leave it when a
+-- carrier has answered.
+create index messages_waiting on messages (carrier, class, org, place) where state = 1;
+create index messages_scheduled on messages (due_at) where state = 0;
+-- What has no end yet, by the time at which we stop waiting for one.
+create index messages_unsent on messages (valid_until) where state = 1;
+create index messages_open on messages (valid_until) where state in (3, 4);
+create index messages_in_doubt on messages (seq) where state = 3;
+
+-- One row for each submit_sm. The final receipt is kept on the row it settles.
+create table attempts (
+    message bigint not null,
+    submitted_at bigint not null,
+    answered_at bigint not null,
+    receipt_key bigint,                 -- see domain::ids::ReceiptKey
+    receipt_at bigint,
+    done_at bigint,                     -- done_date by the carrier's own clock, if it could be read
+    sequence bigint not null,
+    status bigint,
+    attempt integer not null,
+    part smallint not null,
+    state smallint not null,
+    resolved smallint,                  -- what ended the doubt: 1 late response, 2 late refusal,
+                                        -- 3 an orphan receipt
+    carrier text collate "C" not null,
+    bind text not null,
+    carrier_message_id text,
+    normalised text collate "C",
+    stat text,
+    err text,
+    done_date text,
+    recipient text collate "C",         -- the message's, in attempts that were in doubt
+    primary key (message, part, attempt)
+) partition by range (message);
+-- Only attempts that were in doubt have a recipient. To say `state = 7` here would make the state an
+-- indexed column, and every receipt would write into all indexes.
+create index attempts_in_doubt on attempts (carrier, recipient) where recipient is not null;
+-- The day first: a look-up names the days it looks at.
+create index attempts_by_receipt on attempts ((message >> 40), receipt_key)
+    where receipt_key is not null;
+
+-- Receipts that changed nothing but are part of the story: intermediate and contradictory ones.
+create table receipt_events (
+    message bigint not null,
+    received_at bigint not null,
+    attempt integer not null,
+    part smallint not null,
+    conflict smallint not null,
+    stat text collate "C" not null,
+    err text not null,
+    done_date text not null,
+    primary key (message, part, attempt, received_at, stat)
+) partition by range (message);
+
+-- Receipts whose attempt is not known yet (they outrun responses), bounded and expiring; after a
+-- while they are in quarantine, for people to look at and to replay.
+create table receipt_inbox (
+    receipt_key bigint not null,
+    received_at bigint not null,
+    done_at bigint,
+    submitted_at bigint,                -- its submit date
+    reference bigint,                   -- user_message_reference, if it brought ours back
+    quarantined_at bigint,
+    state smallint,
+    carrier text collate "C" not null,
+    normalised text collate "C" not null,
+    stat text collate "C" not null,
+    done_date text collate "C" not null,
+    raw_id text not null,
+    err text not null,
+    failure text,                       -- what err means, by the carrier's profile
+    recipient text collate "C",         -- whom the receipt is about, digits
+    sender text not null default '',
+    words text not null default '',     -- the first 20 characters of the text, if it brought them
+    primary key (carrier, normalised, stat, done_date)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_cost_delay = 0);
+create index receipt_inbox_recipient on receipt_inbox (carrier, recipient);
+create index receipt_inbox_key on receipt_inbox (receipt_key);
+create index receipt_inbox_age on receipt_inbox (quarantined_at, received_at);
+
+-- A batch as it was handed to a bind, before its first octet left: what was perhaps sent.
+create table intents (
+    id bigint primary key,
+    at bigint not null,
+    carrier text not null,
+    bind text not null,
+    messages bytea not null             -- 8 octets each, big endian: messages.seq
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_cost_delay = 0);
+
+-- Webhook events not yet delivered. due_at is also the lease of the worker that has it.
+create table outbox (
+    event uuid primary key,
+    message bigint not null,
+    sequence bigint not null,
+    at bigint not null,
+    due_at bigint not null,
+    attempts bigint not null default 0,
+    kind smallint not null,
+    state smallint not null,
+    failure text
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_cost_delay = 0);
+create index outbox_due on outbox (due_at);
+
+create table deliveries (
+    message bigint not null,
+    at bigint not null,
+    latency_ms bigint not null,
+    sequence bigint not null,
+    attempt bigint not null,
+    event uuid not null,
+    status integer,
+    error text,
+    primary key (message, sequence, attempt)
+) partition by range (message);
+
+-- What operators changed by `ctl`: who, what, why, and what came of it.
+create table audit (
+    id bigint generated by default as identity primary key,
+    at bigint not null,
+    actor text not null,
+    action text not null,
+    subject text not null,
+    detail text not null,               -- JSON object
+    outcome text not null
+);
+
+-- Accounts that an operator has paused or is draining, until a time if one is set.
+create table holds (
+    carrier text collate "C" primary key,
+    at bigint not null,
+    until bigint,
+    kind text not null,                 -- paused, draining
+    reason text not null,
+    actor text not null
+);
