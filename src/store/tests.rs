@@ -1,14 +1,14 @@
-//! Lives here: the store's contract, driven through its handle against a real file. The second
-//! store will run the same.
+//! Lives here: the store's contract, driven through its handle. Each of its tests is one test for
+//! each store: `receipts::sqlite::a_receipt_of_another_account_never_matches` and so on.
 //! Never here: anything but tests.
 
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::ground::Ground;
 use super::*;
 use crate::domain::ids::{CarrierIndex, IntentId, KeyId, ReceiptKey};
 use crate::domain::lifecycle::{SegmentState, failure_of};
@@ -16,6 +16,33 @@ use crate::domain::message::{Encoding, State};
 use crate::domain::phone::{Msisdn, Sender};
 use crate::domain::receipt::Evidence;
 use crate::flow::{AttemptRecord, EventKind, Parts, Transition};
+
+/// Makes the tests of a file, functions that take a [`Ground`], tests of every store.
+macro_rules! on_each_store {
+    ($($name:ident),* $(,)?) => {
+        on_databases!($($name),*);
+    };
+}
+
+/// The same for what reaches under the handle into tables, which the model has not.
+macro_rules! on_databases {
+    ($($name:ident),* $(,)?) => {
+        on_store!(sqlite: $($name),*);
+    };
+}
+
+macro_rules! on_store {
+    ($store:ident: $($name:ident),*) => {
+        mod $store {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(super::Ground::$store().await).await;
+                }
+            )*
+        }
+    };
+}
 
 const ORG: OrgId = OrgId(Uuid::from_u128(7));
 
@@ -29,17 +56,11 @@ struct World {
 }
 
 impl World {
-    async fn open(folder: &TempDir) -> Self {
-        let config = Config {
-            url: format!("sqlite:{}/mnara.db", folder.path().display()),
-            ..Config::default()
-        };
+    async fn open(ground: &Ground) -> Self {
         let (committed_to, committed) = mpsc::channel(1000);
         let (events_to, events) = mpsc::channel(1000);
         let carriers = vec![carrier()];
-        let opened = open(&config, carriers, committed_to, events_to)
-            .await
-            .unwrap();
+        let opened = ground.open(carriers, committed_to, events_to).await;
         let stop = CancellationToken::new();
         let (writer, stopped) = (opened.writer, stop.clone());
         let writer = tokio::spawn(async move { writer.run(stopped).await.unwrap() });
@@ -185,14 +206,12 @@ fn receipt(id: &str, state: Option<SegmentState>) -> Receipt {
     }
 }
 
-fn folder() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
-
 mod control;
 mod doubt;
+mod ground;
 mod messages;
 mod orders;
 mod parking;
 mod proof;
 mod receipts;
+mod tables;

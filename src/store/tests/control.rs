@@ -7,6 +7,17 @@ use crate::domain::ids::BindName;
 use crate::flow::{Answered, Ready};
 use crate::store::control::{AuditEntry, Bookmark, Obstacle, Sweep, SweepAudit, Swept, Tally};
 
+on_each_store! {
+    a_purge_ends_what_waits_with_its_events_and_leaves_what_may_be_with_a_carrier,
+    what_a_bind_pulled_before_the_recall_is_turned_back_at_its_intent,
+    a_sweep_goes_through_a_lane_in_rounds_and_keeps_to_its_filters,
+    moved_messages_stand_at_the_end_of_the_other_lane_in_their_order,
+    a_message_is_cancelled_unless_it_may_be_with_a_carrier,
+    an_otp_of_a_run_that_crashed_is_not_taken_back,
+    a_message_in_doubt_is_resent_only_if_it_is_not_by_itself,
+    holds_and_the_audit_outlast_the_run,
+}
+
 const OTHER: OrgId = OrgId(Uuid::from_u128(8));
 
 impl World {
@@ -110,10 +121,10 @@ fn sweep() -> Sweep {
     }
 }
 
-#[tokio::test]
-async fn a_purge_ends_what_waits_with_its_events_and_leaves_what_may_be_with_a_carrier() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::open(&folder).await;
+async fn a_purge_ends_what_waits_with_its_events_and_leaves_what_may_be_with_a_carrier(
+    ground: Ground,
+) {
+    let mut world = World::open(&ground).await;
     let waiting = world.put(|_| {}).await;
     let scheduled = world.put(|one| one.due_at = Timestamp(9_000)).await;
     let promotional = world.put(|one| one.class = Class::Promotional).await;
@@ -166,10 +177,8 @@ async fn a_purge_ends_what_waits_with_its_events_and_leaves_what_may_be_with_a_c
     world.close().await;
 }
 
-#[tokio::test]
-async fn what_a_bind_pulled_before_the_recall_is_turned_back_at_its_intent() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::open(&folder).await;
+async fn what_a_bind_pulled_before_the_recall_is_turned_back_at_its_intent(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let purged = world.put(|_| {}).await;
     let moved = world.put(|one| one.class = Class::Promotional).await;
     let other = world.put(|one| one.class = Class::Otp).await;
@@ -188,10 +197,8 @@ async fn what_a_bind_pulled_before_the_recall_is_turned_back_at_its_intent() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_sweep_goes_through_a_lane_in_rounds_and_keeps_to_its_filters() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::open(&folder).await;
+async fn a_sweep_goes_through_a_lane_in_rounds_and_keeps_to_its_filters(ground: Ground) {
+    let mut world = World::open(&ground).await;
     for index in 0..600 {
         let org = if index % 3 == 0 { OTHER } else { ORG };
         world
@@ -237,10 +244,8 @@ async fn a_sweep_goes_through_a_lane_in_rounds_and_keeps_to_its_filters() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn moved_messages_stand_at_the_end_of_the_other_lane_in_their_order() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::open(&folder).await;
+async fn moved_messages_stand_at_the_end_of_the_other_lane_in_their_order(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let first = world.put(|_| {}).await;
     let second = world.put(|_| {}).await;
     let to = Some(CarrierId("elsewhere".into()));
@@ -264,10 +269,8 @@ async fn moved_messages_stand_at_the_end_of_the_other_lane_in_their_order() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_message_is_cancelled_unless_it_may_be_with_a_carrier() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::open(&folder).await;
+async fn a_message_is_cancelled_unless_it_may_be_with_a_carrier(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let scheduled = world.put(|one| one.due_at = Timestamp(9_000)).await;
     let queued = world.put(|_| {}).await;
     let intended = world.put(|_| {}).await;
@@ -311,15 +314,13 @@ async fn a_message_is_cancelled_unless_it_may_be_with_a_carrier() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn an_otp_of_a_run_that_crashed_is_not_taken_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::open(&folder).await;
+async fn an_otp_of_a_run_that_crashed_is_not_taken_back(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let otp = world.put(|one| one.class = Class::Otp).await;
     world.writer.abort();
     let _ = (&mut world.writer).await;
     drop(world);
-    let mut world = World::open(&folder).await;
+    let mut world = World::open(&ground).await;
     let fresh = world.put(|one| one.class = Class::Otp).await;
     assert_eq!(world.cancel(&otp, true).await, Err(Obstacle::Otp));
     let swept = world.sweep(|sweep| sweep.class = Class::Otp).await;
@@ -328,10 +329,8 @@ async fn an_otp_of_a_run_that_crashed_is_not_taken_back() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_message_in_doubt_is_resent_only_if_it_is_not_by_itself() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut world = World::open(&folder).await;
+async fn a_message_in_doubt_is_resent_only_if_it_is_not_by_itself(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let held = world.put(|one| one.class = Class::Promotional).await;
     let waits = world.put(|_| {}).await;
     let resent = world.put(|_| {}).await;
@@ -391,10 +390,8 @@ async fn a_message_in_doubt_is_resent_only_if_it_is_not_by_itself() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn holds_and_the_audit_outlast_the_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let world = World::open(&folder).await;
+async fn holds_and_the_audit_outlast_the_run(ground: Ground) {
+    let world = World::open(&ground).await;
     let hold = |hold, until| HoldRow {
         carrier: carrier(),
         hold,
@@ -413,7 +410,7 @@ async fn holds_and_the_audit_outlast_the_run() {
     world.store.hold(draining.clone(), entry()).await.unwrap();
     world.store.note(entry()).await.unwrap();
     world.close().await;
-    let world = World::open(&folder).await;
+    let world = World::open(&ground).await;
     assert_eq!(world.store.holds().await.unwrap(), [draining]);
     assert_eq!(world.store.audit(2).await.unwrap(), [entry(), entry()]);
     world.store.free(carrier(), entry()).await.unwrap();

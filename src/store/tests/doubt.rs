@@ -4,6 +4,20 @@
 use super::*;
 use crate::flow::Reroute;
 
+on_each_store! {
+    a_message_sent_twice_is_marked_although_its_first_answer_came_late,
+    a_second_doubt_is_kept_so_that_a_restart_does_not_resend,
+    a_refused_resend_does_not_undo_what_a_carrier_has_taken,
+    an_end_that_is_told_twice_is_announced_once,
+    a_doubt_and_its_late_answer_in_one_batch_end_submitted,
+    late_answers_for_all_segments_resolve_a_long_message,
+    a_resend_whose_message_was_taken_meanwhile_is_turned_back,
+    a_mark_that_only_memory_knew_goes_with_a_move_and_a_resend_is_marked_when_it_has_gone,
+    segments_that_are_all_taken_need_no_resend_although_one_was_ordered,
+    a_crash_puts_in_doubt_what_the_last_of_several_accounts_had,
+    a_late_refusal_of_what_an_operator_has_resent_does_not_queue_it_twice,
+}
+
 fn settlement(attempts: Vec<AttemptRecord>, transitions: Vec<Transition>) -> Settlement {
     Settlement {
         attempts,
@@ -27,10 +41,8 @@ fn marked(transition: Transition) -> Transition {
     }
 }
 
-#[tokio::test]
-async fn a_message_sent_twice_is_marked_although_its_first_answer_came_late() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_message_sent_twice_is_marked_although_its_first_answer_came_late(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     let doubt = attempt(&message, 1, SegmentState::InDoubt, None);
     world
@@ -52,10 +64,8 @@ async fn a_message_sent_twice_is_marked_although_its_first_answer_came_late() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_second_doubt_is_kept_so_that_a_restart_does_not_resend() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_second_doubt_is_kept_so_that_a_restart_does_not_resend(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     world
         .settle(settlement(
@@ -66,16 +76,14 @@ async fn a_second_doubt_is_kept_so_that_a_restart_does_not_resend() {
     let again = marked(moved(&message, State::Uncertain));
     world.settle(settlement(Vec::new(), vec![again])).await;
     world.close().await;
-    let world = World::open(&folder).await;
+    let world = World::open(&ground).await;
     let doubtful = world.store.in_doubt(MessageSeq(0), 10).await.unwrap();
     assert!(doubtful[0].possible_duplicate, "it has had its one resend");
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_refused_resend_does_not_undo_what_a_carrier_has_taken() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_refused_resend_does_not_undo_what_a_carrier_has_taken(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     world.submit(&message, &["A1"]).await;
     world
@@ -97,10 +105,8 @@ async fn a_refused_resend_does_not_undo_what_a_carrier_has_taken() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn an_end_that_is_told_twice_is_announced_once() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn an_end_that_is_told_twice_is_announced_once(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     world
         .store
@@ -118,10 +124,8 @@ async fn an_end_that_is_told_twice_is_announced_once() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_doubt_and_its_late_answer_in_one_batch_end_submitted() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_doubt_and_its_late_answer_in_one_batch_end_submitted(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     let attempts = vec![
         attempt(&message, 1, SegmentState::InDoubt, None),
@@ -137,10 +141,8 @@ async fn a_doubt_and_its_late_answer_in_one_batch_end_submitted() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn late_answers_for_all_segments_resolve_a_long_message() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn late_answers_for_all_segments_resolve_a_long_message(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(2).await;
     let doubts = (1..=2)
         .map(|part| attempt(&message, part, SegmentState::InDoubt, None))
@@ -160,10 +162,8 @@ async fn late_answers_for_all_segments_resolve_a_long_message() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_resend_whose_message_was_taken_meanwhile_is_turned_back() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_resend_whose_message_was_taken_meanwhile_is_turned_back(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let (taken, open) = (world.accept(1).await, world.accept(1).await);
     world.submit(&taken, &["A1"]).await;
     let (to, mut answers) = mpsc::channel(1);
@@ -192,10 +192,10 @@ async fn a_resend_whose_message_was_taken_meanwhile_is_turned_back() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_mark_that_only_memory_knew_goes_with_a_move_and_a_resend_is_marked_when_it_has_gone() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_mark_that_only_memory_knew_goes_with_a_move_and_a_resend_is_marked_when_it_has_gone(
+    ground: Ground,
+) {
+    let mut world = World::open(&ground).await;
     let (queued, doubtful) = (world.accept(1).await, world.accept(1).await);
     let uncertain = vec![moved(&doubtful, State::Uncertain)];
     world.settle(settlement(Vec::new(), uncertain)).await;
@@ -219,10 +219,8 @@ async fn a_mark_that_only_memory_knew_goes_with_a_move_and_a_resend_is_marked_wh
     world.close().await;
 }
 
-#[tokio::test]
-async fn segments_that_are_all_taken_need_no_resend_although_one_was_ordered() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn segments_that_are_all_taken_need_no_resend_although_one_was_ordered(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(2).await;
     let doubts = [1, 2].map(|part| attempt(&message, part, SegmentState::InDoubt, None));
     let uncertain = vec![moved(&message, State::Uncertain)];
@@ -240,10 +238,8 @@ async fn segments_that_are_all_taken_need_no_resend_although_one_was_ordered() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_crash_puts_in_doubt_what_the_last_of_several_accounts_had() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_crash_puts_in_doubt_what_the_last_of_several_accounts_had(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     let (to, mut answers) = mpsc::channel(2);
     for account in ["mtn_ng", "glo_ng"] {
@@ -254,7 +250,7 @@ async fn a_crash_puts_in_doubt_what_the_last_of_several_accounts_had() {
         answers.recv().await.unwrap();
     }
     world.close().await;
-    let world = World::open(&folder).await;
+    let world = World::open(&ground).await;
     let story = world.store.timeline(message.seq).await.unwrap();
     let accounts: Vec<&str> = story
         .iter()
@@ -267,10 +263,8 @@ async fn a_crash_puts_in_doubt_what_the_last_of_several_accounts_had() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_late_refusal_of_what_an_operator_has_resent_does_not_queue_it_twice() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_late_refusal_of_what_an_operator_has_resent_does_not_queue_it_twice(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let (resent, doubtful) = (world.accept(1).await, world.accept(1).await);
     let uncertain = vec![moved(&doubtful, State::Uncertain)];
     world.settle(settlement(Vec::new(), uncertain)).await;

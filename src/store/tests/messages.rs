@@ -3,10 +3,20 @@
 
 use super::*;
 
-#[tokio::test]
-async fn a_message_reads_back_as_it_was_accepted() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+on_each_store! {
+    a_message_reads_back_as_it_was_accepted,
+    the_lifecycle_refuses_what_is_not_legal,
+    what_was_intended_and_has_no_outcome_is_uncertain_after_a_restart,
+    waiting_messages_come_in_order_with_what_is_left_of_them,
+    a_scheduled_message_reaches_its_lane_when_due,
+    every_message_ends_by_its_validity_and_grace,
+    an_undelivered_event_comes_back_and_a_delivered_one_does_not,
+    keys_are_found_by_hash_and_only_for_existing_organisations,
+    a_thousand_accepts_share_commits_and_keep_their_order,
+}
+
+async fn a_message_reads_back_as_it_was_accepted(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     let view = world.store.message(ORG, message.id).await.unwrap().unwrap();
     assert_eq!(view.state, State::Queued);
@@ -27,10 +37,8 @@ async fn a_message_reads_back_as_it_was_accepted() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn the_lifecycle_refuses_what_is_not_legal() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn the_lifecycle_refuses_what_is_not_legal(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     world.submit(&message, &["A1"]).await;
     world.receive("A1", Some(SegmentState::Delivered)).await;
@@ -45,10 +53,8 @@ async fn the_lifecycle_refuses_what_is_not_legal() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn what_was_intended_and_has_no_outcome_is_uncertain_after_a_restart() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn what_was_intended_and_has_no_outcome_is_uncertain_after_a_restart(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let (lost, safe) = (world.accept(1).await, world.accept(1).await);
     let (to, mut answers) = mpsc::channel(4);
     for message in [&lost, &safe] {
@@ -78,7 +84,7 @@ async fn what_was_intended_and_has_no_outcome_is_uncertain_after_a_restart() {
     };
     world.settle(done).await;
     world.close().await;
-    let world = World::open(&folder).await;
+    let world = World::open(&ground).await;
     assert_eq!(world.uncertain, 1);
     assert_eq!(world.state(&lost).await, State::Uncertain);
     assert_eq!(world.state(&safe).await, State::Submitted);
@@ -112,10 +118,8 @@ async fn what_was_intended_and_has_no_outcome_is_uncertain_after_a_restart() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn waiting_messages_come_in_order_with_what_is_left_of_them() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn waiting_messages_come_in_order_with_what_is_left_of_them(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let (one, two, three) = (
         world.accept(1).await,
         world.accept(3).await,
@@ -156,10 +160,8 @@ async fn waiting_messages_come_in_order_with_what_is_left_of_them() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_scheduled_message_reaches_its_lane_when_due() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_scheduled_message_reaches_its_lane_when_due(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let scheduled = Message {
         due_at: Timestamp(5_000),
         ..message(1)
@@ -189,10 +191,8 @@ async fn a_scheduled_message_reaches_its_lane_when_due() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn every_message_ends_by_its_validity_and_grace() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn every_message_ends_by_its_validity_and_grace(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let (queued, open) = (world.accept(1).await, world.accept(1).await);
     world.submit(&open, &["A1"]).await;
     world.events();
@@ -223,10 +223,8 @@ async fn every_message_ends_by_its_validity_and_grace() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn an_undelivered_event_comes_back_and_a_delivered_one_does_not() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn an_undelivered_event_comes_back_and_a_delivered_one_does_not(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     world.submit(&message, &["A1"]).await;
     let job = world.events.recv().await.unwrap();
@@ -284,10 +282,8 @@ async fn an_undelivered_event_comes_back_and_a_delivered_one_does_not() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn keys_are_found_by_hash_and_only_for_existing_organisations() {
-    let folder = folder();
-    let world = World::open(&folder).await;
+async fn keys_are_found_by_hash_and_only_for_existing_organisations(ground: Ground) {
+    let world = World::open(&ground).await;
     let org = Organisation {
         id: ORG,
         name: "Duka".into(),
@@ -320,10 +316,8 @@ async fn keys_are_found_by_hash_and_only_for_existing_organisations() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_thousand_accepts_share_commits_and_keep_their_order() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_thousand_accepts_share_commits_and_keep_their_order(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let accepts = (0..1000).map(|_| {
         let store = world.store.clone();
         tokio::spawn(async move { store.accept(message(1)).await })
@@ -345,26 +339,5 @@ async fn a_thousand_accepts_share_commits_and_keep_their_order() {
         }
     }
     assert!(commits < 500, "{commits} commits for 1000 accepts");
-    world.close().await;
-}
-
-#[tokio::test]
-async fn an_overdue_row_that_cannot_be_read_does_not_stop_all_writing() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
-    let (bad, good) = (world.accept(1).await, world.accept(1).await);
-    let file = format!("sqlite:{}/mnara.db", folder.path().display());
-    let pool = sqlx::SqlitePool::connect(&file).await.unwrap();
-    sqlx::query("update messages set recipient = 'nobody' where seq = ?")
-        .bind(bad.seq.0)
-        .execute(&pool)
-        .await
-        .unwrap();
-    pool.close().await;
-    let late = Timestamp(90_000);
-    let ended = world.store.end_overdue(late, late, late, 10);
-    let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
-    assert_eq!(ended.expect("it is committed").unwrap(), 1);
-    assert_eq!(world.state(&good).await, State::Expired);
     world.close().await;
 }

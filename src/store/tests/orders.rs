@@ -4,6 +4,10 @@
 
 use super::*;
 
+on_each_store! {
+    outcomes_and_receipts_in_any_order_end_in_one_state_told_once,
+}
+
 const SEEDS: u64 = 150;
 
 /// What may happen to a message one of whose segments is in doubt and is sent again.
@@ -145,10 +149,8 @@ impl World {
     }
 }
 
-#[tokio::test]
-async fn outcomes_and_receipts_in_any_order_end_in_one_state_told_once() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn outcomes_and_receipts_in_any_order_end_in_one_state_told_once(ground: Ground) {
+    let mut world = World::open(&ground).await;
     for seed in 1..=SEEDS {
         let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let segments = u8::try_from(1 + dice.below(3)).unwrap();

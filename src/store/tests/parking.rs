@@ -6,6 +6,16 @@ use mnara_smpp::receipt::{IdDialect, IdRule};
 use super::*;
 use crate::store::inbox::{Inbox, InboxPage, InboxRow, Keeping, Kept, Replay, Replayed};
 
+on_each_store! {
+    a_receipt_is_parked_then_in_quarantine_then_dropped,
+    both_halves_of_the_inbox_are_bounded_and_the_oldest_go_first,
+    an_old_receipt_in_quarantine_does_not_end_a_new_message,
+    a_receipt_that_comes_again_out_of_quarantine_waits_again,
+    a_replay_finds_what_the_corrected_rules_match,
+    samples_are_the_ids_that_have_not_met,
+    what_is_unmatched_of_a_span_is_counted_wherever_it_is,
+}
+
 const DELIVERED: Option<SegmentState> = Some(SegmentState::Delivered);
 
 fn keeping(at: i64) -> Keeping {
@@ -52,10 +62,8 @@ impl World {
     }
 }
 
-#[tokio::test]
-async fn a_receipt_is_parked_then_in_quarantine_then_dropped() {
-    let folder = folder();
-    let world = World::open(&folder).await;
+async fn a_receipt_is_parked_then_in_quarantine_then_dropped(ground: Ground) {
+    let world = World::open(&ground).await;
     let mut known = receipt("A1", DELIVERED);
     known.evidence.recipient = Some(Msisdn::from_digits("2348031234567").unwrap());
     world.store.receipts(vec![known]).await.unwrap();
@@ -72,10 +80,8 @@ async fn a_receipt_is_parked_then_in_quarantine_then_dropped() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn both_halves_of_the_inbox_are_bounded_and_the_oldest_go_first() {
-    let folder = folder();
-    let world = World::open(&folder).await;
+async fn both_halves_of_the_inbox_are_bounded_and_the_oldest_go_first(ground: Ground) {
+    let world = World::open(&ground).await;
     for (id, at) in [("A1", 1_000), ("A2", 2_000), ("A3", 3_000), ("A4", 4_000)] {
         let one = Receipt {
             received_at: Timestamp(at),
@@ -104,10 +110,8 @@ async fn both_halves_of_the_inbox_are_bounded_and_the_oldest_go_first() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn an_old_receipt_in_quarantine_does_not_end_a_new_message() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn an_old_receipt_in_quarantine_does_not_end_a_new_message(ground: Ground) {
+    let mut world = World::open(&ground).await;
     world.receive("A1", DELIVERED).await;
     world.keep(keeping(1_000_000)).await;
     let message = world.accept(1).await;
@@ -117,10 +121,8 @@ async fn an_old_receipt_in_quarantine_does_not_end_a_new_message() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_receipt_that_comes_again_out_of_quarantine_waits_again() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_receipt_that_comes_again_out_of_quarantine_waits_again(ground: Ground) {
+    let mut world = World::open(&ground).await;
     world.receive("A1", DELIVERED).await;
     world.keep(keeping(1_000_000)).await;
     world.receive("A1", DELIVERED).await;
@@ -130,10 +132,8 @@ async fn a_receipt_that_comes_again_out_of_quarantine_waits_again() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_replay_finds_what_the_corrected_rules_match() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_replay_finds_what_the_corrected_rules_match(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let (hex, other) = (world.accept(1).await, world.accept(2).await);
     world.submit(&hex, &["FAB"]).await;
     world.submit(&other, &["0A", "0B"]).await;
@@ -174,10 +174,8 @@ async fn a_replay_finds_what_the_corrected_rules_match() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn samples_are_the_ids_that_have_not_met() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn samples_are_the_ids_that_have_not_met(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let (met, unmet) = (world.accept(1).await, world.accept(1).await);
     world.submit(&met, &["1"]).await;
     world.receive("1", DELIVERED).await;
@@ -191,10 +189,8 @@ async fn samples_are_the_ids_that_have_not_met() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn what_is_unmatched_of_a_span_is_counted_wherever_it_is() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn what_is_unmatched_of_a_span_is_counted_wherever_it_is(ground: Ground) {
+    let mut world = World::open(&ground).await;
     for (id, at) in [("A1", 1_000), ("A2", 2_000), ("A3", 3_000)] {
         let one = Receipt {
             received_at: Timestamp(at),

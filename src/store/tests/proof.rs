@@ -5,6 +5,20 @@ use super::*;
 use crate::domain::proof::ToldBy;
 use crate::domain::receipt::Words;
 
+on_each_store! {
+    a_receipt_of_nobody_proves_an_attempt_in_doubt_once_it_is_ripe,
+    a_receipt_with_our_reference_is_proof_at_once,
+    a_receipt_that_came_before_the_doubt_resolves_it_in_the_same_commit,
+    two_messages_alike_in_doubt_are_not_guessed_at,
+    a_receipt_of_another_account_or_recipient_proves_nothing,
+    a_proof_turns_the_waiting_resend_back,
+    what_one_submit_carried_is_proven_together,
+    segments_in_doubt_are_proven_one_by_one,
+    the_receipts_of_two_copies_in_doubt_are_both_taken,
+    a_doubt_that_a_crash_left_is_resolved_by_its_receipt,
+    a_late_answer_leaves_its_mark_in_the_timeline,
+}
+
 /// When the daemon looks whether a receipt has ripened.
 const LATER: Timestamp = Timestamp(10_000);
 
@@ -69,10 +83,8 @@ impl World {
 
 const DELIVERED: Option<SegmentState> = Some(SegmentState::Delivered);
 
-#[tokio::test]
-async fn a_receipt_of_nobody_proves_an_attempt_in_doubt_once_it_is_ripe() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_receipt_of_nobody_proves_an_attempt_in_doubt_once_it_is_ripe(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.in_doubt().await;
     let brought = world.bring(of(&message, "A1", DELIVERED)).await;
     assert_eq!(brought, ReceiptResult::Parked);
@@ -97,10 +109,8 @@ async fn a_receipt_of_nobody_proves_an_attempt_in_doubt_once_it_is_ripe() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_receipt_with_our_reference_is_proof_at_once() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_receipt_with_our_reference_is_proof_at_once(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let (message, other) = (world.in_doubt().await, world.in_doubt().await);
     let mut brought = of(&message, "A1", None);
     brought.evidence.reference = Some(message.id.reference(1));
@@ -114,10 +124,8 @@ async fn a_receipt_with_our_reference_is_proof_at_once() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_receipt_that_came_before_the_doubt_resolves_it_in_the_same_commit() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_receipt_that_came_before_the_doubt_resolves_it_in_the_same_commit(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     world.bring(of(&message, "A1", DELIVERED)).await;
     let late = AttemptRecord {
@@ -133,10 +141,8 @@ async fn a_receipt_that_came_before_the_doubt_resolves_it_in_the_same_commit() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn two_messages_alike_in_doubt_are_not_guessed_at() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn two_messages_alike_in_doubt_are_not_guessed_at(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let (one, two) = (world.in_doubt().await, world.in_doubt().await);
     world.bring(of(&one, "A1", DELIVERED)).await;
     assert_eq!(world.ripen().await, 0);
@@ -151,10 +157,8 @@ async fn two_messages_alike_in_doubt_are_not_guessed_at() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_receipt_of_another_account_or_recipient_proves_nothing() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_receipt_of_another_account_or_recipient_proves_nothing(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.in_doubt().await;
     let mut stranger = of(&message, "A1", DELIVERED);
     stranger.evidence.recipient = Some(Msisdn::from_digits("2348039999999").unwrap());
@@ -171,10 +175,8 @@ async fn a_receipt_of_another_account_or_recipient_proves_nothing() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_proof_turns_the_waiting_resend_back() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_proof_turns_the_waiting_resend_back(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.in_doubt().await;
     world.bring(of(&message, "A1", None)).await;
     assert_eq!(world.ripen().await, 1);
@@ -196,10 +198,8 @@ async fn a_proof_turns_the_waiting_resend_back() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn what_one_submit_carried_is_proven_together() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn what_one_submit_carried_is_proven_together(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(3).await;
     let attempts = (1..=3).map(|part| doubted(&message, part, 1)).collect();
     world.leave_parts_in_doubt(&message, attempts).await;
@@ -209,10 +209,8 @@ async fn what_one_submit_carried_is_proven_together() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn segments_in_doubt_are_proven_one_by_one() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn segments_in_doubt_are_proven_one_by_one(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(2).await;
     let second = AttemptRecord {
         sequence: 10,
@@ -234,10 +232,8 @@ async fn segments_in_doubt_are_proven_one_by_one() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn the_receipts_of_two_copies_in_doubt_are_both_taken() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn the_receipts_of_two_copies_in_doubt_are_both_taken(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     let attempts = vec![doubted(&message, 1, 1), doubted(&message, 1, 2)];
     world.leave_parts_in_doubt(&message, attempts).await;
@@ -250,10 +246,8 @@ async fn the_receipts_of_two_copies_in_doubt_are_both_taken() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_doubt_that_a_crash_left_is_resolved_by_its_receipt() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_doubt_that_a_crash_left_is_resolved_by_its_receipt(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     let (to, mut answers) = mpsc::channel(1);
     let bind = (carrier(), BindName("mtn_ng/1".into()));
@@ -264,7 +258,7 @@ async fn a_doubt_that_a_crash_left_is_resolved_by_its_receipt() {
         .unwrap();
     answers.recv().await.unwrap();
     world.close().await;
-    let world = World::open(&folder).await;
+    let world = World::open(&ground).await;
     assert_eq!(world.state(&message).await, State::Uncertain);
     world.bring(of(&message, "A1", DELIVERED)).await;
     assert_eq!(world.ripen().await, 1);
@@ -272,14 +266,13 @@ async fn a_doubt_that_a_crash_left_is_resolved_by_its_receipt() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_late_answer_leaves_its_mark_in_the_timeline() {
+async fn a_late_answer_leaves_its_mark_in_the_timeline(ground: Ground) {
     for (state, told_by) in [
         (SegmentState::Submitted, ToldBy::LateResponse),
         (SegmentState::Refused, ToldBy::LateRefusal),
     ] {
-        let folder = folder();
-        let mut world = World::open(&folder).await;
+        let ground = ground.another().await;
+        let mut world = World::open(&ground).await;
         let message = world.in_doubt().await;
         let answer = attempt(&message, 1, state, None);
         world

@@ -4,10 +4,21 @@
 use super::*;
 use crate::domain::message::FailureCode;
 
-#[tokio::test]
-async fn a_submitted_and_delivered_message_has_its_two_events_in_order() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+on_each_store! {
+    a_submitted_and_delivered_message_has_its_two_events_in_order,
+    duplicates_have_no_effect_and_contradictions_are_kept_as_events,
+    a_receipt_before_its_response_waits_for_it_even_over_a_restart,
+    a_receipt_of_another_account_never_matches,
+    what_a_receipt_s_error_means_is_why_its_message_failed,
+    one_receipt_speaks_for_all_parts_that_went_in_one_submit,
+    a_message_of_several_segments_is_delivered_when_all_are,
+    a_late_response_mends_the_attempt_that_was_in_doubt,
+    an_id_that_the_carrier_uses_anew_means_the_newest_message,
+    a_copy_that_failed_waits_for_the_one_under_way_in_either_order,
+}
+
+async fn a_submitted_and_delivered_message_has_its_two_events_in_order(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     world.submit(&message, &["A1"]).await;
     assert_eq!(world.events(), [(EventKind::Sent, 1)]);
@@ -21,10 +32,8 @@ async fn a_submitted_and_delivered_message_has_its_two_events_in_order() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn duplicates_have_no_effect_and_contradictions_are_kept_as_events() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn duplicates_have_no_effect_and_contradictions_are_kept_as_events(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     world.submit(&message, &["A1"]).await;
     world.receive("A1", Some(SegmentState::Delivered)).await;
@@ -48,17 +57,15 @@ async fn duplicates_have_no_effect_and_contradictions_are_kept_as_events() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_receipt_before_its_response_waits_for_it_even_over_a_restart() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_receipt_before_its_response_waits_for_it_even_over_a_restart(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     assert_eq!(
         world.receive("A1", Some(SegmentState::Delivered)).await,
         ReceiptResult::Parked
     );
     world.close().await;
-    let mut world = World::open(&folder).await;
+    let mut world = World::open(&ground).await;
     world.submit(&message, &["A1"]).await;
     assert_eq!(world.state(&message).await, State::Delivered);
     assert_eq!(
@@ -68,10 +75,8 @@ async fn a_receipt_before_its_response_waits_for_it_even_over_a_restart() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_receipt_of_another_account_never_matches() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_receipt_of_another_account_never_matches(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     world.submit(&message, &["A1"]).await;
     let other = CarrierId("glo_ng".into());
@@ -88,10 +93,8 @@ async fn a_receipt_of_another_account_never_matches() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn what_a_receipt_s_error_means_is_why_its_message_failed() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn what_a_receipt_s_error_means_is_why_its_message_failed(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     // It outruns the response, and keeps its meaning in the inbox.
     let early = Receipt {
@@ -107,10 +110,8 @@ async fn what_a_receipt_s_error_means_is_why_its_message_failed() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn one_receipt_speaks_for_all_parts_that_went_in_one_submit() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn one_receipt_speaks_for_all_parts_that_went_in_one_submit(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(3).await;
     world.submit(&message, &["A1", "A1", "A1"]).await;
     let delivered = || receipt("A1", Some(SegmentState::Delivered));
@@ -123,10 +124,8 @@ async fn one_receipt_speaks_for_all_parts_that_went_in_one_submit() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_message_of_several_segments_is_delivered_when_all_are() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_message_of_several_segments_is_delivered_when_all_are(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(2).await;
     let first = vec![taken(&message, 1, "A1")];
     world
@@ -160,10 +159,8 @@ async fn a_message_of_several_segments_is_delivered_when_all_are() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_late_response_mends_the_attempt_that_was_in_doubt() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn a_late_response_mends_the_attempt_that_was_in_doubt(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let message = world.accept(1).await;
     let doubt = Settlement {
         attempts: vec![attempt(&message, 1, SegmentState::InDoubt, None)],
@@ -182,10 +179,8 @@ async fn a_late_response_mends_the_attempt_that_was_in_doubt() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn an_id_that_the_carrier_uses_anew_means_the_newest_message() {
-    let folder = folder();
-    let mut world = World::open(&folder).await;
+async fn an_id_that_the_carrier_uses_anew_means_the_newest_message(ground: Ground) {
+    let mut world = World::open(&ground).await;
     let (old, new) = (world.accept(1).await, world.accept(1).await);
     world.submit(&old, &["1"]).await;
     world.submit(&new, &["1"]).await;
@@ -195,11 +190,10 @@ async fn an_id_that_the_carrier_uses_anew_means_the_newest_message() {
     world.close().await;
 }
 
-#[tokio::test]
-async fn a_copy_that_failed_waits_for_the_one_under_way_in_either_order() {
+async fn a_copy_that_failed_waits_for_the_one_under_way_in_either_order(ground: Ground) {
     for order in [["A1", "A2"], ["A2", "A1"]] {
-        let folder = folder();
-        let mut world = World::open(&folder).await;
+        let ground = ground.another().await;
+        let mut world = World::open(&ground).await;
         let message = world.accept(1).await;
         world.submit(&message, &["A1"]).await;
         let again = AttemptRecord {
