@@ -2,7 +2,11 @@
 //!
 //! One text serves both: `$1` is understood by both, and `indexed by NAME`, by which SQLite is
 //! held to an index, is left out for PostgreSQL (its sessions are forbidden other plans, see
-//! `postgres`). Where the words differ more the statement has a text of its own for PostgreSQL.
+//! `postgres`). In a join with a list, `a == v.b` holds PostgreSQL to walking the list and looking
+//! `a` up by its index: it becomes `a = any(array[v.b])`. With a plain `=` it may also walk the
+//! table beside every row of the list, and does so for ever when the table was empty as the
+//! statement was planned. Where the words differ more the statement has a text of its own for
+//! PostgreSQL.
 //! Never here: statements over lists (`bulk`); what statements mean.
 
 use std::sync::OnceLock;
@@ -107,21 +111,31 @@ impl Statement {
     }
 }
 
-/// The text without what only SQLite understands. Kept for good: once for each statement.
+/// The text in PostgreSQL's words. Kept for good: once for each statement.
 pub(super) fn for_postgres(text: &'static str) -> &'static str {
     const HINT: &str = "indexed by ";
-    if !text.contains(HINT) {
+    const LOOK_UP: &str = "== ";
+    if !(text.contains(HINT) || text.contains(LOOK_UP)) {
         return text;
     }
+    let plain = each_word(text, HINT, |_| String::new()).replace("  ", " ");
+    let plain = each_word(&plain, LOOK_UP, |value| format!("= any(array[{value}])"));
+    Box::leak(plain.into_boxed_str())
+}
+
+/// The text with each `mark` and the word behind it replaced.
+fn each_word(text: &str, mark: &str, instead: impl Fn(&str) -> String) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once(HINT) {
+    while let Some((before, after)) = rest.split_once(mark) {
+        let in_word = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.' | '$');
+        let end = after.find(|letter| !in_word(letter)).unwrap_or(after.len());
         plain.push_str(before);
-        let name = after.find(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
-        rest = name.map_or("", |end| after[end..].trim_start());
+        plain.push_str(&instead(&after[..end]));
+        rest = &after[end..];
     }
     plain.push_str(rest);
-    Box::leak(plain.into_boxed_str())
+    plain
 }
 
 #[cfg(test)]
@@ -135,6 +149,14 @@ mod tests {
                 "select 1 from a indexed by a_x where b = 1 and c in (select d from e indexed by e_y)"
             ),
             "select 1 from a where b = 1 and c in (select d from e )"
+        );
+    }
+
+    #[test]
+    fn look_ups_by_a_list_keep_their_direction_in_postgresql() {
+        assert_eq!(
+            for_postgres("update t set a = v.a from v where t.b == v.b and t.c = v.c"),
+            "update t set a = v.a from v where t.b = any(array[v.b]) and t.c = v.c"
         );
     }
 }
