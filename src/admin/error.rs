@@ -77,18 +77,14 @@ impl Refused {
 
     /// The store's refusal or fault; a fault is logged here, once.
     pub(super) fn store(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable | StoreError::Overloaded | StoreError::Closed => {
-                Self::unavailable()
-            }
-            error => {
-                tracing::error!(%error, "an admin request failed");
-                Self {
-                    status: StatusCode::INTERNAL_SERVER_ERROR,
-                    code: "server_error",
-                    message: "the store failed; the daemon's log says why".into(),
-                }
-            }
+        if error.passes() {
+            return Self::unavailable();
+        }
+        tracing::error!(%error, "an admin request failed");
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "server_error",
+            message: "the store failed; the daemon's log says why".into(),
         }
     }
 }

@@ -115,7 +115,7 @@ impl Code {
         }
     }
 
-    const fn of(refusal: &Refusal) -> Self {
+    fn of(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::Number(_) | Refusal::Place(_) => Self::InvalidNumber,
             Refusal::Unroutable => Self::UnroutableNumber,
@@ -128,17 +128,11 @@ impl Code {
         }
     }
 
-    const fn of_store(error: &StoreError) -> Self {
-        match error {
-            StoreError::Unavailable | StoreError::Overloaded | StoreError::Closed => {
-                Self::Overloaded
-            }
-            StoreError::Open { .. }
-            | StoreError::InUse { .. }
-            | StoreError::Folder { .. }
-            | StoreError::Migrate(_)
-            | StoreError::Sql(_)
-            | StoreError::Corrupt { .. } => Self::ServerError,
+    fn of_store(error: &StoreError) -> Self {
+        if error.passes() {
+            Self::Overloaded
+        } else {
+            Self::ServerError
         }
     }
 }

@@ -149,7 +149,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// The code in the API's error catalogue (`reference/api.md`).
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Number(_) | Self::Place(_) => "invalid_number",
             Self::Unroutable => "unroutable_number",
@@ -158,9 +158,7 @@ impl Refusal {
             Self::EmptyMessage | Self::WebhookUrl(_) => "unprocessable",
             Self::MessageTooLong { .. } => "message_too_long",
             Self::Schedule => "schedule_invalid",
-            Self::Store(StoreError::Unavailable | StoreError::Overloaded | StoreError::Closed) => {
-                "overloaded"
-            }
+            Self::Store(error) if error.passes() => "overloaded",
             Self::Store(_) => "server_error",
         }
     }

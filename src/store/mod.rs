@@ -10,6 +10,7 @@ mod batch;
 mod control;
 mod directory;
 mod engine;
+mod error;
 pub mod inbox;
 #[cfg(test)]
 mod memory;
@@ -30,6 +31,7 @@ use self::batch::{Accept, Chore, ChoreDone, Deliveries, Errand, Receipts, Settle
 pub use self::control::{AuditEntry, Bookmark, HoldRow, Obstacle, Sweep, SweepAudit, Swept, Tally};
 pub use self::directory::Credential;
 use self::directory::Directory;
+pub use self::error::StoreError;
 use self::inbox::ReceiptNews;
 pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
 pub use self::writer::Writer;
@@ -81,57 +83,6 @@ impl Default for Config {
             queue: 4096,
         }
     }
-}
-
-/// What can go wrong. `Unavailable` and `Overloaded` pass; the rest needs a person.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The database cannot be opened.
-    #[error("cannot open the database {url}: {source}; check [store] url and the folder's rights")]
-    Open {
-        /// As configured.
-        url: String,
-        /// The cause.
-        source: sqlx::Error,
-    },
-    /// Another process has it open.
-    #[error("another daemon uses the database: it holds {path}; stop it first")]
-    InUse {
-        /// The lock file.
-        path: String,
-    },
-    /// Its folder, or the lock file in it, cannot be made.
-    #[error("cannot create {path} for the database: {source}")]
-    Folder {
-        /// The folder or file.
-        path: String,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The schema cannot be brought up to date.
-    #[error("cannot migrate the database: {0}; it may be from a newer version")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
-    /// A statement failed.
-    #[error("the database failed: {0}")]
-    Sql(#[from] sqlx::Error),
-    /// A row holds what no version of this program wrote.
-    #[error("the database holds an impossible value in {what}; restore from a backup")]
-    Corrupt {
-        /// Where.
-        what: &'static str,
-    },
-    /// Commits fail at present (disk full, say). Nothing was kept; try again.
-    #[error("the store cannot commit at present")]
-    Unavailable,
-    /// More accepts wait than the queue holds. Nothing was kept; try again.
-    #[error("the store is overloaded")]
-    Overloaded,
-    /// The database has not answered, and the daemon is going down: the message may be kept.
-    #[error("whether the message was kept is not known")]
-    InDoubt,
-    /// The daemon is going down. Nothing was kept.
-    #[error("the daemon is shutting down")]
-    Closed,
 }
 
 /// The handle that every part holds. Cheap to clone.

@@ -91,7 +91,7 @@ impl Writer {
     /// that the run ended well unless `orderly` says otherwise.
     ///
     /// # Errors
-    /// [`StoreError`] when the database cannot be closed; [`StoreError::WentBack`] when it has
+    /// [`StoreError`] when the database cannot be closed; [`StoreError::Diverged`] when it has
     /// lost commits, after which this process knows things that never were.
     pub async fn run(self, stop: CancellationToken) -> Result<(), StoreError> {
         (self.run)(stop).await
@@ -319,7 +319,7 @@ impl<R: Rows + 'static> Task<R>
         loop {
             match self.engine.was_kept(effects).await {
                 Ok(kept) => return Ok(Some(kept)),
-                Err(error @ StoreError::WentBack { .. }) => return Err(error),
+                Err(error @ StoreError::Diverged { .. }) => return Err(error),
                 Err(_) if stop.is_cancelled() => return Ok(None),
                 Err(_) => self.pause().await,
             }

@@ -163,7 +163,7 @@ fn prepare(database: &Path) -> Result<File, StoreError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             return Err(StoreError::InUse {
-                path: beside.display().to_string(),
+                holder: format!("it holds {}", beside.display()),
             });
         }
         Err(TryLockError::Error(source)) => return Err(failed(&beside)(source)),

@@ -1,0 +1,153 @@
+//! Lives here: what can go wrong with the store, and which of it passes by itself.
+//! Never here: what is done about it.
+
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
+/// What can go wrong. What [`StoreError::passes`] does so by itself; the rest needs a person.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be opened.
+    #[error("cannot open the database {url}: {source}; check [store] url, and that it can be reached")]
+    Open {
+        /// As configured, without its password.
+        url: String,
+        /// The cause.
+        source: sqlx::Error,
+    },
+    /// The URL says nothing that this program understands.
+    #[error("[store] url cannot be used: {why}")]
+    Url {
+        /// What is wrong with it; never the URL itself, which may hold a password.
+        why: String,
+    },
+    /// The server is not one that this program can work with.
+    #[error("the PostgreSQL server cannot be used: {why}")]
+    Server {
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// Another process has the database.
+    #[error("another daemon uses the database: {holder}; stop it first")]
+    InUse {
+        /// What it holds, and who it is as far as that is known.
+        holder: String,
+    },
+    /// Its folder, or the lock file in it, cannot be made.
+    #[error("cannot create {path} for the database: {source}")]
+    Folder {
+        /// The folder or file.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("cannot migrate the database: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A newer version has changed the schema so that this one cannot run on it any more.
+    #[error(
+        "the database needs a newer version of mnara: only programs of schema level {needs} or \
+         later may run on it, this one is of level {level}; install the newer version again"
+    )]
+    TooNew {
+        /// The lowest level of a program that may run on the schema.
+        needs: i64,
+        /// The level of this one.
+        level: i64,
+    },
+    /// The database is not as this run has left it: it has gone back in time (a stale standby was
+    /// promoted, a backup restored), or another daemon has written. What this process has in
+    /// memory is worth nothing any more: it must end.
+    #[error(
+        "the database is not as this daemon left it: its last commit is number {found}, not \
+         {expected}; a stale standby, a restored backup, or another daemon; the daemon must end"
+    )]
+    Diverged {
+        /// The last commit that this run knows of.
+        expected: i64,
+        /// The one that was found.
+        found: i64,
+    },
+    /// A statement failed.
+    #[error("the database failed: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// A row holds what no version of this program wrote.
+    #[error("the database holds an impossible value in {what}; restore from a backup")]
+    Corrupt {
+        /// Where.
+        what: &'static str,
+    },
+    /// Commits fail at present (disk full, say). Nothing was kept; try again.
+    #[error("the store cannot commit at present")]
+    Unavailable,
+    /// More accepts wait than the queue holds. Nothing was kept; try again.
+    #[error("the store is overloaded")]
+    Overloaded,
+    /// The database has not answered, and the daemon is going down: the message may be kept.
+    #[error("whether the message was kept is not known")]
+    InDoubt,
+    /// The daemon is going down. Nothing was kept.
+    #[error("the daemon is shutting down")]
+    Closed,
+}
+
+impl StoreError {
+    /// Whether it passes by itself: whoever asked may ask again in a while.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unavailable | Self::Overloaded | Self::Closed => true,
+            Self::Sql(error) => breaks(error) || waits(error),
+            Self::Open { .. }
+            | Self::Url { .. }
+            | Self::Server { .. }
+            | Self::InUse { .. }
+            | Self::Folder { .. }
+            | Self::Migrate(_)
+            | Self::TooNew { .. }
+            | Self::Diverged { .. }
+            | Self::Corrupt { .. } => false,
+        }
+    }
+
+    /// Whether the connection that brought it can be used no more.
+    pub(super) fn breaks(&self) -> bool {
+        matches!(self, Self::Sql(error) if breaks(error))
+    }
+}
+
+/// Whether the connection is lost with this error. A server's answer leaves it whole unless it is
+/// the last one (fatal), or tells of a lost connection itself.
+pub(super) fn breaks(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(answer) => answer
+            .try_downcast_ref::<PgDatabaseError>()
+            .is_some_and(|answer| {
+                let last = matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+                // 08: connection exceptions; 40003: whether the statement was done is not known;
+                // 57P01 to 57P05: the server goes down, or ends this session.
+                let code = answer.code();
+                last || code.starts_with("08") || code.starts_with("57P") || code == "40003"
+            }),
+        // Whatever else there is was decided here, or is about one value or one statement.
+        _ => false,
+    }
+}
+
+/// Whether something has only to be waited for.
+fn waits(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        // Deadlock or serialization, too many connections, a lock not had in time, a statement
+        // that took too long.
+        sqlx::Error::Database(answer) => answer
+            .try_downcast_ref::<PgDatabaseError>()
+            .is_some_and(|answer| {
+                let code = answer.code();
+                ["40001", "40P01", "53300", "55P03", "57014"].contains(&code)
+            }),
+        _ => false,
+    }
+}

@@ -1,0 +1,220 @@
+//! Lives here: the writer's transactions: how they begin and end, and what is done when the
+//! connection, or the answer to a COMMIT, is lost.
+//!
+//! Transactions are plain statements on the writer's own connection, and only there: a transaction
+//! object of sqlx that is dropped at the wrong moment spoils its connection (sqlx #4393).
+//! Never here: what is in a transaction.
+
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Connection};
+
+use super::db::{Conn, Db};
+use super::{Home, LOCK_WAIT, Sql, days, house, lost, postgres, within};
+use crate::store::StoreError;
+use crate::store::rows::Unkept;
+
+impl Sql {
+    /// To be called in the runtime that will drive the connection. One to a server that was opened
+    /// in another runtime would be woken through it, so it is given up for a new one.
+    pub(super) async fn enter(&mut self) -> Result<(), StoreError> {
+        let Home::Postgres(options) = &self.home else {
+            return Ok(());
+        };
+        if let Some(Conn::Postgres(conn)) = self.conn.take() {
+            // If that fails the session has ended too.
+            let _ = within(self.patience, async { Ok(conn.close().await?) }).await;
+        }
+        let conn = postgres::connect(options, LOCK_WAIT).await?;
+        self.take_up(conn).await?;
+        Ok(())
+    }
+
+    /// Begins; on a new connection if the old one is lost, or turns out to be.
+    pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
+        if self.conn.is_some() {
+            match self.command(BEGIN).await {
+                // Nothing has begun: it may be asked of another connection.
+                Err(_) if self.conn.is_none() => {}
+                done => return done,
+            }
+        }
+        self.reconnect().await?;
+        self.command(BEGIN).await
+    }
+
+    /// Writes the number and commits, in one exchange: were the transaction not fit to be committed
+    /// the number could not be written, and the COMMIT would not be reached.
+    pub(super) async fn commit(&mut self, number: i64) -> Result<(), Unkept> {
+        let patience = self.patience;
+        let conn = self.conn().map_err(Unkept::Refused)?;
+        let done = match conn.db() {
+            Db::Sqlite(conn) => sqlite_commit(conn, number).await,
+            Db::Postgres(conn) => within(patience, postgres_commit(conn, number)).await,
+        };
+        match self.heed(done) {
+            Ok(()) => {
+                self.kept = number;
+                Ok(())
+            }
+            // An answer that leaves the connection whole is the database's word.
+            Err(error) if self.conn.is_some() => Err(Unkept::Refused(error)),
+            Err(error) => {
+                self.asked = Some(number);
+                Err(Unkept::Unknown(error))
+            }
+        }
+    }
+
+    /// Rolls back, if there is anything to roll back. What cannot even do that is lost, and then
+    /// the transaction is too.
+    pub(super) async fn rollback(&mut self) {
+        if self.command("rollback").await.is_err()
+            && let Some(Conn::Postgres(_)) = &self.conn
+        {
+            self.conn = None;
+        }
+    }
+
+    /// Whether the commit of this number was kept. A new connection has the house lock: the old
+    /// session has ended, so what is there now stays.
+    pub(super) async fn was_kept(&mut self, number: i64) -> Result<bool, StoreError> {
+        let found = match &self.conn {
+            Some(_) => self.last_commit().await?,
+            None => self.reconnect().await?,
+        };
+        if found != number && found != self.kept {
+            return Err(StoreError::Diverged {
+                expected: self.kept,
+                found,
+            });
+        }
+        self.kept = found;
+        self.asked = None;
+        Ok(found == number)
+    }
+
+    /// Makes the partitions of a day and of those after it; SQLite needs none.
+    pub(super) async fn prepare_day(&mut self, day: i64) -> Result<(), StoreError> {
+        if let Home::Sqlite { .. } = self.home {
+            return Ok(());
+        }
+        if self.conn.is_none() {
+            self.reconnect().await?;
+        }
+        let patience = self.patience;
+        let done = match self.conn()?.db() {
+            Db::Sqlite(_) => Ok(()),
+            Db::Postgres(conn) => within(patience, days::prepare(conn, day)).await,
+        };
+        self.heed(done)
+    }
+
+    /// A commit that really writes and leaves nothing behind.
+    pub(super) async fn probe(&mut self) -> Result<(), StoreError> {
+        if self.conn.is_none() {
+            self.reconnect().await?;
+        }
+        let patience = self.patience;
+        let done = match self.conn()?.db() {
+            Db::Sqlite(conn) => sqlite_probe(conn).await,
+            Db::Postgres(conn) => within(patience, postgres_probe(conn)).await,
+        };
+        self.heed(done)
+    }
+
+    /// Notes an orderly end, truncates SQLite's write-ahead log, and closes.
+    pub(super) async fn close(mut self, orderly: bool) -> Result<(), StoreError> {
+        if self.conn.is_none() {
+            self.reconnect().await?;
+        }
+        let patience = self.patience;
+        let mut conn = self.conn.take().ok_or_else(lost)?;
+        if orderly {
+            within(patience, house::sign_off(&mut conn.db())).await?;
+        }
+        match conn {
+            Conn::Sqlite(mut conn) => {
+                sqlx::query("pragma wal_checkpoint(truncate)")
+                    .execute(&mut conn)
+                    .await?;
+                conn.close().await?;
+            }
+            Conn::Postgres(conn) => within(patience, async { Ok(conn.close().await?) }).await?,
+            // The writer's own is none of a pool.
+            Conn::PooledSqlite(_) | Conn::PooledPostgres(_) => {}
+        }
+        Ok(())
+    }
+
+    /// A word that needs no answer but done.
+    async fn command(&mut self, command: &'static str) -> Result<(), StoreError> {
+        let patience = self.patience;
+        let done = match self.conn()?.db() {
+            Db::Sqlite(conn) => {
+                // Another connection of this process only reads; to wait for the right to write
+                // now is to fail now and not halfway.
+                let command = if command == BEGIN {
+                    "begin immediate"
+                } else {
+                    command
+                };
+                let done = sqlx::query(command).execute(conn).await;
+                done.map(drop).map_err(StoreError::from)
+            }
+            Db::Postgres(conn) => {
+                let done = async {
+                    sqlx::raw_sql(command).execute(conn).await?;
+                    Ok(())
+                };
+                within(patience, done).await
+            }
+        };
+        self.heed(done)
+    }
+}
+
+const BEGIN: &str = "begin";
+
+async fn sqlite_commit(conn: &mut SqliteConnection, number: i64) -> Result<(), StoreError> {
+    // Two statements, handed over to the database's thread as one.
+    sqlx::query("update house set value = ?1 where key = 'commit'; commit")
+        .bind(number)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+async fn postgres_commit(conn: &mut PgConnection, number: i64) -> Result<(), StoreError> {
+    // Numbers need no quoting, and only a text without parameters may be two statements.
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "update house set value = {number} where key = 'commit'; commit"
+    )))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn sqlite_probe(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    let mut transaction = conn.begin().await?;
+    for sql in [
+        "insert or replace into intents (id, carrier, bind, at, messages) values (0, '', '', 0, zeroblob(8192))",
+        "delete from intents where id = 0",
+    ] {
+        sqlx::query(sql).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn postgres_probe(conn: &mut PgConnection) -> Result<(), StoreError> {
+    // One text is one transaction, which an error rolls back.
+    sqlx::raw_sql(
+        "insert into intents (id, carrier, bind, at, messages) \
+         values (0, '', '', 0, decode(repeat('00', 8192), 'hex')) on conflict (id) do nothing; \
+         delete from intents where id = 0",
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

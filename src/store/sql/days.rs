@@ -1,0 +1,110 @@
+//! Lives here: PostgreSQL's partitions: what is written for good, a table for each day.
+//!
+//! A partition is made as a table of its own and then attached. That locks the whole table against
+//! other changes of its form only (SHARE UPDATE EXCLUSIVE), while `create table … partition of`
+//! would wait for every reader, and make every new reader wait behind it (ACCESS EXCLUSIVE).
+//! Never here: dropping them.
+
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
+
+use crate::domain::ids::MessageSeq;
+use crate::store::StoreError;
+use crate::store::rows::first_of_day;
+
+/// How many days ahead partitions are made.
+const AHEAD: i64 = 7;
+
+/// A table of partitions.
+pub(in crate::store) struct Parted {
+    /// Its name.
+    pub(in crate::store) table: &'static str,
+    /// Storage parameters of its partitions.
+    storage: &'static str,
+}
+
+/// The tables of partitions; all are parted by the message's number.
+///
+/// messages: of the three versions of a row (accepted, sent, ended) the second and third find room
+/// on its page, so that it stays warm and one page is written instead of three. attempts: a receipt
+/// changes no indexed column; with room on the page it writes no index. Both are vacuumed after a
+/// twentieth and ten thousand rows have died, which is only ever so in the newest days: queries of
+/// what is due or overdue read their indexes from the end at which the dead lie. The others are
+/// only appended to.
+pub(in crate::store) const PARTED: [Parted; 4] = [
+    Parted {
+        table: "messages",
+        storage: "fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, \
+                  autovacuum_vacuum_threshold = 10000",
+    },
+    Parted {
+        table: "attempts",
+        storage: "fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, \
+                  autovacuum_vacuum_threshold = 10000",
+    },
+    Parted {
+        table: "receipt_events",
+        storage: "fillfactor = 100",
+    },
+    Parted {
+        table: "deliveries",
+        storage: "fillfactor = 100",
+    },
+];
+
+/// The name of a table's partition of a day: `messages_d20778`.
+pub(in crate::store) fn partition(table: &str, day: i64) -> String {
+    format!("{table}_d{day}")
+}
+
+/// The days of which a table has partitions.
+pub(in crate::store) async fn days(
+    conn: &mut PgConnection,
+    table: &str,
+) -> Result<Vec<i64>, StoreError> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid \
+         where i.inhparent = to_regclass($1)",
+    )
+    .bind(table)
+    .fetch_all(conn)
+    .await?;
+    let day = |name: &String| name.strip_prefix(table)?.strip_prefix("_d")?.parse().ok();
+    Ok(names.iter().filter_map(day).collect())
+}
+
+/// Makes the partitions of a day and of those after it that are not there. Only that of the day
+/// itself must be: the others have time.
+pub(super) async fn prepare(conn: &mut PgConnection, day: i64) -> Result<(), StoreError> {
+    let mut missing = Vec::new();
+    for parted in &PARTED {
+        let there = days(conn, parted.table).await?;
+        let wanted = (day..=day + AHEAD).filter(|day| !there.contains(day));
+        missing.extend(wanted.map(|day| (day, parted)));
+    }
+    missing.sort_by_key(|(day, _)| *day);
+    for (missing, parted) in missing {
+        // One text is one transaction: a table that is there is attached.
+        let made = sqlx::raw_sql(AssertSqlSafe(create(parted, missing)))
+            .execute(&mut *conn)
+            .await;
+        match made.map_err(StoreError::from) {
+            Ok(_) => {}
+            Err(error) if missing == day || error.breaks() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, day = missing, "a partition could not be made ahead");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn create(parted: &Parted, day: i64) -> String {
+    let Parted { table, storage } = parted;
+    let name = partition(table, day);
+    let (MessageSeq(from), MessageSeq(to)) = (first_of_day(day), first_of_day(day + 1));
+    format!(
+        "create table {name} (like {table} including defaults) with ({storage}); \
+         alter table {table} attach partition {name} for values from ({from}) to ({to})"
+    )
+}
