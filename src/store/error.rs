@@ -94,7 +94,7 @@ impl StoreError {
     /// Whether it passes by itself: whoever asked may ask again in a while.
     pub fn passes(&self) -> bool {
         match self {
-            Self::Unavailable | Self::Overloaded | Self::Closed => true,
+            Self::Unavailable | Self::Overloaded | Self::InDoubt | Self::Closed => true,
             Self::Sql(error) => breaks(error) || waits(error),
             Self::Open { .. }
             | Self::Url { .. }
