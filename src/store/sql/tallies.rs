@@ -41,7 +41,7 @@ pub(in crate::store) async fn tallies(db: &mut Db<'_>) -> Result<Vec<Tally>, Sto
         "select w.carrier, w.class, w.org, w.state, w.n, \
          case when w.state = 1 then (select m.accepted_at from messages m \
          indexed by messages_waiting where m.state = 1 and m.carrier = w.carrier \
-         and m.class = w.class and m.org = w.org and m.place = w.head limit 1) else w.head end, \
+         and m.class = w.class and m.org = w.org order by m.place limit 1) else w.head end, \
          w.due, o.name from (\
          select carrier, class, org, 1 as state, count(*) as n, min(place) as head, \
          cast(null as bigint) as due from messages indexed by messages_waiting \
