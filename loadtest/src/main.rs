@@ -11,7 +11,7 @@ use mnara_loadtest::{
     http::{self, HttpConfig, Pace, RequestShape},
     ledger::Ledger,
     networks::NETWORKS,
-    profile::{self, Options, Profile},
+    profile::{self, Options, Profile, StoreKind},
     smsc::{IdStyle, Script, Smsc, SmscConfig, Span},
 };
 use mnara_smpp::{
@@ -157,8 +157,8 @@ struct HttpArgs {
 
 #[derive(Args)]
 struct RunArgs {
-    /// singles, singles-full, otp-under-backlog, fairness, throttle, failover, receipt-flood, receipt-dirt or
-    /// slow-carrier.
+    /// singles, singles-full, otp-under-backlog, fairness, throttle, failover, receipt-flood, receipt-dirt,
+    /// slow-carrier, stored or pg-kill (which has a private PostgreSQL, whatever --store says).
     #[arg(value_parser = profile_by_name)]
     profile: Profile,
     /// Print one JSON object on the last line.
@@ -191,6 +191,18 @@ struct RunArgs {
     /// Messages of the warm-up.
     #[arg(long)]
     warm_up: Option<u64>,
+    /// The daemon's store; both runs the profile on one after the other and compares.
+    #[arg(long, value_enum, default_value_t = Stores::Sqlite)]
+    store: Stores,
+    /// PostgreSQL to make a database on; else DATABASE_URL; else a private server with its defaults.
+    #[arg(long)]
+    database_url: Option<String>,
+    /// Messages that the store of stored holds before the run.
+    #[arg(long)]
+    rows: Option<u64>,
+    /// How often pg-kill kills PostgreSQL.
+    #[arg(long)]
+    kills: Option<u32>,
     /// Take away what the profile is about: its checks must notice.
     #[arg(long)]
     sabotage: bool,
@@ -200,6 +212,13 @@ struct RunArgs {
     /// Empty folder for configuration, database and log, kept afterwards.
     #[arg(long)]
     dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Stores {
+    Sqlite,
+    Postgres,
+    Both,
 }
 
 fn main() -> ExitCode {
@@ -422,6 +441,17 @@ async fn run(args: RunArgs) -> anyhow::Result<bool> {
         binds: args.binds,
         window: args.window,
         warm_up: args.warm_up,
+        stores: match args.store {
+            Stores::Sqlite => vec![StoreKind::Sqlite],
+            Stores::Postgres => vec![StoreKind::Postgres],
+            Stores::Both => vec![StoreKind::Sqlite, StoreKind::Postgres],
+        },
+        database_url: args
+            .database_url
+            .or_else(|| std::env::var("DATABASE_URL").ok())
+            .filter(|url| !url.is_empty()),
+        rows: args.rows,
+        kills: args.kills,
         sabotage: args.sabotage,
         daemon: args.daemon,
         folder: args.dir,

@@ -49,8 +49,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// Where it stands once it is accepted.
-    pub fn first_state(&self) -> State {
+    /// Whether a message goes to its lane at once, or waits for its time.
+    pub fn initial_state(&self) -> State {
         if self.due_at > self.accepted_at {
             State::Scheduled
         } else {

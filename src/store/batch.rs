@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use uuid::Uuid;
 
 use super::StoreError;
 use super::control::{AuditEntry, Control, Controlled};
@@ -23,12 +22,7 @@ use crate::domain::time::Timestamp;
 use crate::flow::{Answered, DeliveryRecord, EventJob, Ready, ReceiptResult, Settlement};
 
 /// How long a worker may take over an event before the sweep offers it again.
-pub(super) const LEASE: Duration = Duration::from_secs(60);
-
-/// A fresh event id.
-pub(super) fn new_event() -> EventId {
-    EventId(Uuid::now_v7())
-}
+pub(super) const EVENT_LEASE: Duration = Duration::from_secs(60);
 
 /// A message to accept, and who waits for the yes.
 #[derive(Debug)]

@@ -125,7 +125,7 @@ pub(super) struct Ends {
     pub(super) health: Arc<StoreHealth>,
 }
 
-impl<R: Rows + 'static> Task<R>
+impl<R: Rows> Task<R>
 {
     pub(super) fn new(config: &Config, engine: Engine<R>, carriers: &Carriers, ends: Ends) -> Self {
         let classes = Class::ALL.map(Class::name);

@@ -7,7 +7,7 @@ use std::{
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Output, Stdio},
     time::Duration,
 };
 
@@ -25,6 +25,9 @@ const READY_MAX: Duration = Duration::from_secs(30);
 
 /// The daemon has this long to end after SIGTERM before it is killed.
 const STOP_MAX: Duration = Duration::from_secs(30);
+
+/// Filling a store may take this long: ten million messages take minutes.
+const FILL_MAX: Duration = Duration::from_secs(7_200);
 
 /// One `mnara ctl` call may take this long.
 const CTL_MAX: Duration = Duration::from_secs(30);
@@ -119,6 +122,27 @@ pub(super) async fn locate(given: Option<&Path>) -> Result<PathBuf, DaemonError>
     }
     executable(&String::from_utf8_lossy(&output.stdout))
         .ok_or_else(|| DaemonError::Build("cargo named no executable".into()))
+}
+
+/// Fills the empty store at `url`, which no daemon uses, with `messages` that have ended, spread over `days` up to now.
+///
+/// # Errors
+/// [`DaemonError::Ctl`] when the daemon's hidden command fails.
+pub(super) async fn fill(
+    binary: &Path,
+    url: &str,
+    messages: u64,
+    days: u32,
+) -> Result<(), DaemonError> {
+    let (messages, days) = (messages.to_string(), days.to_string());
+    let mut command = Command::new(binary);
+    command.args(["ctl", "store", "fill", "--url", url]);
+    command.args(["--messages", &messages, "--days", &days]);
+    let output = output(&mut command, FILL_MAX, "store fill").await?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(refused("store fill", &output))
 }
 
 /// A port on loopback that was free a moment ago.
@@ -269,36 +293,20 @@ impl Daemon {
             .copied()
             .collect::<Vec<_>>()
             .join(" ");
-        let output = Command::new(&self.binary)
+        let mut command = Command::new(&self.binary);
+        command
             .args(["ctl", "--config"])
             .arg(&self.config)
             .args(arguments)
-            .arg("--json")
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let output = timeout(CTL_MAX, output)
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|source| DaemonError::Io {
-                what: format!("mnara ctl {what}"),
-                source,
-            })?;
+            .arg("--json");
+        let output = output(&mut command, CTL_MAX, &what).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         let parsed = output
             .status
             .success()
             .then(|| serde_json::from_str(text.trim()).ok())
             .flatten();
-        parsed.ok_or_else(|| {
-            // A key may stand on stdout, so only what went wrong is repeated.
-            let output = format!(
-                "{}, {}",
-                output.status,
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
-            DaemonError::Ctl { what, output }
-        })
+        parsed.ok_or_else(|| refused(&what, &output))
     }
 
     fn failed(&self, what: String) -> DaemonError {
@@ -308,6 +316,26 @@ impl Daemon {
             what,
             log: String::from_utf8_lossy(tail).into_owned(),
         }
+    }
+}
+
+async fn output(command: &mut Command, limit: Duration, what: &str) -> Result<Output, DaemonError> {
+    let output = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    timeout(limit, output)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        .map_err(|source| DaemonError::Io {
+            what: format!("mnara ctl {what}"),
+            source,
+        })
+}
+
+/// A key may stand on stdout, so only what went wrong is repeated.
+fn refused(what: &str, output: &Output) -> DaemonError {
+    let said = String::from_utf8_lossy(&output.stderr);
+    DaemonError::Ctl {
+        what: what.to_owned(),
+        output: format!("{}, {}", output.status, said.trim()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lives here: the configuration file of the daemon under test. Never here: starting it.
 
-use std::{net::SocketAddr, path::Path};
+use std::net::SocketAddr;
 
 use serde::Serialize;
 
@@ -97,19 +97,17 @@ impl Bind {
     }
 }
 
-/// The configuration file's text; the store lies in `folder`.
+/// The configuration file's text.
 pub(super) fn config_text(
     api: SocketAddr,
     admin: SocketAddr,
     accounts: &[Account],
-    folder: &Path,
+    store_url: &str,
 ) -> String {
     let file = File {
         api: Listen { listen: api },
         admin: Listen { listen: admin },
-        store: Store {
-            url: format!("sqlite:{}", folder.join("mnara.db").display()),
-        },
+        store: StoreAt { url: store_url },
         webhooks: Webhooks {
             allow_loopback: true,
         },
@@ -122,7 +120,7 @@ pub(super) fn config_text(
 struct File<'a> {
     api: Listen,
     admin: Listen,
-    store: Store,
+    store: StoreAt<'a>,
     webhooks: Webhooks,
     carrier: &'a [Account],
 }
@@ -133,8 +131,8 @@ struct Listen {
 }
 
 #[derive(Serialize)]
-struct Store {
-    url: String,
+struct StoreAt<'a> {
+    url: &'a str,
 }
 
 #[derive(Serialize)]
@@ -153,7 +151,12 @@ mod tests {
         let mut second = Account::of(NETWORKS[5], 200).named("b").at(addr(2776));
         second.bind[0].count = 2;
         let accounts = [Account::of(NETWORKS[0], 50).at(addr(2775)), second];
-        let text = config_text(addr(8080), addr(9090), &accounts, Path::new("/tmp/a \"b\""));
+        let text = config_text(
+            addr(8080),
+            addr(9090),
+            &accounts,
+            "sqlite:/tmp/a \"b\"/mnara.db",
+        );
         let file: toml::Table = toml::from_str(&text).unwrap();
         assert_eq!(file["api"]["listen"].as_str(), Some("127.0.0.1:8080"));
         assert_eq!(file["admin"]["listen"].as_str(), Some("127.0.0.1:9090"));

@@ -1,8 +1,6 @@
 //! Lives here: the result of a profile: its figures, and each target with what was reached.
 //! Never here: how the figures were gathered.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -106,8 +104,8 @@ impl Sheet {
     }
 
     /// What is known only when all is over.
-    pub(super) fn close(&mut self, took: Duration, stopped_cleanly: bool) {
-        self.figure("took_s", took.as_secs_f64());
+    pub(super) fn close(&mut self, store: &str, stopped_cleanly: bool) {
+        self.note("store", store.into());
         self.note("stopped_cleanly", stopped_cleanly.into());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         self.note("cores", cores.into());

@@ -23,6 +23,7 @@ use super::{
     daemon::{Daemon, Org, free_port},
     files::{Account, CREDENTIALS, config_text},
     proc,
+    store::Store,
 };
 use crate::{
     hook::{Counts, HookConfig, Receiver},
@@ -82,6 +83,7 @@ pub(super) struct Stage<'a> {
     /// Where the API listens.
     pub(super) api: SocketAddr,
     pub(super) memory: Memory,
+    pub(super) store: Store,
     pub(super) progress: Progress<'a>,
     admin: SocketAddr,
     binds: u64,
@@ -106,6 +108,7 @@ impl<'a> Stage<'a> {
     pub(super) async fn start(
         binary: &Path,
         folder: &Path,
+        store: Store,
         setup: Setup,
         progress: Progress<'a>,
     ) -> Result<Self, ProfileError> {
@@ -134,7 +137,7 @@ impl<'a> Stage<'a> {
         })
         .await?;
         let (api, admin) = (free_port()?, free_port()?);
-        let text = config_text(api, admin, &accounts, folder);
+        let text = config_text(api, admin, &accounts, store.url());
         let daemon = Daemon::start(binary, folder, &text)?;
         progress(&format!(
             "daemon {} with {} accounts",
@@ -148,6 +151,7 @@ impl<'a> Stage<'a> {
             hook,
             memory: Memory::watch(daemon.pid()),
             daemon,
+            store,
             api,
             admin,
             binds: binds.map(|bind| bind.count as u64).sum(),

@@ -7,6 +7,7 @@
 
 mod chores;
 mod control;
+mod inbox;
 pub(super) mod judge;
 mod moves;
 mod proof;

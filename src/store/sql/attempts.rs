@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::bulk::Bulk;
-use super::db::{Db, Kind, Value};
-use super::messages::{self, COLUMNS};
+use super::by_id::ById;
+use super::db::{Db, Kind};
+use super::messages;
 use super::statement::Statement;
 use crate::domain::ids::{BindName, CarrierId, IntentId, MessageId, MessageSeq, ReceiptKey};
 use crate::domain::lifecycle::SegmentState;
@@ -17,8 +18,10 @@ use crate::store::rows::{AttemptId, Candidate, Interrupted, Stored};
 use crate::store::{Carriers, StoreError};
 
 /// Whether a segment of the message `m` may be with a carrier: it has been taken, or is in doubt.
-pub(in crate::store) const ATTEMPTED: &str =
-    "exists (select 1 from attempts a where a.message = m.seq and a.state <> 6)";
+/// A scalar rather than `exists`: PostgreSQL may answer that from a table of all attempts, once it
+/// takes the list of messages to be long.
+pub(in crate::store) const ATTEMPTED: &str = "coalesce((select 1 from attempts a \
+     where a.message = m.seq and a.state <> 6 limit 1), 0)";
 
 static WRITE: Bulk = Bulk::new(
     "insert into attempts (message, part, attempt, carrier, bind, sequence, submitted_at, \
@@ -239,22 +242,9 @@ pub(in crate::store) async fn candidate(
     carriers: &Carriers,
     id: MessageId,
 ) -> Result<Option<Candidate>, StoreError> {
-    fn made(within: &str) -> Statement {
-        Statement::made(format!(
-            "select {COLUMNS}, {ATTEMPTED}, m.possible_duplicate from messages m \
-             where m.id = $1 {within}"
-        ))
-    }
-    static LIKELY: LazyLock<Statement> = LazyLock::new(|| made("and m.seq >= $2 and m.seq < $3"));
-    static ANYWHERE: LazyLock<Statement> = LazyLock::new(|| made(""));
-    let mut row = None;
-    if let Some((from, before)) = messages::likely(id) {
-        let values: [Value<'_>; 3] = [id.0.into(), from.0.into(), before.0.into()];
-        row = LIKELY.fetch_optional(db, &values).await?;
-    }
-    if row.is_none() {
-        row = ANYWHERE.fetch_optional(db, &[id.0.into()]).await?;
-    }
+    static CANDIDATE: LazyLock<ById> =
+        LazyLock::new(|| ById::new(&format!(", {ATTEMPTED}, m.possible_duplicate")));
+    let row = CANDIDATE.fetch(db, id).await?;
     let Some(row) = row else { return Ok(None) };
     let Stored { message, state, .. } = messages::message(&row, carriers)?;
     Ok(Some(Candidate {

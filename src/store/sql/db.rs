@@ -31,6 +31,15 @@ impl Conn {
             Self::PooledPostgres(conn) => Db::Postgres(conn),
         }
     }
+
+    /// Closes the connection rather than give it back to its pool in the middle of an answer.
+    pub(super) fn give_up(self) {
+        match self {
+            Self::Sqlite(_) | Self::Postgres(_) => {}
+            Self::PooledSqlite(conn) => drop(conn.detach()),
+            Self::PooledPostgres(conn) => drop(conn.detach()),
+        }
+    }
 }
 
 /// A connection of either database, borrowed.
@@ -225,18 +234,6 @@ impl Row {
     pub(in crate::store) fn id(&self, column: usize) -> Result<Uuid, StoreError> {
         match self {
             Self::Sqlite(row) => Uuid::from_slice(row.try_get(column)?)
-                .map_err(|_| StoreError::Corrupt { what: "an id" }),
-            Self::Postgres(row) => Ok(row.try_get(column)?),
-        }
-    }
-
-    /// A 16-octet id that may be absent.
-    pub(in crate::store) fn opt_id(&self, column: usize) -> Result<Option<Uuid>, StoreError> {
-        match self {
-            Self::Sqlite(row) => row
-                .try_get::<Option<&[u8]>, _>(column)?
-                .map(Uuid::from_slice)
-                .transpose()
                 .map_err(|_| StoreError::Corrupt { what: "an id" }),
             Self::Postgres(row) => Ok(row.try_get(column)?),
         }

@@ -277,7 +277,8 @@ pub(in crate::store) async fn take_matched(
     static TAKE: LazyLock<Bulk> = LazyLock::new(|| {
         let id = "carrier, normalised, stat, done_date";
         let sqlite = format!(
-            "delete from receipt_inbox where ({id}, receipt_key) in ({{rows}}) returning {id}"
+            "with v ({id}, key) as ({{rows}}) delete from receipt_inbox \
+             where ({id}) in (select {id} from v) returning {id}"
         );
         let postgres = "delete from receipt_inbox r \
              using ({rows}) v (carrier, normalised, stat, done_date, key) \

@@ -115,7 +115,7 @@ pub(in crate::store) async fn insert_messages(
                 message.id.0.into(),
                 message.org.0.into(),
                 (message.class.index() as i64).into(),
-                message.first_state().index().into(),
+                message.initial_state().index().into(),
                 account(carriers, message.carrier).into(),
                 message.to.digits().into(),
                 message.from.as_str().into(),
@@ -287,7 +287,8 @@ pub(in crate::store) async fn make_moves(
     if changed == moves.len() as u64 {
         return Ok(vec![true; moves.len()]);
     }
-    // Some were refused: a move was made if its message stands there since then.
+    // Some were refused: a move was made if its message stands there since then. A move that was
+    // made before, of the same millisecond, cannot be told from it and counts as made again.
     let rows = STANDING.fetch(db, moves, |one| [one.seq.0.into()]).await?;
     let mut standing = HashSet::with_capacity(rows.len());
     for row in &rows {
@@ -385,4 +386,20 @@ pub(in crate::store) async fn unsent(
         })
         .await?;
     rows.iter().map(|row| Ok(MessageSeq(row.int(0)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::{NoContext, Uuid};
+
+    use super::*;
+
+    #[test]
+    fn an_id_made_just_before_midnight_is_looked_for_on_both_days() {
+        let made = uuid::Timestamp::from_unix(NoContext, 20_000 * 86_400 - 1, 0);
+        let (from, before) = likely(MessageId(Uuid::new_v7(made))).unwrap();
+        assert_eq!(rows::day_of_seq(from), 19_999);
+        assert_eq!(before, rows::first_of_day(20_001));
+        assert_eq!(likely(MessageId(Uuid::from_u128(7))), None);
+    }
 }

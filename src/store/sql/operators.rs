@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use uuid::Uuid;
 
+use super::attempts::ATTEMPTED;
 use super::bulk::Bulk;
 use super::db::{Db, Kind, Row, Value};
 use super::messages::{COLUMNS, message};
@@ -130,12 +131,9 @@ pub(in crate::store) async fn lane_page(
     sweep: &Sweep,
     limit: u32,
 ) -> Result<Vec<LaneRow>, StoreError> {
-    // A scalar rather than `exists`: PostgreSQL would answer that from a table of all attempts
-    // once it takes a lane to be long.
     static PAGE: LazyLock<Statement> = LazyLock::new(|| {
         Statement::made(format!(
-            "select {COLUMNS}, m.place, coalesce((select 1 from attempts a \
-             where a.message = m.seq and a.state <> 6 limit 1), 0) \
+            "select {COLUMNS}, m.place, {ATTEMPTED} \
              from messages m indexed by messages_waiting \
              where m.state = 1 and m.carrier = $1 and m.class = $2 \
              and (m.org, m.place) > ($3, $4) and m.org <= $5 \

@@ -12,7 +12,7 @@ use crate::domain::ids::EventId;
 use crate::domain::message::{FailureCode, State};
 use crate::domain::time::Timestamp;
 use crate::flow::{DeliveryRecord, EventJob, EventKind};
-use crate::store::batch::LEASE;
+use crate::store::batch::EVENT_LEASE;
 use crate::store::{Carriers, StoreError};
 
 static INSERT: Bulk = Bulk::new(
@@ -45,7 +45,7 @@ pub(in crate::store) async fn insert_events(
                 job.at.0.into(),
                 job.state.index().into(),
                 job.failure.map(FailureCode::name).into(),
-                (job.at + LEASE).0.into(),
+                (job.at + EVENT_LEASE).0.into(),
             ]
         })
         .await?;

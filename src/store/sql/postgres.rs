@@ -233,7 +233,9 @@ async fn examine(conn: &mut PgConnection) -> Result<(), StoreError> {
             .await?;
     }
     if row.try_get::<&str, _>(4)? == "off" {
-        tracing::warn!("fsync is off on the PostgreSQL server: a crash of its machine loses messages");
+        tracing::warn!(
+            "fsync is off on the PostgreSQL server: a crash of its machine loses messages"
+        );
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Lives here: what the API, the console and the scheduler read of messages.
 //! Never here: writing; a transaction; counting what waits (`tallies`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use super::bulk::Bulk;
@@ -202,6 +202,20 @@ pub(in crate::store) async fn backlog(
     rows.iter()
         .map(|row| Ok((OrgId(row.id(0)?), Place(row.int(1)?))))
         .collect()
+}
+
+/// Which of these messages still wait in an account's lanes, or are in doubt there.
+pub(in crate::store) async fn still_there(
+    db: &mut Db<'_>,
+    carriers: &Carriers,
+    carrier: CarrierIndex,
+    messages: &[MessageSeq],
+) -> Result<HashSet<MessageSeq>, StoreError> {
+    let Some(carrier) = carriers.id(carrier) else {
+        return Ok(HashSet::new());
+    };
+    let asked: Vec<_> = messages.iter().map(|seq| (*seq, carrier)).collect();
+    messages::unsent(db, &asked).await
 }
 
 /// The messages in doubt after `after`, in order.

@@ -131,12 +131,12 @@ pub(super) async fn drive(
         plan.messages, plan.connections
     ));
     let before = stage.reading();
-    let meter = Meter::start(stage.daemon.pid());
+    let meter = Meter::start(stage);
     let http = stage.sent(traffic).await?;
     stage
         .drained(|now| arrived(plan.full, now, &before) >= http.accepted)
         .await?;
-    let used = meter.seconds();
+    let used = meter.used(stage);
     stage.quiet().await;
     Ok(conclude(profile, &plan, stage, &http, &before, used))
 }
@@ -153,32 +153,23 @@ fn arrived(full: bool, now: &Reading, before: &Reading) -> u64 {
         .min(now.hook.delivered - before.hook.delivered)
 }
 
-/// CPU time from a moment on.
-struct Meter {
-    pid: u32,
-    ticks_per_s: u64,
-    daemon: Option<u64>,
-    own: Option<u64>,
-}
+/// CPU time in ticks: of the daemon, of a private PostgreSQL, and of this process.
+struct Meter([Option<u64>; 3]);
 
 impl Meter {
-    fn start(pid: u32) -> Self {
-        let own = proc::cpu_ticks(std::process::id());
-        Self {
-            pid,
-            ticks_per_s: proc::ticks_per_s(),
-            daemon: proc::cpu_ticks(pid),
-            own,
-        }
+    fn start(stage: &Stage<'_>) -> Self {
+        Self([
+            proc::cpu_ticks(stage.daemon.pid()),
+            stage.store.cpu_ticks(),
+            proc::cpu_ticks(std::process::id()),
+        ])
     }
 
-    /// Seconds used by the daemon and by this process.
-    fn seconds(&self) -> (Option<f64>, Option<f64>) {
-        let since = |now: Option<u64>, then: Option<u64>| {
-            Some(now?.saturating_sub(then?) as f64 / self.ticks_per_s as f64)
-        };
-        let daemon = since(proc::cpu_ticks(self.pid), self.daemon);
-        (daemon, since(proc::cpu_ticks(std::process::id()), self.own))
+    /// Seconds of each since then.
+    fn used(&self, stage: &Stage<'_>) -> [Option<f64>; 3] {
+        let Self(now) = Self::start(stage);
+        let ticks_per_s = proc::ticks_per_s() as f64;
+        std::array::from_fn(|one| Some(now[one]?.saturating_sub(self.0[one]?) as f64 / ticks_per_s))
     }
 }
 
@@ -188,7 +179,7 @@ fn conclude(
     stage: &Stage<'_>,
     http: &HttpReport,
     before: &Reading,
-    (daemon_cpu_s, generator_cpu_s): (Option<f64>, Option<f64>),
+    [daemon_cpu_s, postgres_cpu_s, generator_cpu_s]: [Option<f64>; 3],
 ) -> Sheet {
     let full = plan.full;
     let now = stage.reading();
@@ -225,6 +216,8 @@ fn conclude(
             .accept_to_submit(measured)
             .value_at_quantile(0.99),
         daemon_cpu_s,
+        postgres_cpu_s,
+        postgres_rss_mib: stage.store.memory_mib(),
         generator_cpu_s,
         daemon_rss_mib: stage.memory.peak_mib(),
         connections: plan.connections,

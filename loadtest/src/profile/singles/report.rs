@@ -32,6 +32,10 @@ struct Report {
     daemon_cpu_s_per_10k: Option<f64>,
     /// Largest resident size seen.
     daemon_rss_mib: f64,
+    /// User and system time of a private PostgreSQL, all its processes, per 10,000 accepted messages.
+    postgres_cpu_s_per_10k: Option<f64>,
+    /// Its resident size at the end, what its processes share counted once.
+    postgres_rss_mib: Option<f64>,
     /// Accepted messages without submit, receipt or webhook, as far as the profile has them.
     lost: u64,
     /// Messages submitted more than once, or with two webhooks of one type under different ids; each counted once.
@@ -86,6 +90,10 @@ pub(super) struct Gathered<'a> {
     pub(super) accept_to_submit_p99_us: u64,
     /// CPU seconds of the daemon.
     pub(super) daemon_cpu_s: Option<f64>,
+    /// CPU seconds of a private PostgreSQL.
+    pub(super) postgres_cpu_s: Option<f64>,
+    /// Its resident size in MiB.
+    pub(super) postgres_rss_mib: Option<f64>,
     /// CPU seconds of this process.
     pub(super) generator_cpu_s: Option<f64>,
     /// Largest resident size of the daemon in MiB.
@@ -133,6 +141,8 @@ impl Report {
             accept_to_submit_p99_ms: ms(gathered.accept_to_submit_p99_us),
             daemon_cpu_s_per_10k: gathered.daemon_cpu_s.map(per_10k),
             daemon_rss_mib: round(gathered.daemon_rss_mib, 1),
+            postgres_cpu_s_per_10k: gathered.postgres_cpu_s.map(per_10k),
+            postgres_rss_mib: gathered.postgres_rss_mib.map(|mib| round(mib, 1)),
             lost: comparison.lost,
             duplicated: comparison.duplicated,
             connections: gathered.connections,
@@ -222,6 +232,8 @@ mod tests {
             hook: Counts::default(),
             accept_to_submit_p99_us: 1_500,
             daemon_cpu_s: Some(0.5),
+            postgres_cpu_s: None,
+            postgres_rss_mib: None,
             generator_cpu_s: None,
             daemon_rss_mib: 2.0,
             connections: 128,
