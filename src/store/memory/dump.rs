@@ -1,0 +1,257 @@
+//! Lives here: the whole state as text, by which the model and the databases are compared: by
+//! table, rows sorted, columns in the order of `migrations/sqlite/0001_house.sql`. Numbers are
+//! decimal, ids hyphenated, other octets hexadecimal, an intent's messages decimal with commas.
+//! Never here: reading it back.
+
+use std::collections::BTreeMap;
+
+use secrecy::ExposeSecret;
+
+use super::table::{Row, Table};
+use super::tables::{
+    AttemptRow, AuditRow, DeliveryRow, HouseRow, InboxReceipt, IntentRow, MessageRow, OutboxRow,
+    ReceiptEventRow, Tables,
+};
+use crate::domain::account::{ApiKey, Organisation};
+use crate::domain::lifecycle::SegmentState;
+use crate::domain::message::FailureCode;
+use crate::domain::time::Timestamp;
+use crate::store::control::HoldRow;
+
+/// A column; `None` = absent.
+type Column = Option<Box<str>>;
+
+/// All rows of all tables.
+pub(in crate::store) type Dump = BTreeMap<&'static str, Vec<Vec<Column>>>;
+
+impl Tables {
+    pub(super) fn dump(&self) -> Dump {
+        BTreeMap::from([
+            ("house", rows(&self.house, house)),
+            ("organisations", rows(&self.organisations, organisation)),
+            ("api_keys", rows(&self.api_keys, api_key)),
+            ("messages", rows(&self.messages, message)),
+            ("attempts", rows(&self.attempts, attempt)),
+            ("receipt_events", rows(&self.receipt_events, receipt_event)),
+            ("receipt_inbox", rows(&self.inbox, inbox)),
+            ("intents", rows(&self.intents, intent)),
+            ("outbox", rows(&self.outbox, event)),
+            ("deliveries", rows(&self.deliveries, delivery)),
+            ("audit", rows(&self.audit, audit)),
+            ("holds", rows(&self.holds, hold)),
+        ])
+    }
+}
+
+fn rows<R: Row>(table: &Table<R>, columns: fn(&R) -> Vec<Column>) -> Vec<Vec<Column>> {
+    let mut rows: Vec<_> = table.all().map(columns).collect();
+    rows.sort();
+    rows
+}
+
+fn text(value: impl ToString) -> Column {
+    Some(value.to_string().into())
+}
+
+fn flag(value: bool) -> Column {
+    text(i64::from(value))
+}
+
+fn time(at: Option<Timestamp>) -> Column {
+    at.and_then(|at| text(at.0))
+}
+
+fn number<T: ToString>(value: Option<T>) -> Column {
+    value.and_then(text)
+}
+
+fn failure(code: Option<FailureCode>) -> Column {
+    code.and_then(|code| text(code.name()))
+}
+
+fn house(row: &HouseRow) -> Vec<Column> {
+    vec![text(row.key), text(row.value)]
+}
+
+fn organisation(row: &Organisation) -> Vec<Column> {
+    vec![
+        text(row.id),
+        text(&row.name),
+        text(&row.country),
+        serde_json::to_string(&row.senders).ok().and_then(text),
+        text(row.webhook_secret.expose_secret()),
+        text(row.created_at.0),
+    ]
+}
+
+fn api_key(row: &ApiKey) -> Vec<Column> {
+    let hash: String = row
+        .hash
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    vec![
+        text(row.id),
+        text(row.org),
+        text(hash),
+        text(&row.prefix),
+        flag(row.live),
+        text(row.created_at.0),
+        None,
+    ]
+}
+
+fn message(row: &MessageRow) -> Vec<Column> {
+    let message = &row.message;
+    vec![
+        text(message.seq),
+        text(message.id),
+        text(message.org),
+        text(message.class.index()),
+        text(row.state.index()),
+        text(&row.carrier),
+        text(message.to.digits()),
+        text(message.from.as_str()),
+        text(&message.body),
+        text(message.encoding.index()),
+        text(message.segments),
+        message.webhook_url.clone(),
+        message.metadata.clone(),
+        message.tags.clone(),
+        text(message.accepted_at.0),
+        text(message.due_at.0),
+        text(message.valid_until.0),
+        time(row.sent_at),
+        time(row.final_at),
+        failure(row.failure),
+        row.detail.clone(),
+        flag(row.possible_duplicate),
+        text(row.place),
+    ]
+}
+
+fn attempt(row: &AttemptRow) -> Vec<Column> {
+    let (message, part, attempt) = row.id;
+    let receipt = row.receipt.as_ref();
+    vec![
+        text(message),
+        text(part),
+        text(attempt),
+        text(&row.carrier),
+        text(&row.bind),
+        text(row.sequence),
+        text(row.submitted_at.0),
+        text(row.answered_at.0),
+        text(row.state.index()),
+        number(row.status),
+        row.raw_id.clone(),
+        row.normalised.clone(),
+        number(row.receipt_key.map(|key| key.0)),
+        receipt.map(|receipt| receipt.stat.clone()),
+        receipt.map(|receipt| receipt.err.clone()),
+        receipt.map(|receipt| receipt.done_date.clone()),
+        time(receipt.map(|receipt| receipt.at)),
+        time(receipt.and_then(|receipt| receipt.done_at)),
+        row.recipient.clone(),
+        number(row.resolved),
+    ]
+}
+
+fn receipt_event(row: &ReceiptEventRow) -> Vec<Column> {
+    let (message, part, attempt) = row.id;
+    vec![
+        text(message),
+        text(part),
+        text(attempt),
+        text(row.received_at.0),
+        text(&row.stat),
+        text(&row.err),
+        text(&row.done_date),
+        flag(row.conflict),
+    ]
+}
+
+fn inbox(row: &InboxReceipt) -> Vec<Column> {
+    let (receipt, evidence) = (&row.receipt, &row.receipt.evidence);
+    vec![
+        text(&receipt.carrier),
+        text(&receipt.normalised),
+        text(&receipt.stat),
+        text(&receipt.done_date),
+        text(receipt.key.0),
+        number(receipt.state.map(SegmentState::index)),
+        text(&receipt.raw_id),
+        text(&receipt.err),
+        failure(receipt.failure),
+        text(receipt.received_at.0),
+        time(receipt.done_at),
+        evidence.recipient.and_then(|to| text(to.digits())),
+        text(&evidence.sender),
+        text(&evidence.words.0),
+        time(evidence.submitted_at),
+        number(evidence.reference),
+        time(row.quarantined_at),
+    ]
+}
+
+fn intent(row: &IntentRow) -> Vec<Column> {
+    let messages: Vec<String> = row.messages.iter().map(ToString::to_string).collect();
+    vec![
+        text(row.id),
+        text(&row.carrier),
+        text(&row.bind),
+        text(row.at.0),
+        text(messages.join(",")),
+    ]
+}
+
+fn event(row: &OutboxRow) -> Vec<Column> {
+    vec![
+        text(row.event.0),
+        text(row.message),
+        text(row.sequence),
+        text(row.kind as i64),
+        text(row.at.0),
+        text(row.state.index()),
+        failure(row.failure),
+        text(row.due_at.0),
+        text(row.attempts),
+    ]
+}
+
+fn delivery(row: &DeliveryRow) -> Vec<Column> {
+    vec![
+        text(row.message),
+        text(row.sequence),
+        text(row.attempt),
+        text(row.event.0),
+        text(row.at.0),
+        text(row.latency_ms),
+        number(row.status),
+        row.error.clone(),
+    ]
+}
+
+fn audit(row: &AuditRow) -> Vec<Column> {
+    let entry = &row.entry;
+    vec![
+        text(row.id),
+        text(entry.at.0),
+        text(&entry.actor),
+        text(&entry.action),
+        text(&entry.subject),
+        text(&entry.detail),
+        text(&entry.outcome),
+    ]
+}
+
+fn hold(row: &HoldRow) -> Vec<Column> {
+    vec![
+        text(&row.carrier),
+        text(row.hold.name()),
+        text(&row.reason),
+        text(&row.actor),
+        text(row.at.0),
+        time(row.until),
+    ]
+}
