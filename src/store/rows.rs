@@ -226,8 +226,8 @@ pub(super) struct House {
 /// The rows, as the one transaction that is open changes them.
 ///
 /// Unless a method says otherwise it is called between [`Rows::begin`] and [`Rows::commit`], and
-/// its lists may be of any length and name a row twice. An error leaves the transaction to be
-/// rolled back.
+/// its lists may be of any length and name a row twice; where it says *each once*, to name it once
+/// is the caller's matter. An error leaves the transaction to be rolled back.
 pub(super) trait Rows: Send {
     /// The configured accounts.
     fn carriers(&self) -> &Arc<Carriers>;
@@ -242,14 +242,17 @@ pub(super) trait Rows: Send {
     /// one can change nothing any more.
     async fn begin(&mut self) -> Result<(), StoreError>;
 
-    /// Commits as the commit of this number; numbers grow by one.
+    /// Commits as the commit of this number: one more than the last that was kept. What was
+    /// refused is still to be rolled back; after an unknown end there is no transaction any more,
+    /// and [`Rows::was_kept`] comes before all else.
     async fn commit(&mut self, number: i64) -> Result<(), Unkept>;
 
     /// Gives up the transaction, if there is one.
     async fn rollback(&mut self);
 
     /// Whether the commit of this number, the last that was tried, was kept. Outside a
-    /// transaction; asks a new connection where the old one is lost. An error: not known yet.
+    /// transaction; asks a new connection where the old one is lost. An error: not known yet, ask
+    /// again.
     async fn was_kept(&mut self, number: i64) -> Result<bool, StoreError>;
 
     /// Makes sure that new rows of messages with numbers of this day have where to go. Outside a
@@ -266,7 +269,8 @@ pub(super) trait Rows: Send {
     // What a run finds when it begins.
 
     /// What the last run has left; the note of its orderly end is taken off. Leases on events
-    /// never attempted are ended: their workers have gone with their process.
+    /// never attempted are ended, so that they are due since they happened: their workers have
+    /// gone with their process.
     async fn house(&mut self) -> Result<House, StoreError>;
 
     /// The attempts that stand in an open intent, ordered by message; of several of one message
@@ -277,13 +281,15 @@ pub(super) trait Rows: Send {
     /// uncertain every segment that no carrier has taken (no attempt of it stands otherwise than
     /// refused or in doubt) gets one more attempt, in doubt, with sequence 0 and numbered one
     /// above the message's highest; the message becomes uncertain, marked as a possible duplicate
-    /// if it was uncertain already or is an OTP. Returns how many messages.
+    /// if it was uncertain already or is an OTP. Each message once; returns how many there were to
+    /// put in doubt, with or without such a segment.
     async fn doubt(&mut self, interrupted: &[Interrupted]) -> Result<u64, StoreError>;
 
     // Messages.
 
     /// Writes new messages, each queued, or scheduled if its due time is later than its accept;
-    /// their place is their seq.
+    /// their place is their seq. A seq that is there already stays as it is. Their days have been
+    /// prepared.
     async fn insert_messages(&mut self, messages: &[Arc<Message>]) -> Result<(), StoreError>;
 
     /// Those of these messages that exist, in no order.
@@ -292,10 +298,10 @@ pub(super) trait Rows: Send {
     /// At most `limit` scheduled messages that are due, the first due first.
     async fn due(&mut self, now: Timestamp, limit: u32) -> Result<Vec<Message>, StoreError>;
 
-    /// Queues scheduled messages, each at a place.
+    /// Queues scheduled messages, each once, at a place; others stay as they are.
     async fn release(&mut self, placed: &[(MessageSeq, Place)]) -> Result<(), StoreError>;
 
-    /// At most `limit` messages valid until before a time. A row that cannot be read is left out,
+    /// At most `limit` messages valid until before a time, the first overdue first. A row that cannot be read is left out,
     /// with a line in the log: it is nothing to stop all writing for.
     async fn overdue(
         &mut self,
@@ -308,8 +314,9 @@ pub(super) trait Rows: Send {
     async fn mark(&mut self, messages: &[MessageSeq]) -> Result<(), StoreError>;
 
     /// Makes moves, each of another message, where [`Move::from`] permits; says of each whether it
-    /// was made. `sent_at` is only written where there is none; the other times and words
-    /// are replaced. The mark is not the moves' matter.
+    /// was made. `sent_at` is only written where there is none, by a move to submitted; `final_at`,
+    /// failure and detail are replaced by the move's, or emptied where it has none (`final_at`:
+    /// where it is no end). The mark is not the moves' matter.
     async fn make_moves(&mut self, moves: &[&Move]) -> Result<Vec<bool>, StoreError>;
 
     /// Puts messages that are queued or in doubt at the account that each reroute's `ready` names
@@ -346,25 +353,27 @@ pub(super) trait Rows: Send {
         messages: &[MessageSeq],
     ) -> Result<Vec<(AttemptId, SegmentState)>, StoreError>;
 
-    /// Writes receipts onto the attempts that they settle.
+    /// Writes receipts onto the attempts that they settle, wherever these stand, each once.
     async fn settle_attempts(
         &mut self,
         settled: &[(AttemptId, SegmentState, &Receipt)],
     ) -> Result<(), StoreError>;
 
     /// Writes receipts that changed nothing but are part of the story; `true` = a contradiction.
+    /// Of several of an attempt that say the same at the same millisecond the first stays.
     async fn note_receipts(
         &mut self,
         receipts: &[(AttemptId, &Receipt, bool)],
     ) -> Result<(), StoreError>;
 
-    /// The attempts in doubt at these recipients.
+    /// The attempts in doubt at these recipients: each once, in no order.
     async fn doubts(&mut self, recipients: &[Recipient]) -> Result<Vec<Doubt>, StoreError>;
 
-    /// Gives attempts in doubt the ids that their receipts have brought (`resolved` 3).
+    /// Gives attempts in doubt, each once, the ids that their receipts have brought (`resolved` 3,
+    /// answered when the receipt came); what is in doubt no more stays as it is.
     async fn prove(&mut self, proofs: &[Proof]) -> Result<(), StoreError>;
 
-    /// Gives submitted attempts the ids of now.
+    /// Gives submitted attempts the ids of now; what is named twice is given the same.
     async fn rekey(&mut self, rekeyed: &[(AttemptId, &Match)]) -> Result<(), StoreError>;
 
     // Intents.
@@ -385,13 +394,14 @@ pub(super) trait Rows: Send {
     async fn parked_keys(&mut self) -> Result<HashSet<ReceiptKey>, StoreError>;
 
     /// Parks receipts, each (carrier, normalised id, stat, done date) once. One that is in
-    /// quarantine is parked again, with its new time; one that is parked stays as it is.
+    /// quarantine is parked again, with its new time and else as it was; one that is parked stays
+    /// as it is.
     async fn park(&mut self, receipts: &[&Receipt]) -> Result<(), StoreError>;
 
     /// Takes parked receipts with these keys out of the inbox, in the order in which they came.
     async fn unpark(&mut self, keys: &[ReceiptKey]) -> Result<Vec<Receipt>, StoreError>;
 
-    /// Parked receipts about these recipients.
+    /// Parked receipts about these recipients: each once, in no order.
     async fn orphans(&mut self, recipients: &[Recipient]) -> Result<Vec<Receipt>, StoreError>;
 
     /// Where receipts are parked that came in this span (both ends included) and name a recipient.
@@ -402,13 +412,15 @@ pub(super) trait Rows: Send {
     ) -> Result<HashSet<Recipient>, StoreError>;
 
     /// Keeps the inbox within its bounds: what is old, and the oldest beyond the number, goes into
-    /// quarantine; what is old there, and the oldest beyond the number, is dropped.
+    /// quarantine; what is old there, and the oldest beyond the number (by `quarantined_at`, then
+    /// `received_at`), is dropped. Old is what came, or has been there, for longer than its time.
     async fn keep_inbox(&mut self, keeping: &Keeping) -> Result<Kept, StoreError>;
 
     /// Drops an account's receipts in quarantine that came before a time; returns how many.
     async fn discard(&mut self, carrier: &CarrierId, before: Timestamp) -> Result<u64, StoreError>;
 
-    /// Takes matched receipts out of the inbox; says of each whether it was still there.
+    /// Takes matched receipts out of the inbox, out of either half; says of each whether it was
+    /// still there, of one named twice both times the same.
     async fn take_matched(&mut self, matches: &[Match]) -> Result<Vec<bool>, StoreError>;
 
     // Webhook events.
@@ -417,22 +429,24 @@ pub(super) trait Rows: Send {
     async fn insert_events(&mut self, jobs: &[EventJob]) -> Result<(), StoreError>;
 
     /// Records attempts to deliver, takes what is done out of the outbox, and says when the rest
-    /// is due again.
+    /// is due again. An attempt that is recorded already stays as it is.
     async fn record_deliveries(&mut self, records: &[&DeliveryRecord]) -> Result<(), StoreError>;
 
     /// Says when events are due, each once.
     async fn set_due(&mut self, events: &[(EventId, Timestamp)]) -> Result<(), StoreError>;
 
-    /// At most `limit` events that are due, the first due first.
+    /// At most `limit` events that are due, the first due first; not leased by this. Events whose
+    /// message is gone are not among them.
     async fn due_events(&mut self, now: Timestamp, limit: u32)
     -> Result<Vec<EventJob>, StoreError>;
 
-    /// Drops events from before a time; returns how many.
+    /// Drops events that happened before a time; returns how many.
     async fn give_up_events(&mut self, before: Timestamp) -> Result<u64, StoreError>;
 
     // People.
 
-    /// Writes an organisation; `false` if its name is taken.
+    /// Writes an organisation; `false` if its name is taken. Ids are new: one that is there already
+    /// is an error.
     async fn create_org(&mut self, org: &Organisation) -> Result<bool, StoreError>;
 
     /// Writes a key; `false` if the organisation does not exist or the key is there already.
@@ -456,14 +470,14 @@ pub(super) trait Rows: Send {
     /// behind its bookmark, by organisation and place. Whatever its `accepted_before`.
     async fn lane_page(&mut self, sweep: &Sweep, limit: u32) -> Result<Vec<LaneRow>, StoreError>;
 
-    /// Puts queued messages into another account's lane; returns how many.
+    /// Puts queued messages, each once, into another account's lane; returns how many.
     async fn to_lane(
         &mut self,
         placed: &[(MessageSeq, Place)],
         to: &CarrierId,
     ) -> Result<u64, StoreError>;
 
-    /// Queues a message in doubt anew, marked as a possible duplicate.
+    /// Queues a message in doubt anew, marked as a possible duplicate; another stays as it is.
     async fn requeue(&mut self, message: MessageSeq, place: Place) -> Result<(), StoreError>;
 
     /// The message with this id.
@@ -487,7 +501,9 @@ pub(super) trait Reads {
         id: MessageId,
     ) -> Result<Option<(MessageView, Box<str>)>, StoreError>;
 
-    /// Everything that happened to a message after its acceptance, in order of time.
+    /// Everything that happened to a message after its acceptance, in order of time; at one time
+    /// attempts (by number and part, each with its receipt behind it) before other receipts, and
+    /// these before webhooks.
     async fn timeline(&self, seq: MessageSeq) -> Result<Vec<TimelineEntry>, StoreError>;
 
     /// An organisation's next queued messages in a lane after `after`, in order of place.

@@ -155,7 +155,6 @@ impl Tables {
     }
 
     pub(super) fn rekey(&mut self, rekeyed: &[(AttemptId, &Match)]) {
-        once(rekeyed, |one| one.0);
         let submitted = |row: &AttemptRow| row.state == SegmentState::Submitted;
         for (id, one) in rekeyed {
             self.attempts.change(id, submitted, |row| {
