@@ -7,7 +7,9 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be opened.
-    #[error("cannot open the database {url}: {source}; check [store] url, and that it can be reached")]
+    #[error(
+        "cannot open the database {url}: {source}; check [store] url, and that it can be reached"
+    )]
     Open {
         /// As configured, without its password.
         url: String,
@@ -122,15 +124,17 @@ pub(super) fn breaks(error: &sqlx::Error) -> bool {
         | sqlx::Error::Tls(_)
         | sqlx::Error::Protocol(_)
         | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(answer) => answer
-            .try_downcast_ref::<PgDatabaseError>()
-            .is_some_and(|answer| {
-                let last = matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic);
-                // 08: connection exceptions; 40003: whether the statement was done is not known;
-                // 57P01 to 57P05: the server goes down, or ends this session.
-                let code = answer.code();
-                last || code.starts_with("08") || code.starts_with("57P") || code == "40003"
-            }),
+        sqlx::Error::Database(answer) => {
+            answer
+                .try_downcast_ref::<PgDatabaseError>()
+                .is_some_and(|answer| {
+                    let last = matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+                    // 08: connection exceptions; 40003: whether the statement was done is not known;
+                    // 57P01 to 57P05: the server goes down, or ends this session.
+                    let code = answer.code();
+                    last || code.starts_with("08") || code.starts_with("57P") || code == "40003"
+                })
+        }
         // Whatever else there is was decided here, or is about one value or one statement.
         _ => false,
     }
@@ -142,12 +146,14 @@ fn waits(error: &sqlx::Error) -> bool {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
         // Deadlock or serialization, too many connections, a lock not had in time, a statement
         // that took too long.
-        sqlx::Error::Database(answer) => answer
-            .try_downcast_ref::<PgDatabaseError>()
-            .is_some_and(|answer| {
-                let code = answer.code();
-                ["40001", "40P01", "53300", "55P03", "57014"].contains(&code)
-            }),
+        sqlx::Error::Database(answer) => {
+            answer
+                .try_downcast_ref::<PgDatabaseError>()
+                .is_some_and(|answer| {
+                    let code = answer.code();
+                    ["40001", "40P01", "53300", "55P03", "57014"].contains(&code)
+                })
+        }
         _ => false,
     }
 }

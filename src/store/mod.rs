@@ -31,13 +31,13 @@ use self::batch::{Accept, Chore, ChoreDone, Deliveries, Errand, Receipts, Settle
 pub use self::control::{AuditEntry, Bookmark, HoldRow, Obstacle, Sweep, SweepAudit, Swept, Tally};
 pub use self::directory::Credential;
 use self::directory::Directory;
+use self::engine::Engine;
 pub use self::error::StoreError;
 use self::inbox::ReceiptNews;
-pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
-pub use self::writer::Writer;
-use self::engine::Engine;
 use self::reader::Reader;
 use self::rows::{OrgBy, Reads, Rows};
+pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
+pub use self::writer::Writer;
 use self::writer::{Ends, IntentRequest, Task, Work};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
@@ -502,10 +502,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].
     pub async fn organisation_named(&self, name: &str) -> Result<Option<Organisation>, StoreError> {
-        self.inner
-            .reader
-            .organisation(OrgBy::Name(name))
-            .await
+        self.inner.reader.organisation(OrgBy::Name(name)).await
     }
 }
 

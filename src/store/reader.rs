@@ -47,7 +47,10 @@ impl Reads for Reader {
         each!(self, reader => reader.message(org, id).await)
     }
 
-    async fn any_message(&self, id: MessageId) -> Result<Option<(MessageView, Box<str>)>, StoreError> {
+    async fn any_message(
+        &self,
+        id: MessageId,
+    ) -> Result<Option<(MessageView, Box<str>)>, StoreError> {
         each!(self, reader => reader.any_message(id).await)
     }
 
@@ -55,15 +58,28 @@ impl Reads for Reader {
         each!(self, reader => reader.timeline(seq).await)
     }
 
-    async fn waiting(&self, lane: (CarrierIndex, Class), org: OrgId, after: Place, limit: u32) -> Result<Vec<Waiting>, StoreError> {
+    async fn waiting(
+        &self,
+        lane: (CarrierIndex, Class),
+        org: OrgId,
+        after: Place,
+        limit: u32,
+    ) -> Result<Vec<Waiting>, StoreError> {
         each!(self, reader => reader.waiting(lane, org, after, limit).await)
     }
 
-    async fn backlog(&self, lane: (CarrierIndex, Class)) -> Result<Vec<(OrgId, Place)>, StoreError> {
+    async fn backlog(
+        &self,
+        lane: (CarrierIndex, Class),
+    ) -> Result<Vec<(OrgId, Place)>, StoreError> {
         each!(self, reader => reader.backlog(lane).await)
     }
 
-    async fn still_there(&self, carrier: CarrierIndex, messages: &[MessageSeq]) -> Result<HashSet<MessageSeq>, StoreError> {
+    async fn still_there(
+        &self,
+        carrier: CarrierIndex,
+        messages: &[MessageSeq],
+    ) -> Result<HashSet<MessageSeq>, StoreError> {
         each!(self, reader => reader.still_there(carrier, messages).await)
     }
 
@@ -83,7 +99,12 @@ impl Reads for Reader {
         each!(self, reader => reader.ahead_of(id).await)
     }
 
-    async fn preview(&self, lane: (&str, Class), org: Option<OrgId>, accepted_before: Option<Timestamp>) -> Result<(u64, Vec<MessageId>), StoreError> {
+    async fn preview(
+        &self,
+        lane: (&str, Class),
+        org: Option<OrgId>,
+        accepted_before: Option<Timestamp>,
+    ) -> Result<(u64, Vec<MessageId>), StoreError> {
         each!(self, reader => reader.preview(lane, org, accepted_before).await)
     }
 
@@ -107,15 +128,29 @@ impl Reads for Reader {
         each!(self, reader => reader.inbox(page).await)
     }
 
-    async fn unmatched(&self, from: Timestamp, until: Timestamp) -> Result<Vec<(CarrierIndex, u64)>, StoreError> {
+    async fn unmatched(
+        &self,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(CarrierIndex, u64)>, StoreError> {
         each!(self, reader => reader.unmatched(from, until).await)
     }
 
-    async fn inbox_since(&self, carrier: &CarrierId, since: Timestamp, limit: u32) -> Result<Vec<Receipt>, StoreError> {
+    async fn inbox_since(
+        &self,
+        carrier: &CarrierId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Receipt>, StoreError> {
         each!(self, reader => reader.inbox_since(carrier, since, limit).await)
     }
 
-    async fn responses(&self, carrier: &CarrierId, after: AttemptId, limit: u32) -> Result<Vec<(Response, Msisdn)>, StoreError> {
+    async fn responses(
+        &self,
+        carrier: &CarrierId,
+        after: AttemptId,
+        limit: u32,
+    ) -> Result<Vec<(Response, Msisdn)>, StoreError> {
         each!(self, reader => reader.responses(carrier, after, limit).await)
     }
 

@@ -125,8 +125,7 @@ pub(super) struct Ends {
     pub(super) health: Arc<StoreHealth>,
 }
 
-impl<R: Rows> Task<R>
-{
+impl<R: Rows> Task<R> {
     pub(super) fn new(config: &Config, engine: Engine<R>, carriers: &Carriers, ends: Ends) -> Self {
         let classes = Class::ALL.map(Class::name);
         let carriers: Vec<&str> = carriers.ids().iter().map(|id| &*id.0).collect();

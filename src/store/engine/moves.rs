@@ -63,9 +63,8 @@ impl<R: Rows> Engine<R> {
                 (*record, key)
             })
             .collect();
-        let attempt = |(record, _): &(&AttemptRecord, _)| {
-            (record.message.seq, record.part, record.attempt)
-        };
+        let attempt =
+            |(record, _): &(&AttemptRecord, _)| (record.message.seq, record.part, record.attempt);
         for round in rounds(&keyed, attempt) {
             let chosen: Vec<_> = round.into_iter().map(|index| keyed[index]).collect();
             self.rows.write_attempts(&chosen).await?;

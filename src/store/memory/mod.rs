@@ -88,8 +88,8 @@ impl Disk {
         faults.reach()?;
         let mut platter = self.platter();
         if platter.in_use {
-            let path = "the model's disk".into();
-            return Err(StoreError::InUse { holder: path });
+            let holder = "the model's disk".into();
+            return Err(StoreError::InUse { holder });
         }
         platter.in_use = true;
         let tables = platter.kept.clone();

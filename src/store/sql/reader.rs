@@ -5,9 +5,7 @@
 use std::collections::HashSet;
 
 use super::db::Conn;
-use super::{
-    ANSWER, Pool, Reader, attempts, inbox, operators, people, read, tallies, within,
-};
+use super::{ANSWER, Pool, Reader, attempts, inbox, operators, people, read, tallies, within};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
