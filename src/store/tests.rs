@@ -2,6 +2,7 @@
 //! each store: `receipts::sqlite::a_receipt_of_another_account_never_matches` and so on.
 //! Never here: anything but tests.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -50,25 +51,36 @@ struct World {
     store: Store,
     committed: mpsc::Receiver<Committed>,
     events: mpsc::Receiver<EventJob>,
+    news: mpsc::Receiver<ReceiptNews>,
     uncertain: u64,
+    last: ids::Place,
+    orderly: Arc<AtomicBool>,
     stop: CancellationToken,
     writer: JoinHandle<()>,
 }
 
 impl World {
     async fn open(ground: &Ground) -> Self {
+        Self::of_accounts(ground, &["mtn_ng"]).await
+    }
+
+    async fn of_accounts(ground: &Ground, accounts: &[&str]) -> Self {
         let (committed_to, committed) = mpsc::channel(1000);
         let (events_to, events) = mpsc::channel(1000);
-        let carriers = vec![carrier()];
+        let carriers = accounts.iter().map(|id| CarrierId((*id).into())).collect();
         let opened = ground.open(carriers, committed_to, events_to).await;
         let stop = CancellationToken::new();
+        let orderly = opened.writer.orderly();
         let (writer, stopped) = (opened.writer, stop.clone());
         let writer = tokio::spawn(async move { writer.run(stopped).await.unwrap() });
         Self {
             store: opened.store,
             committed,
             events,
+            news: opened.news,
             uncertain: opened.uncertain,
+            last: opened.last,
+            orderly,
             stop,
             writer,
         }
@@ -207,8 +219,10 @@ fn receipt(id: &str, state: Option<SegmentState>) -> Receipt {
 }
 
 mod control;
+mod dice;
 mod doubt;
 mod ground;
+mod history;
 mod messages;
 mod orders;
 mod parking;

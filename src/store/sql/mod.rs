@@ -7,7 +7,9 @@ mod bulk;
 mod by_id;
 mod commit;
 mod days;
-mod db;
+pub(super) mod db;
+#[cfg(test)]
+pub(super) mod dump;
 mod house;
 mod inbox;
 mod messages;

@@ -1,11 +1,15 @@
 //! Lives here: where a store lives while a test opens, closes and crashes it.
 //! Never here: what is tested.
 
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use crate::domain::ids::CarrierId;
 use crate::flow::{Committed, EventJob};
+use crate::store::sql::db::Db;
+use crate::store::sql::dump::{Dump, dump};
 use crate::store::{Config, Opened, open};
 
 /// A place for one store, empty at first and gone at the end of its test, however that ends.
@@ -44,6 +48,16 @@ impl Ground {
             ..Config::default()
         };
         open(&config, carriers, committed, events).await.unwrap()
+    }
+
+    /// What every table holds; the store must be closed.
+    pub(super) async fn dump(&self) -> Dump {
+        match self {
+            Self::Sqlite(_) => {
+                let mut conn = SqliteConnection::connect(&self.url()).await.unwrap();
+                dump(&mut Db::Sqlite(&mut conn)).await.unwrap()
+            }
+        }
     }
 
     /// Changes tables behind the store's back.

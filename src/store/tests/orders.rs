@@ -2,6 +2,7 @@
 //! once.
 //! Never here: the world they run in (`tests`).
 
+use super::dice::Dice;
 use super::*;
 
 on_each_store! {
@@ -21,23 +22,6 @@ enum Happening {
     Late,
     /// A receipt with this id for a segment.
     Receipt(String, u8, Option<SegmentState>),
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).unwrap()
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
-        }
-    }
 }
 
 /// All that happens, in some order: a resend and a late answer come after the doubt.
@@ -152,7 +136,7 @@ impl World {
 async fn outcomes_and_receipts_in_any_order_end_in_one_state_told_once(ground: Ground) {
     let mut world = World::open(&ground).await;
     for seed in 1..=SEEDS {
-        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut dice = Dice::new(seed);
         let segments = u8::try_from(1 + dice.below(3)).unwrap();
         let message = world.accept(segments).await;
         let doubted = u8::try_from(1 + dice.below(usize::from(segments))).unwrap();
