@@ -22,6 +22,7 @@ use crate::flow::{AttemptRecord, EventKind, Parts, Transition};
 macro_rules! on_each_store {
     ($($name:ident),* $(,)?) => {
         on_databases!($($name),*);
+        on_store!(memory: $($name),*);
     };
 }
 
@@ -29,6 +30,7 @@ macro_rules! on_each_store {
 macro_rules! on_databases {
     ($($name:ident),* $(,)?) => {
         on_store!(sqlite: $($name),*);
+        on_store!(postgres: $($name),*);
     };
 }
 
@@ -219,13 +221,16 @@ fn receipt(id: &str, state: Option<SegmentState>) -> Receipt {
 }
 
 mod control;
+mod database;
 mod dice;
 mod doubt;
+mod faults;
 mod ground;
 mod history;
 mod messages;
 mod orders;
 mod parking;
+mod promises;
 mod proof;
 mod receipts;
 mod tables;

@@ -4,14 +4,19 @@
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 use super::db::{Db, Row};
 use super::statement::Statement;
 
-/// A table's rows, sorted, each column as text: numbers in decimal, octets and ids in hex.
+/// A table's rows, sorted, each column as text: numbers in decimal, octets in hex, ids as they are
+/// written, an intent's messages in decimal with commas.
 pub(in crate::store) type Dump = BTreeMap<&'static str, Vec<Vec<Option<Box<str>>>>>;
 
-/// The tables and their columns in the order of SQLite's schema; `*` marks octets, `#` ids.
+/// The tables and their columns in the order of SQLite's schema; `*` marks octets, `#` ids, `,`
+/// messages.
 const TABLES: &[(&str, &str)] = &[
+    ("house", "key value"),
     (
         "organisations",
         "#id name country senders webhook_secret created_at",
@@ -41,7 +46,7 @@ const TABLES: &[(&str, &str)] = &[
         "carrier normalised stat done_date receipt_key state raw_id err failure received_at done_at \
          recipient sender words submitted_at reference quarantined_at",
     ),
-    ("intents", "id carrier bind at *messages"),
+    ("intents", "id carrier bind at ,messages"),
     (
         "outbox",
         "#event message sequence kind at state failure due_at attempts",
@@ -58,43 +63,60 @@ const TABLES: &[(&str, &str)] = &[
 pub(in crate::store) async fn dump(db: &mut Db<'_>) -> sqlx::Result<Dump> {
     let mut dump = Dump::new();
     for (table, columns) in TABLES {
-        let count = columns.split_whitespace().count();
+        let columns: Vec<&str> = columns.split_whitespace().collect();
         let select = |column: fn(&str) -> String| {
-            let columns: Vec<String> = columns.split_whitespace().map(column).collect();
+            let columns: Vec<String> = columns.iter().map(|name| column(name)).collect();
             format!("select {} from {table}", columns.join(", "))
         };
         let read = Statement::each(select(sqlite), select(postgres));
-        let rows = read.fetch(db, &[]).await?;
-        let mut rows: Vec<Vec<Option<Box<str>>>> = rows
-            .iter()
-            .map(|row| cells(row, count))
-            .collect::<Result<_, _>>()?;
+        let mut rows: Vec<Vec<Option<Box<str>>>> = Vec::new();
+        for row in read.fetch(db, &[]).await? {
+            rows.push(cells(&row, &columns)?);
+        }
         rows.sort();
         dump.insert(*table, rows);
     }
     Ok(dump)
 }
 
-fn cells(row: &Row, count: usize) -> sqlx::Result<Vec<Option<Box<str>>>> {
-    (0..count)
-        .map(|column| Ok(row.opt_text(column)?.map(Into::into)))
-        .collect()
+fn cells(row: &Row, columns: &[&str]) -> sqlx::Result<Vec<Option<Box<str>>>> {
+    let mut cells = Vec::with_capacity(columns.len());
+    for (place, column) in columns.iter().enumerate() {
+        let cell = row.opt_text(place)?;
+        cells.push(cell.map(|cell| match column.chars().next() {
+            Some('#') => id(cell),
+            Some(',') => messages(cell),
+            _ => cell.into(),
+        }));
+    }
+    Ok(cells)
+}
+
+fn id(hex: &str) -> Box<str> {
+    let id = Uuid::parse_str(hex).expect("16 octets");
+    id.to_string().into()
+}
+
+fn messages(hex: &str) -> Box<str> {
+    let each = hex.as_bytes().chunks(16).map(|number| {
+        let number = str::from_utf8(number).expect("hex");
+        let number = i64::from_str_radix(number, 16).expect("8 octets");
+        number.to_string()
+    });
+    each.collect::<Vec<_>>().join(",").into()
 }
 
 fn sqlite(column: &str) -> String {
-    match column.strip_prefix(['*', '#']) {
+    match column.strip_prefix(['*', '#', ',']) {
         Some(octets) => format!("lower(hex({octets}))"),
         None => format!("cast({column} as text)"),
     }
 }
 
 fn postgres(column: &str) -> String {
-    if let Some(octets) = column.strip_prefix('*') {
-        format!("encode({octets}, 'hex')")
-    } else if let Some(id) = column.strip_prefix('#') {
-        format!("replace(cast({id} as text), '-', '')")
-    } else {
-        format!("cast({column} as text)")
+    match column.strip_prefix(['*', ',']) {
+        Some(octets) => format!("encode({octets}, 'hex')"),
+        None => format!("cast({} as text)", column.trim_start_matches('#')),
     }
 }
 
@@ -124,7 +146,7 @@ mod tests {
             .iter()
             .map(|row| (row.text(0).unwrap(), row.text(1).unwrap()))
             .collect();
-        let plain = |columns: &str| columns.replace(['*', '#'], "");
+        let plain = |columns: &str| columns.replace(['*', '#', ','], "");
         let known: Vec<(&str, String)> = TABLES
             .iter()
             .map(|(table, columns)| (*table, plain(columns)))

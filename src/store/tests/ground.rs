@@ -1,21 +1,27 @@
 //! Lives here: where a store lives while a test opens, closes and crashes it.
 //! Never here: what is tested.
 
-use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use super::database::Database;
 use crate::domain::ids::CarrierId;
 use crate::flow::{Committed, EventJob};
+use crate::store::memory::{Disk, Faults};
 use crate::store::sql::db::Db;
 use crate::store::sql::dump::{Dump, dump};
-use crate::store::{Config, Opened, open};
+use crate::store::{Config, Opened, open, open_model};
 
 /// A place for one store, empty at first and gone at the end of its test, however that ends.
 pub(super) enum Ground {
     /// A folder with the file.
     Sqlite(TempDir),
+    /// A database of its own.
+    Postgres(Database),
+    /// The model's disk.
+    Memory(Disk, Faults),
 }
 
 impl Ground {
@@ -23,16 +29,28 @@ impl Ground {
         Self::Sqlite(tempfile::tempdir().unwrap())
     }
 
+    pub(super) async fn postgres() -> Self {
+        Self::Postgres(Database::fresh().await)
+    }
+
+    pub(super) async fn memory() -> Self {
+        Self::Memory(Disk::default(), Faults::default())
+    }
+
+    /// What goes wrong here.
+    pub(super) fn faults(&self) -> Faults {
+        match self {
+            Self::Memory(_, faults) => faults.clone(),
+            Self::Sqlite(_) | Self::Postgres(_) => panic!("only the model fails as told"),
+        }
+    }
+
     /// An empty one of the same kind.
     pub(super) async fn another(&self) -> Self {
         match self {
             Self::Sqlite(_) => Self::sqlite().await,
-        }
-    }
-
-    fn url(&self) -> String {
-        match self {
-            Self::Sqlite(folder) => format!("sqlite:{}/mnara.db", folder.path().display()),
+            Self::Postgres(_) => Self::postgres().await,
+            Self::Memory(..) => Self::memory().await,
         }
     }
 
@@ -43,20 +61,38 @@ impl Ground {
         committed: mpsc::Sender<Committed>,
         events: mpsc::Sender<EventJob>,
     ) -> Opened {
-        let config = Config {
-            url: self.url(),
+        let config = |url| Config {
+            url,
             ..Config::default()
         };
-        open(&config, carriers, committed, events).await.unwrap()
+        let opened = match self {
+            Self::Sqlite(folder) => {
+                let config = config(file(folder));
+                open(&config, carriers, committed, events).await
+            }
+            Self::Postgres(database) => {
+                let config = config(database.url());
+                open(&config, carriers, committed, events).await
+            }
+            Self::Memory(disk, faults) => {
+                open_model(disk, faults.clone(), carriers, committed, events).await
+            }
+        };
+        opened.unwrap()
     }
 
     /// What every table holds; the store must be closed.
     pub(super) async fn dump(&self) -> Dump {
         match self {
-            Self::Sqlite(_) => {
-                let mut conn = SqliteConnection::connect(&self.url()).await.unwrap();
+            Self::Sqlite(folder) => {
+                let mut conn = SqliteConnection::connect(&file(folder)).await.unwrap();
                 dump(&mut Db::Sqlite(&mut conn)).await.unwrap()
             }
+            Self::Postgres(database) => {
+                let mut conn = PgConnection::connect(&database.url()).await.unwrap();
+                dump(&mut Db::Postgres(&mut conn)).await.unwrap()
+            }
+            Self::Memory(disk, _) => disk.dump(),
         }
     }
 
@@ -64,11 +100,21 @@ impl Ground {
     pub(super) async fn run(&self, sql: &str) {
         let sql = sqlx::AssertSqlSafe(sql);
         match self {
-            Self::Sqlite(_) => {
-                let pool = sqlx::SqlitePool::connect(&self.url()).await.unwrap();
-                sqlx::query(sql).execute(&pool).await.unwrap();
-                pool.close().await;
+            Self::Sqlite(folder) => {
+                let mut conn = SqliteConnection::connect(&file(folder)).await.unwrap();
+                sqlx::query(sql).execute(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
             }
+            Self::Postgres(database) => {
+                let mut conn = PgConnection::connect(&database.url()).await.unwrap();
+                sqlx::query(sql).execute(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
+            }
+            Self::Memory(..) => panic!("the model has no statements"),
         }
     }
+}
+
+fn file(folder: &TempDir) -> String {
+    format!("sqlite:{}/mnara.db", folder.path().display())
 }

@@ -1,15 +1,21 @@
 //! Lives here: random histories played on two stores at once: both answer and tell the same at each
-//! step, and hold the same at the end.
+//! step, and hold the same at the end. A database against the model; the model with faults against
+//! the model without.
 //! Never here: what the histories are made of (`deeds`), playing them (`player`).
 
 mod deeds;
 mod player;
 
+use std::collections::HashMap;
 use std::env;
+use std::ops::Range;
+use std::time::Duration;
 
-use self::deeds::{Deed, history};
+use self::deeds::{DAYS, Deed, history};
 use self::player::Player;
+use super::dice::Dice;
 use super::ground::Ground;
+use crate::store::memory::{CommitFault, Faults};
 
 /// Rounds of a history: a few hours, over midnight.
 const ROUNDS: usize = 60;
@@ -18,9 +24,128 @@ const COUNT_VARIABLE: &str = "MNARA_HISTORIES";
 /// Replays one and prints it: `MNARA_HISTORY_SEED=17 cargo nextest run --no-capture histor`.
 const SEED_VARIABLE: &str = "MNARA_HISTORY_SEED";
 
+/// The longest time for which the database is gone.
+const OUTAGE: Duration = Duration::from_secs(2);
+/// Numbers of messages and places of a history's days; nothing else is as large.
+const NUMBERS: Range<i64> = DAYS.start << 40..DAYS.end << 40;
+
 #[tokio::test]
-async fn in_any_history_sqlite_does_what_sqlite_does() {
-    compare(10, Ground::sqlite().await, Ground::sqlite().await).await;
+async fn in_any_history_sqlite_does_what_the_model_does() {
+    compare(25, Ground::sqlite().await, Ground::memory().await).await;
+}
+
+#[tokio::test]
+async fn in_any_history_postgres_does_what_the_model_does() {
+    compare(8, Ground::postgres().await, Ground::memory().await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_change_nothing_of_a_history_but_the_numbers_it_skips() {
+    for seed in seeds(60) {
+        let mut dice = Dice::new(!seed);
+        let story = history(seed, ROUNDS);
+        let mut calm = Player::on(Ground::memory().await).await;
+        let mut vexed = Player::on(Ground::memory().await).await;
+        let (mut names, mut vexed_names) = (Names::default(), Names::default());
+        for (round, deeds) in story.iter().enumerate() {
+            let expected = names.of_all(calm.play(deeds).await);
+            if !deeds.iter().any(Deed::stands_alone) {
+                vex(&mut dice, &vexed.faults());
+            }
+            let words = vexed_names.of_all(vexed.play(deeds).await);
+            // Whatever was planned and not needed; an outage ends by itself.
+            tokio::time::sleep(OUTAGE).await;
+            soothe(&vexed.faults());
+            assert!(
+                words == expected,
+                "faults show; replay with {SEED_VARIABLE}={seed}\nround {round}: {deeds:#?}\n{}",
+                unlike(&expected, &words)
+            );
+        }
+        let (mut expected, mut found) = (calm.end().await, vexed.end().await);
+        // The number of the last commit, and of the last message, say how many tries there were.
+        expected.remove("house");
+        found.remove("house");
+        for (table, rows) in expected {
+            let expected = names.of_all(rows.iter().map(|row| format!("{row:?}")).collect());
+            let rows = found[table].iter().map(|row| format!("{row:?}"));
+            let found = vexed_names.of_all(rows.collect());
+            assert!(
+                found == expected,
+                "faults show in {table}; replay with {SEED_VARIABLE}={seed}\n{}",
+                unlike(&expected, &found)
+            );
+        }
+    }
+}
+
+/// Plans what goes wrong in the round to come.
+pub(super) fn vex(dice: &mut Dice, faults: &Faults) {
+    match dice.below(6) {
+        0 => faults.fail_begins(1 + u32::try_from(dice.below(3)).expect("few")),
+        1 => faults.fail_statement(1 + dice.roll() % 12),
+        2 => {
+            faults.go();
+            let back = OUTAGE.mul_f64(0.1 * dice.below(10) as f64);
+            let faults = faults.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(back).await;
+                faults.come_back();
+            });
+        }
+        3 | 4 => {
+            let all = [
+                None,
+                Some(CommitFault::Refused),
+                Some(CommitFault::LostBefore),
+                Some(CommitFault::LostAfter),
+            ];
+            faults.plan_commits((0..3).map(|_| dice.one_of(&all)));
+            faults.fail_questions(u32::try_from(dice.below(3)).expect("few"));
+        }
+        _ => {}
+    }
+}
+
+/// Takes back what was planned.
+pub(super) fn soothe(faults: &Faults) {
+    faults.come_back();
+    faults.fail_begins(0);
+    faults.fail_statement(0);
+    faults.plan_commits([]);
+    faults.fail_questions(0);
+}
+
+/// Numbers of messages and places by the order in which they appear: a try that failed has used
+/// some up.
+#[derive(Default)]
+struct Names(HashMap<i64, usize>);
+
+impl Names {
+    fn of_all(&mut self, lines: Vec<String>) -> Vec<String> {
+        lines.iter().map(|line| self.of(line)).collect()
+    }
+
+    fn of(&mut self, line: &str) -> String {
+        let mut named = String::with_capacity(line.len());
+        let mut rest = line;
+        while let Some(begin) = rest.find(|letter: char| letter.is_ascii_digit()) {
+            named.push_str(&rest[..begin]);
+            rest = &rest[begin..];
+            let end = rest.find(|letter: char| !letter.is_ascii_digit());
+            let (digits, after) = rest.split_at(end.unwrap_or(rest.len()));
+            match digits.parse::<i64>() {
+                Ok(number) if NUMBERS.contains(&number) => {
+                    let next = self.0.len();
+                    let name = self.0.entry(number).or_insert(next);
+                    named.push_str(&format!("no. {name}"));
+                }
+                Ok(_) | Err(_) => named.push_str(digits),
+            }
+            rest = after;
+        }
+        named + rest
+    }
 }
 
 /// Plays this many histories on fresh grounds of both kinds.
@@ -33,7 +158,7 @@ async fn compare(count: u64, one: Ground, other: Ground) {
     }
 }
 
-fn seeds(count: u64) -> std::ops::Range<u64> {
+pub(super) fn seeds(count: u64) -> Range<u64> {
     let number = |name| {
         env::var(name)
             .ok()

@@ -2,6 +2,7 @@
 //! operators may ask of it, legal or not, in rounds of what reaches the writer at once.
 //! Never here: what comes of it.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use mnara_smpp::receipt::{IdDialect, IdRule};
@@ -33,8 +34,9 @@ const BODIES: [&str; 3] = [
     "Your code is 123456",
     "habari ya asubuhi \u{1F600}, karibu",
 ];
-/// 2026-01-05, an hour before midnight.
-const BEGIN: i64 = 20_458 * 86_400_000 - 3_600_000;
+/// The days since 1970 on which histories happen: from an hour before a midnight in 2026.
+pub(super) const DAYS: Range<i64> = 20_457..20_467;
+const BEGIN: i64 = DAYS.start * 86_400_000 + 23 * 3_600_000;
 
 /// What somebody asks of the store. Messages are named by their number in the history; intents,
 /// events and bookmarks, which are the store's to give, by a number of which the player takes the
@@ -102,7 +104,7 @@ pub(super) enum Deed {
 
 impl Deed {
     /// It is several steps: what it comes to depends on what else is under way.
-    const fn stands_alone(&self) -> bool {
+    pub(super) const fn stands_alone(&self) -> bool {
         matches!(
             self,
             Self::Replay(..) | Self::Look { .. } | Self::Restart(_)

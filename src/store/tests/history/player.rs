@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -25,8 +26,13 @@ use crate::flow::{
     Answered, AttemptRecord, DeliveryRecord, EventJob, Ready, Reroute, Settlement, Transition,
 };
 use crate::store::inbox::{Inbox, InboxPage};
+use crate::store::memory::Faults;
 use crate::store::sql::dump::Dump;
-use crate::store::{Bookmark, MessageView, Store, Sweep, SweepAudit, TimelineEntry};
+use crate::store::{Bookmark, MessageView, Store, StoreError, Sweep, SweepAudit, TimelineEntry};
+
+/// How often a client asks that is told to try again, and how long it waits before.
+const PATIENCE: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A store and what one has seen of it.
 pub(super) struct Player {
@@ -65,6 +71,11 @@ impl Player {
         }
     }
 
+    /// What goes wrong with it.
+    pub(super) fn faults(&self) -> Faults {
+        self.ground.faults()
+    }
+
     /// Plays what reaches the writer at once; returns what was answered and told.
     pub(super) async fn play(&mut self, deeds: &[Deed]) -> Vec<String> {
         if let [Deed::Restart(ending)] = deeds {
@@ -97,7 +108,7 @@ impl Player {
         let known: HashMap<Box<str>, String> = self
             .known
             .iter()
-            .map(|(id, of)| (id.0.simple().to_string().into(), format!("{of:?}")))
+            .map(|(id, of)| (id.0.to_string().into(), format!("{of:?}")))
             .collect();
         for (table, column) in [("outbox", 0), ("deliveries", 3)] {
             let rows = dump.get_mut(table).expect("a table");
@@ -255,7 +266,8 @@ impl Player {
             Deed::Leave(event, due) => {
                 let left = self.event(*event).map(|job| (job.event, *due));
                 store.leave_events(left.into_iter().collect());
-                String::new()
+                // Nobody answers: what is asked for with it has its answer with it.
+                say(store.release_due(Timestamp(0), 1).await)
             }
             Deed::Deliver {
                 event,
@@ -495,8 +507,15 @@ impl Player {
     }
 }
 
+/// Accepts a message as a patient client does.
 async fn accept(store: &Store, message: &Message) -> Done {
-    store.accept(message.clone()).await.unwrap();
+    for _ in 0..PATIENCE {
+        match store.accept(message.clone()).await {
+            Ok(()) => break,
+            Err(StoreError::Unavailable) => tokio::time::sleep(PAUSE).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
     let (view, lane) = store.any_message(message.id).await.unwrap().unwrap();
     Done {
         words: vec![format!("{} {lane}", viewed(Some(&view)))],
