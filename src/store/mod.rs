@@ -136,6 +136,24 @@ pub async fn open(
     Ok(opened(writer))
 }
 
+/// Opens the model instead, on a disk of its own.
+#[cfg(test)]
+async fn open_model(
+    disk: &memory::Disk,
+    faults: memory::Faults,
+    carriers: Vec<CarrierId>,
+    committed: mpsc::Sender<Committed>,
+    events: mpsc::Sender<EventJob>,
+) -> Result<Opened, StoreError> {
+    let carriers = Arc::new(Carriers::new(carriers));
+    let (rows, reader) = disk.open(carriers, faults)?;
+    let reader = Reader::Memory(reader);
+    let (opened, task) = start(&Config::default(), rows, reader, committed, events).await?;
+    let orderly = task.orderly();
+    let writer = Writer::new(orderly, |stop| Box::pin(task.run(stop)));
+    Ok(opened(writer))
+}
+
 /// Settles what the last run has left, and joins the handle to its writer. The latter comes apart:
 /// its caller knows its type.
 async fn start<R: Rows>(
@@ -144,7 +162,7 @@ async fn start<R: Rows>(
     reader: Reader,
     committed: mpsc::Sender<Committed>,
     events: mpsc::Sender<EventJob>,
-) -> Result<(impl FnOnce(Writer) -> Opened, Task<R>), StoreError> {
+) -> Result<(impl FnOnce(Writer) -> Opened + use<R>, Task<R>), StoreError> {
     let carriers = Arc::clone(rows.carriers());
     let (engine, recovered) = Engine::start(rows).await?;
     let health = Arc::new(StoreHealth::default());

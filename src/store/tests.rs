@@ -221,7 +221,6 @@ fn receipt(id: &str, state: Option<SegmentState>) -> Receipt {
 }
 
 mod control;
-mod database;
 mod dice;
 mod doubt;
 mod faults;

@@ -1,12 +1,12 @@
 //! Lives here: where a store lives while a test opens, closes and crashes it.
 //! Never here: what is tested.
 
+use mnara_privatepg::Database;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::database::Database;
 use crate::domain::ids::CarrierId;
 use crate::flow::{Committed, EventJob};
 use crate::store::memory::{Disk, Faults};
@@ -18,7 +18,8 @@ use crate::store::{Config, Opened, open, open_model};
 pub(super) enum Ground {
     /// A folder with the file.
     Sqlite(TempDir),
-    /// A database of its own.
+    /// A database of its own on the server of `DATABASE_URL`. Copying a migrated template would
+    /// take as long as migrating it.
     Postgres(Database),
     /// The model's disk.
     Memory(Disk, Faults),
@@ -30,7 +31,7 @@ impl Ground {
     }
 
     pub(super) async fn postgres() -> Self {
-        Self::Postgres(Database::fresh().await)
+        Self::Postgres(Database::fresh().unwrap_or_else(|error| panic!("{error}")))
     }
 
     pub(super) async fn memory() -> Self {

@@ -67,7 +67,8 @@ impl Storm {
     /// Asks for several things at once while something goes wrong. Some wait for their answers, in
     /// others the daemon is killed meanwhile.
     async fn round(&mut self) {
-        vex(&mut self.dice, &self.faults());
+        let faults = self.faults();
+        vex(&mut self.dice, &faults);
         let patience = match self.dice.below(3) {
             0 => Duration::from_millis(self.dice.roll() % 600),
             _ => Duration::from_secs(60),
@@ -176,8 +177,9 @@ impl Storm {
                 assert!(ready.message.seq > self.last, "numbers rise");
                 self.last = ready.message.seq;
                 assert!(self.queued.insert(ready.message.id), "told once");
-                let of = |entry: &&mut Entry| entry.message.id == ready.message.id;
-                self.ledger.iter_mut().find(of).unwrap().message = ready.message;
+                let id = ready.message.id;
+                let entry = self.ledger.iter_mut().find(|one| one.message.id == id);
+                entry.unwrap().message = ready.message;
             }
         }
         while let Ok(event) = world.events.try_recv() {
