@@ -76,7 +76,7 @@ impl Refused {
     }
 
     /// The store's refusal or fault; a fault is logged here, once.
-    pub(super) fn store(error: StoreError) -> Self {
+    pub(super) fn store(error: &StoreError) -> Self {
         if error.passes() {
             return Self::unavailable();
         }

@@ -300,7 +300,7 @@ fn missing() -> Refused {
 /// What the operator is told.
 pub(super) fn refused(refusal: Refusal, cancel: bool) -> Refused {
     let obstacle = match refusal {
-        Refusal::Store(error) => return Refused::store(error),
+        Refusal::Store(error) => return Refused::store(&error),
         Refusal::Unsteady => return Refused::unavailable(),
         Refusal::Left(obstacle) => obstacle,
     };

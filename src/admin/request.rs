@@ -215,7 +215,7 @@ pub(super) async fn in_time<T>(
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, Refused> {
     match timeout(PATIENCE, work).await {
-        Ok(done) => done.map_err(Refused::store),
+        Ok(done) => done.map_err(|error| Refused::store(&error)),
         Err(_) => Err(Refused::unavailable()),
     }
 }

@@ -50,9 +50,9 @@ impl Bulk {
     }
 
     /// A text for each database.
-    pub(in crate::store) fn each(sqlite: String, postgres: String, kinds: &'static [Kind]) -> Self {
+    pub(in crate::store) fn each(sqlite: String, postgres: &str, kinds: &'static [Kind]) -> Self {
         let bulk = Self::made(sqlite, kinds);
-        let _ = bulk.postgres.set(unnested(&postgres, kinds));
+        let _ = bulk.postgres.set(unnested(postgres, kinds));
         bulk
     }
 

@@ -54,7 +54,7 @@ static PARK: LazyLock<Bulk> = LazyLock::new(|| {
     let distinct = text("select distinct on (1, 2, 3, 4) * from ({rows}) v");
     Bulk::each(
         text("{rows}"),
-        distinct,
+        &distinct,
         &[
             Kind::Text,
             Kind::Text,
@@ -146,7 +146,7 @@ pub(in crate::store) async fn unpark(
         };
         Bulk::each(
             text("in ({rows})"),
-            text("= any(array({rows}))"),
+            &text("= any(array({rows}))"),
             &[Kind::Int],
         )
     });
@@ -174,7 +174,7 @@ pub(in crate::store) async fn orphans(
             "select {columns} from (select distinct * from ({{rows}}) v) v (carrier, recipient) \
              cross join lateral (select * from receipt_inbox r where {there} offset 0) r"
         );
-        Bulk::each(sqlite, postgres, &[Kind::Text, Kind::Text])
+        Bulk::each(sqlite, &postgres, &[Kind::Text, Kind::Text])
     });
     let rows = ORPHANS
         .fetch(db, recipients, |(carrier, to)| {
@@ -288,7 +288,7 @@ pub(in crate::store) async fn take_matched(
              returning r.carrier, r.normalised, r.stat, r.done_date";
         Bulk::each(
             sqlite,
-            postgres.to_owned(),
+            postgres,
             &[Kind::Text, Kind::Text, Kind::Text, Kind::Text, Kind::Int],
         )
     });

@@ -47,7 +47,7 @@ static ON_DAY: LazyLock<Bulk> = LazyLock::new(|| {
         of_day("a.message"),
         of_day("m.seq"),
     );
-    Bulk::each(sqlite, postgres, &[Kind::Int, Kind::Int])
+    Bulk::each(sqlite, &postgres, &[Kind::Int, Kind::Int])
 });
 
 /// The same on all days that there are: for SQLite they are found by skipping through the index.
@@ -67,7 +67,7 @@ static EVER: LazyLock<Bulk> = LazyLock::new(|| {
          cross join lateral (select * from messages m where m.seq = a.message offset 0) m \
          where a.receipt_key = any(array({{rows}}))"
     );
-    Bulk::each(sqlite, postgres, &[Kind::Int])
+    Bulk::each(sqlite, &postgres, &[Kind::Int])
 });
 
 /// The attempts that carry one of these keys. An account that counts its ids anew means its newest
@@ -217,7 +217,7 @@ static DOUBTS: LazyLock<Bulk> = LazyLock::new(|| {
          and a.recipient = v.recipient and a.state = 7 offset 0) a \
          cross join lateral (select * from messages m where m.seq = a.message offset 0) m"
     );
-    Bulk::each(sqlite, postgres, &[Kind::Text, Kind::Text])
+    Bulk::each(sqlite, &postgres, &[Kind::Text, Kind::Text])
 });
 
 /// The attempts in doubt at these recipients.

@@ -62,7 +62,7 @@ impl Rows for Sql {
     }
 
     async fn rollback(&mut self) {
-        self.rollback().await
+        self.rollback().await;
     }
 
     async fn was_kept(&mut self, number: i64) -> Result<bool, StoreError> {
