@@ -76,8 +76,9 @@ create table messages (
     primary key (seq)
 ) partition by range (seq);
 
--- A partition knows only itself: that an id is there once is the id's own doing (UUIDv7, made here).
-create unique index messages_by_id on messages (id, seq);
+-- A partition could only know itself: that an id is there once is the id's own doing (UUIDv7, made
+-- here). Without seq, or a look-up by seq might take this index while it is empty, for ever.
+create index messages_by_id on messages (id);
 -- What a lane refills from, organisation by organisation, in order. Small: rows leave it when a
 -- carrier has answered.
 create index messages_waiting on messages (carrier, class, org, place) where state = 1;
@@ -115,9 +116,7 @@ create table attempts (
 -- Only attempts that were in doubt have a recipient. To say `state = 7` here would make the state an
 -- indexed column, and every receipt would write into all indexes.
 create index attempts_in_doubt on attempts (carrier, recipient) where recipient is not null;
--- The day first: a look-up names the days it looks at.
-create index attempts_by_receipt on attempts ((message >> 40), receipt_key)
-    where receipt_key is not null;
+create index attempts_by_receipt on attempts (receipt_key) where receipt_key is not null;
 
 -- Receipts that changed nothing but are part of the story: intermediate and contradictory ones.
 create table receipt_events (

@@ -86,7 +86,9 @@ pub(in crate::store) async fn standing(
     messages: &[MessageSeq],
 ) -> Result<Vec<(AttemptId, SegmentState)>, StoreError> {
     static STANDING: Bulk = Bulk::new(
-        "select message, part, attempt, state from attempts where message in ({rows})",
+        "with v (message) as (select distinct * from ({rows}) as r) \
+         select a.message, a.part, a.attempt, a.state \
+         from v join attempts a on a.message == v.message",
         &[Kind::Int],
     );
     let rows = STANDING.fetch(db, messages, |seq| [seq.0.into()]).await?;
@@ -188,17 +190,18 @@ pub(in crate::store) async fn interrupted(db: &mut Db<'_>) -> Result<Vec<Interru
     Ok(found)
 }
 
-/// The rows of interrupted attempts. Their sequence number is not known any more (0).
+/// The rows of interrupted attempts. Their sequence number is not known any more (0). Without an
+/// order among them: it would be a reason for PostgreSQL to read all messages in theirs.
 static INTERRUPTED: Bulk = Bulk::new(
     "with recursive v (message, carrier, bind, at) as ({rows}), \
      n (part) as (select 1 union all select part + 1 from n where part < 16) \
      insert into attempts (message, part, attempt, carrier, bind, sequence, submitted_at, \
      answered_at, state, recipient) \
-     select distinct m.seq, n.part, 1 + coalesce((select max(a.attempt) from attempts a \
-     where a.message = m.seq), 0), v.carrier, v.bind, 0, v.at, v.at, 7, m.recipient \
-     from v join messages m on m.seq = v.message join n on n.part <= m.segments \
-     where +m.state in (1, 3) and not exists (select 1 from attempts a where a.message = m.seq \
-     and a.part = n.part and a.state not in (6, 7)) on conflict do nothing",
+     select m.seq, n.part, 1 + coalesce((select max(a.attempt) from attempts a \
+     where a.message == m.seq), 0), v.carrier, v.bind, 0, v.at, v.at, 7, m.recipient \
+     from v join messages m on m.seq == v.message join n on n.part <= m.segments \
+     where +m.state in (1, 3) and coalesce((select 1 from attempts a where a.message == m.seq \
+     and a.part = n.part and a.state not in (6, 7) limit 1), 0) = 0 on conflict do nothing",
     &[Kind::Int, Kind::Text, Kind::Text, Kind::Int],
 );
 
@@ -209,9 +212,9 @@ pub(in crate::store) async fn doubt(
     interrupted: &[Interrupted],
 ) -> Result<u64, StoreError> {
     static DOUBT: Bulk = Bulk::new(
-        "update messages set state = 3, possible_duplicate = \
+        "with v (seq) as ({rows}) update messages set state = 3, possible_duplicate = \
          case when state = 3 or class = 0 then 1 else possible_duplicate end \
-         where +state in (1, 3) and seq in ({rows})",
+         from v where +messages.state in (1, 3) and messages.seq == v.seq",
         &[Kind::Int],
     );
     static FORGET: Statement = Statement::new("delete from intents");

@@ -142,7 +142,10 @@ pub(in crate::store) async fn messages(
     seqs: &[MessageSeq],
 ) -> Result<Vec<Stored>, StoreError> {
     static READ: LazyLock<Bulk> = LazyLock::new(|| {
-        let text = format!("select {COLUMNS} from messages m where m.seq in ({{rows}})");
+        let text = format!(
+            "with v (seq) as (select distinct * from ({{rows}}) as r) \
+             select {COLUMNS} from v join messages m on m.seq == v.seq"
+        );
         Bulk::made(text, &[Kind::Int])
     });
     let rows = READ.fetch(db, &once(seqs), |seq| [seq.0.into()]).await?;
@@ -187,7 +190,7 @@ pub(in crate::store) async fn release(
 ) -> Result<(), StoreError> {
     static RELEASE: Bulk = Bulk::new(
         "with v (seq, place) as ({rows}) update messages set place = v.place, state = 1 from v \
-         where messages.seq = v.seq and +messages.state = 0",
+         where messages.seq == v.seq and +messages.state = 0",
         &[Kind::Int, Kind::Int],
     );
     RELEASE
@@ -240,7 +243,8 @@ pub(in crate::store) async fn mark(
     messages: &[MessageSeq],
 ) -> Result<(), StoreError> {
     static MARK: Bulk = Bulk::new(
-        "update messages set possible_duplicate = 1 where seq in ({rows})",
+        "with v (seq) as ({rows}) update messages set possible_duplicate = 1 from v \
+         where messages.seq == v.seq",
         &[Kind::Int],
     );
     MARK.execute(db, messages, |seq| [seq.0.into()]).await?;
@@ -250,7 +254,7 @@ pub(in crate::store) async fn mark(
 const MOVE: &str = "with v (seq, state, mask, sent_at, final_at, failure, detail) as ({rows}) \
      update messages set state = v.state, sent_at = coalesce(messages.sent_at, v.sent_at), \
      final_at = v.final_at, failure = v.failure, detail = v.detail \
-     from v where messages.seq = v.seq and ((v.mask >> messages.state) & 1) = 1";
+     from v where messages.seq == v.seq and ((v.mask >> messages.state) & 1) = 1";
 const MOVE_KINDS: &[Kind] = &[
     Kind::Int,
     Kind::Int,
@@ -273,8 +277,9 @@ pub(in crate::store) async fn make_moves(
         LazyLock::new(|| Bulk::made(format!("{MOVE} returning messages.seq"), MOVE_KINDS));
     // Where messages stand and since when: taken for submitted ones, ended for ended ones.
     static STANDING: Bulk = Bulk::new(
-        "select seq, state, case state when 4 then sent_at else final_at end from messages \
-         where seq in ({rows})",
+        "with v (seq) as (select distinct * from ({rows}) as r) select m.seq, m.state, \
+         case m.state when 4 then m.sent_at else m.final_at end \
+         from v join messages m on m.seq == v.seq",
         &[Kind::Int],
     );
     if moves.iter().any(|one| one.since().is_none()) {
@@ -322,7 +327,7 @@ pub(in crate::store) async fn reroute(
          update messages set carrier = v.carrier, place = v.place, \
          possible_duplicate = case when v.marked = 1 and messages.state = 1 then 1 \
          else messages.possible_duplicate end \
-         from v where messages.seq = v.seq and messages.carrier = v.source \
+         from v where messages.seq == v.seq and messages.carrier = v.source \
          and +messages.state in (1, 3)",
         // A mark that only memory knows (an OTP of before a crash) must outlast the other lane's
         // store; that of a resend is written when it has gone, or a restart before that would
@@ -330,7 +335,8 @@ pub(in crate::store) async fn reroute(
         &[Kind::Int, Kind::Text, Kind::Text, Kind::Int, Kind::Int],
     );
     static PLACES: Bulk = Bulk::new(
-        "select seq, place, state from messages where seq in ({rows})",
+        "with v (seq) as (select distinct * from ({rows}) as r) \
+         select m.seq, m.place, m.state from v join messages m on m.seq == v.seq",
         &[Kind::Int],
     );
     let changed = REROUTE
@@ -376,7 +382,7 @@ pub(in crate::store) async fn unsent(
 ) -> Result<HashSet<MessageSeq>, StoreError> {
     static UNSENT: Bulk = Bulk::new(
         "with v (seq, carrier) as ({rows}) \
-         select m.seq from v join messages m on m.seq = v.seq and m.carrier = v.carrier \
+         select m.seq from v join messages m on m.seq == v.seq and m.carrier = v.carrier \
          where +m.state in (1, 3)",
         &[Kind::Int, Kind::Text],
     );

@@ -173,7 +173,7 @@ pub(in crate::store) async fn to_lane(
     static TO_LANE: Bulk = Bulk::new(
         "with v (seq, carrier, place) as ({rows}) \
          update messages set carrier = v.carrier, place = v.place from v \
-         where messages.seq = v.seq and +messages.state = 1",
+         where messages.seq == v.seq and +messages.state = 1",
         &[Kind::Int, Kind::Text, Kind::Int],
     );
     let moved = TO_LANE

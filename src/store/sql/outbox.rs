@@ -69,7 +69,7 @@ static HISTORY: Bulk = Bulk::new(
 static DONE: Bulk = Bulk::new("delete from outbox where event in ({rows})", &[Kind::Id]);
 static AGAIN: Bulk = Bulk::new(
     "with v (event, due_at, attempts) as ({rows}) update outbox set due_at = v.due_at, \
-     attempts = v.attempts from v where outbox.event = v.event",
+     attempts = v.attempts from v where outbox.event == v.event",
     &[Kind::Id, Kind::Int, Kind::Int],
 );
 
@@ -120,7 +120,7 @@ pub(in crate::store) async fn set_due(
 ) -> Result<(), StoreError> {
     static DUE: Bulk = Bulk::new(
         "with v (event, due_at) as ({rows}) update outbox set due_at = v.due_at from v \
-         where outbox.event = v.event",
+         where outbox.event == v.event",
         &[Kind::Id, Kind::Int],
     );
     DUE.execute(db, events, |(event, at)| [event.0.into(), at.0.into()])
@@ -147,7 +147,7 @@ pub(in crate::store) async fn due_events(
     static DUE: LazyLock<Statement> = LazyLock::new(|| {
         Statement::made(format!(
             "select {COLUMNS}, o.event, o.sequence, o.kind, o.at, o.state, o.failure, o.attempts \
-             from outbox o join messages m on m.seq = o.message where o.due_at <= $1 \
+             from outbox o join messages m on m.seq == o.message where o.due_at <= $1 \
              order by o.due_at limit $2"
         ))
     });
