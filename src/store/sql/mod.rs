@@ -24,6 +24,8 @@ mod rows;
 mod sqlite;
 mod statement;
 mod tallies;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::future::Future;
@@ -93,14 +95,15 @@ pub(in crate::store) async fn open(
     config: &Config,
     carriers: Arc<Carriers>,
 ) -> Result<(Sql, Reader), StoreError> {
-    let (conn, home, pool) = match config.url.split_once(':') {
-        Some(("sqlite", _)) => sqlite::open(config).await?,
-        Some(("postgres" | "postgresql", _)) => postgres::open(config).await?,
-        Some(_) | None => {
-            return Err(StoreError::Url {
-                why: "it begins neither with sqlite: nor with postgres://".into(),
-            });
-        }
+    let server = ["postgres://", "postgresql://"];
+    let (conn, home, pool) = if config.url.starts_with("sqlite:") {
+        sqlite::open(config).await?
+    } else if server.iter().any(|scheme| config.url.starts_with(scheme)) {
+        postgres::open(config).await?
+    } else {
+        return Err(StoreError::Url {
+            why: "it begins neither with sqlite: nor with postgres://".into(),
+        });
     };
     let mut sql = Sql {
         conn: Some(conn),

@@ -37,7 +37,7 @@ macro_rules! ask {
 }
 
 impl Reader {
-    async fn conn(&self) -> Result<Conn, StoreError> {
+    pub(super) async fn conn(&self) -> Result<Conn, StoreError> {
         Ok(match &self.pool {
             Pool::Sqlite(pool) => Conn::PooledSqlite(pool.acquire().await?),
             Pool::Postgres(pool) => Conn::PooledPostgres(pool.acquire().await?),
