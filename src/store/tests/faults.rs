@@ -20,9 +20,7 @@ async fn world() -> (Ground, World, Faults) {
 }
 
 /// Asks for something and lets the writer take it up.
-async fn asked<T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> JoinHandle<T> {
+async fn asked<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     let asked = tokio::spawn(work);
     for _ in 0..8 {
         tokio::task::yield_now().await;
@@ -113,7 +111,10 @@ async fn a_lost_commit_refuses_its_accepts_and_applies_the_rest_once() {
     assert!(timeout(SOON, &mut accepted).await.is_err(), "not known yet");
     assert!(!settled.is_finished() && world.events().is_empty());
     let refused = accepted.await.unwrap();
-    assert!(matches!(refused, Err(StoreError::Unavailable)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable)),
+        "{refused:?}"
+    );
     settled.await.unwrap();
     assert!(!world.knows(id).await);
     assert_eq!(world.told(), []);
@@ -132,7 +133,10 @@ async fn a_refused_commit_refuses_its_accepts_at_once_and_applies_the_rest_once(
     let id = new.id;
     let (accepted, settled) = world.together(new, &submitted).await;
     let refused = timeout(SOON, accepted).await.expect("at once").unwrap();
-    assert!(matches!(refused, Err(StoreError::Unavailable)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable)),
+        "{refused:?}"
+    );
     assert!(!world.store.health().is_well());
     settled.await.unwrap();
     assert!(world.store.health().is_well());
@@ -149,12 +153,18 @@ async fn while_the_database_is_gone_accepts_are_refused_at_once_and_outcomes_wai
     faults.go();
     let (accepted, settled) = world.together(message(1), &submitted).await;
     let refused = timeout(SOON, accepted).await.expect("at once").unwrap();
-    assert!(matches!(refused, Err(StoreError::Unavailable)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable)),
+        "{refused:?}"
+    );
     for _ in 0..40 {
         tokio::time::sleep(Duration::from_millis(777)).await;
         let refused = timeout(SOON, world.store.accept(message(1))).await;
         let refused = refused.expect("at once");
-        assert!(matches!(refused, Err(StoreError::Unavailable)), "{refused:?}");
+        assert!(
+            matches!(refused, Err(StoreError::Unavailable)),
+            "{refused:?}"
+        );
     }
     assert!(!settled.is_finished());
     assert_eq!(world.events(), []);
@@ -172,7 +182,10 @@ async fn a_commit_that_only_held_accepts_is_followed_by_a_probe() {
     let (_ground, mut world, faults) = world().await;
     faults.plan_commits([Some(CommitFault::Refused), Some(CommitFault::Refused)]);
     let refused = world.store.accept(message(1)).await;
-    assert!(matches!(refused, Err(StoreError::Unavailable)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable)),
+        "{refused:?}"
+    );
     // Nothing asks for anything: the store finds out by itself that it is well again.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(world.store.health().is_well() && faults.spent());
@@ -182,7 +195,10 @@ async fn a_commit_that_only_held_accepts_is_followed_by_a_probe() {
 
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_is_not_known_at_the_end_is_found_at_the_next_start() {
-    for (fault, kept) in [(CommitFault::LostAfter, true), (CommitFault::LostBefore, false)] {
+    for (fault, kept) in [
+        (CommitFault::LostAfter, true),
+        (CommitFault::LostBefore, false),
+    ] {
         let (ground, mut world, faults) = world().await;
         faults.plan_commits([Some(fault)]);
         faults.fail_questions(u32::MAX);

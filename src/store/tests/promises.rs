@@ -193,7 +193,12 @@ impl Storm {
         soothe(&self.faults());
         self.listen();
         for entry in &self.ledger {
-            let found = self.world().store.any_message(entry.message.id).await.unwrap();
+            let found = self
+                .world()
+                .store
+                .any_message(entry.message.id)
+                .await
+                .unwrap();
             let state = found.as_ref().map(|(view, _)| view.state);
             match entry.accepted {
                 Said::Yes => assert!(state.is_some(), "nothing that was said yes to is lost"),
@@ -208,13 +213,19 @@ impl Storm {
                 (Some(_), None) => &[State::Queued, State::Submitted],
                 (None, None) => &[State::Queued],
             };
-            assert!(state.is_none_or(|state| expected.contains(&state)), "{state:?} {expected:?}");
+            assert!(
+                state.is_none_or(|state| expected.contains(&state)),
+                "{state:?} {expected:?}"
+            );
         }
         self.world.take().unwrap().close().await;
         let dump = self.ground.dump().await;
         let mut events = HashSet::new();
         for row in &dump["outbox"] {
-            assert!(events.insert((row[1].clone(), row[2].clone())), "{row:?} is there twice");
+            assert!(
+                events.insert((row[1].clone(), row[2].clone())),
+                "{row:?} is there twice"
+            );
         }
         assert_eq!(dump["receipt_inbox"], Vec::<Vec<_>>::new());
     }
