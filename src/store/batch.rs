@@ -165,6 +165,9 @@ pub(super) struct Effects {
     pub(super) home: Vec<ReceiptKey>,
     /// and those whose receipts were put into it.
     pub(super) parked: HashSet<ReceiptKey>,
+    /// The keys that are still parked now that the inbox has been kept within its bounds. Only a
+    /// commit makes them so: after a try that failed more are.
+    pub(super) left_parked: Option<HashSet<ReceiptKey>>,
     /// Moves that were made: account, class and the state reached.
     pub(super) reached: Vec<(CarrierIndex, Class, State)>,
     /// Moves that the lifecycle refused.

@@ -25,7 +25,7 @@ impl<R: Rows> Engine<R> {
             InboxWork::Keep(keeping) => {
                 done.kept = self.rows.keep_inbox(keeping).await?;
                 if done.kept.quarantined > 0 {
-                    self.parked = self.rows.parked_keys().await?;
+                    effects.left_parked = Some(self.rows.parked_keys().await?);
                 }
             }
             InboxWork::Prove { from, now } => {

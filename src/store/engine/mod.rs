@@ -173,6 +173,9 @@ impl<R: Rows> Engine<R> {
 
     fn kept(&mut self, effects: &Effects) {
         self.commits += 1;
+        if let Some(left) = &effects.left_parked {
+            self.parked = left | &effects.parked;
+        }
         let gone = |key: &&ReceiptKey| !effects.parked.contains(key);
         for key in effects.home.iter().filter(gone) {
             self.parked.remove(key);
@@ -211,7 +214,10 @@ impl<R: Rows> Engine<R> {
             .flat_map(|deliveries| &deliveries.records)
             .collect();
         self.rows.record_deliveries(&records).await?;
-        self.rows.set_due(&batch.left).await?;
+        // Several workers may have left the same event: the last word holds.
+        let left: HashMap<EventId, Timestamp> = batch.left.iter().copied().collect();
+        let left: Vec<(EventId, Timestamp)> = left.into_iter().collect();
+        self.rows.set_due(&left).await?;
         for chore in &batch.chores {
             let done = self.chore(&chore.chore, &mut effects).await?;
             if let Some(audit) = &chore.audit {

@@ -254,6 +254,44 @@ async fn wherever_a_transaction_fails_it_is_as_if_it_had_been_made_once() {
     panic!("more statements than expected");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_try_that_would_have_put_receipts_in_quarantine_does_not_lose_sight_of_them() {
+    let (_ground, mut world, faults) = world().await;
+    let message = world.accept(1).await;
+    world.receive("A1", Some(SegmentState::Delivered)).await;
+    let keeping = inbox::Keeping {
+        at: Timestamp(9_000),
+        parked_ttl: Duration::from_secs(5),
+        parked_max: 100,
+        quarantine_ttl: Duration::from_secs(5),
+        quarantine_max: 100,
+    };
+    faults.plan_commits([Some(CommitFault::Refused)]);
+    let store = world.store.clone();
+    let kept = tokio::spawn(async move { store.keep_receipts(keeping).await.unwrap() });
+    // In the same batch: its response comes first, and the receipt is at home.
+    world.submit(&message, &["A1"]).await;
+    assert_eq!(kept.await.unwrap(), inbox::Kept::default());
+    assert_eq!(world.state(&message).await, State::Delivered);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_several_workers_leave_at_once_is_left_once() {
+    let (_ground, mut world, _) = world().await;
+    let message = world.accept(1).await;
+    world.submit(&message, &["A1"]).await;
+    let event = world.events.recv().await.unwrap().event;
+    for due in [5_000, 8_000] {
+        world.store.leave_events(vec![(event, Timestamp(due))]);
+    }
+    for (now, found) in [(7_999, 0), (8_000, 1)] {
+        let claimed = world.store.claim_events(Timestamp(now), 10).await.unwrap();
+        assert_eq!(claimed.len(), found, "the last word holds");
+    }
+    world.close().await;
+}
+
 impl World {
     /// Asks for a yes and tells an outcome, so that both are in one batch.
     async fn together(
