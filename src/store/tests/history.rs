@@ -36,7 +36,7 @@ async fn in_any_history_sqlite_does_what_the_model_does() {
 
 #[tokio::test]
 async fn in_any_history_postgres_does_what_the_model_does() {
-    compare(8, Ground::postgres().await, Ground::memory().await).await;
+    compare(6, Ground::postgres().await, Ground::memory().await).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,9 +47,15 @@ async fn faults_change_nothing_of_a_history_but_the_numbers_it_skips() {
         let mut calm = Player::on(Ground::memory().await).await;
         let mut vexed = Player::on(Ground::memory().await).await;
         let (mut names, mut vexed_names) = (Names::default(), Names::default());
-        for (round, deeds) in story.iter().enumerate() {
+        // A place may be given anew after a restart, unless a try has skipped it.
+        let restarts = |deeds: &[Deed]| matches!(deeds, [Deed::Restart(_)]);
+        let story = story.iter().filter(|deeds| !restarts(deeds));
+        for (round, deeds) in story.enumerate() {
             let expected = names.of_all(calm.play(deeds).await);
-            if !deeds.iter().any(Deed::stands_alone) {
+            // What an operator changes makes the engine look at intents; a try that failed, too.
+            let watched = deeds.iter().any(Deed::is_operators)
+                && deeds.iter().any(|deed| matches!(deed, Deed::Intend { .. }));
+            if !(watched || deeds.iter().any(Deed::stands_alone)) {
                 vex(&mut dice, &vexed.faults());
             }
             let words = vexed_names.of_all(vexed.play(deeds).await);

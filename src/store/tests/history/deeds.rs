@@ -103,6 +103,14 @@ pub(super) enum Deed {
 }
 
 impl Deed {
+    /// It changes what waits behind the lanes' back.
+    pub(super) const fn is_operators(&self) -> bool {
+        matches!(
+            self,
+            Self::Sweep { .. } | Self::Cancel(..) | Self::Resend(..)
+        )
+    }
+
     /// It is several steps: what it comes to depends on what else is under way.
     pub(super) const fn stands_alone(&self) -> bool {
         matches!(
