@@ -49,38 +49,41 @@ fn rows<R: Row>(table: &Table<R>, columns: fn(&R) -> Vec<Column>) -> Vec<Vec<Col
     rows
 }
 
-fn text(value: impl ToString) -> Column {
+fn text<T: ToString + ?Sized>(value: &T) -> Column {
     Some(value.to_string().into())
 }
 
 fn flag(value: bool) -> Column {
-    text(i64::from(value))
+    text(&i64::from(value))
 }
 
 fn time(at: Option<Timestamp>) -> Column {
-    at.and_then(|at| text(at.0))
+    at.and_then(|at| text(&at.0))
 }
 
-fn number<T: ToString>(value: Option<T>) -> Column {
-    value.and_then(text)
+fn number(value: Option<impl Into<i64>>) -> Column {
+    value.and_then(|value| text(&value.into()))
 }
 
 fn failure(code: Option<FailureCode>) -> Column {
-    code.and_then(|code| text(code.name()))
+    code.and_then(|code| text(&code.name()))
 }
 
 fn house(row: &HouseRow) -> Vec<Column> {
-    vec![text(row.key), text(row.value)]
+    vec![text(&row.key), text(&row.value)]
 }
 
 fn organisation(row: &Organisation) -> Vec<Column> {
     vec![
-        text(row.id),
+        text(&row.id),
         text(&row.name),
         text(&row.country),
-        serde_json::to_string(&row.senders).ok().and_then(text),
-        text(row.webhook_secret.expose_secret()),
-        text(row.created_at.0),
+        serde_json::to_string(&row.senders)
+            .ok()
+            .as_ref()
+            .and_then(text),
+        text(&row.webhook_secret.expose_secret()),
+        text(&row.created_at.0),
     ]
 }
 
@@ -91,12 +94,12 @@ fn api_key(row: &ApiKey) -> Vec<Column> {
         .map(|octet| format!("{octet:02x}"))
         .collect();
     vec![
-        text(row.id),
-        text(row.org),
-        text(hash),
+        text(&row.id),
+        text(&row.org),
+        text(&hash),
         text(&row.prefix),
         flag(row.live),
-        text(row.created_at.0),
+        text(&row.created_at.0),
         None,
     ]
 }
@@ -104,29 +107,29 @@ fn api_key(row: &ApiKey) -> Vec<Column> {
 fn message(row: &MessageRow) -> Vec<Column> {
     let message = &row.message;
     vec![
-        text(message.seq),
-        text(message.id),
-        text(message.org),
-        text(message.class.index()),
-        text(row.state.index()),
+        text(&message.seq),
+        text(&message.id),
+        text(&message.org),
+        text(&message.class.index()),
+        text(&row.state.index()),
         text(&row.carrier),
-        text(message.to.digits()),
-        text(message.from.as_str()),
+        text(&message.to.digits()),
+        text(&message.from.as_str()),
         text(&message.body),
-        text(message.encoding.index()),
-        text(message.segments),
+        text(&message.encoding.index()),
+        text(&message.segments),
         message.webhook_url.clone(),
         message.metadata.clone(),
         message.tags.clone(),
-        text(message.accepted_at.0),
-        text(message.due_at.0),
-        text(message.valid_until.0),
+        text(&message.accepted_at.0),
+        text(&message.due_at.0),
+        text(&message.valid_until.0),
         time(row.sent_at),
         time(row.final_at),
         failure(row.failure),
         row.detail.clone(),
         flag(row.possible_duplicate),
-        text(row.place),
+        text(&row.place),
     ]
 }
 
@@ -134,15 +137,15 @@ fn attempt(row: &AttemptRow) -> Vec<Column> {
     let (message, part, attempt) = row.id;
     let receipt = row.receipt.as_ref();
     vec![
-        text(message),
-        text(part),
-        text(attempt),
+        text(&message),
+        text(&part),
+        text(&attempt),
         text(&row.carrier),
         text(&row.bind),
-        text(row.sequence),
-        text(row.submitted_at.0),
-        text(row.answered_at.0),
-        text(row.state.index()),
+        text(&row.sequence),
+        text(&row.submitted_at.0),
+        text(&row.answered_at.0),
+        text(&row.state.index()),
         number(row.status),
         row.raw_id.clone(),
         row.normalised.clone(),
@@ -160,10 +163,10 @@ fn attempt(row: &AttemptRow) -> Vec<Column> {
 fn receipt_event(row: &ReceiptEventRow) -> Vec<Column> {
     let (message, part, attempt) = row.id;
     vec![
-        text(message),
-        text(part),
-        text(attempt),
-        text(row.received_at.0),
+        text(&message),
+        text(&part),
+        text(&attempt),
+        text(&row.received_at.0),
         text(&row.stat),
         text(&row.err),
         text(&row.done_date),
@@ -178,14 +181,14 @@ fn inbox(row: &InboxReceipt) -> Vec<Column> {
         text(&receipt.normalised),
         text(&receipt.stat),
         text(&receipt.done_date),
-        text(receipt.key.0),
+        text(&receipt.key.0),
         number(receipt.state.map(SegmentState::index)),
         text(&receipt.raw_id),
         text(&receipt.err),
         failure(receipt.failure),
-        text(receipt.received_at.0),
+        text(&receipt.received_at.0),
         time(receipt.done_at),
-        evidence.recipient.and_then(|to| text(to.digits())),
+        evidence.recipient.and_then(|to| text(&to.digits())),
         text(&evidence.sender),
         text(&evidence.words.0),
         time(evidence.submitted_at),
@@ -197,36 +200,36 @@ fn inbox(row: &InboxReceipt) -> Vec<Column> {
 fn intent(row: &IntentRow) -> Vec<Column> {
     let messages: Vec<String> = row.messages.iter().map(ToString::to_string).collect();
     vec![
-        text(row.id),
+        text(&row.id),
         text(&row.carrier),
         text(&row.bind),
-        text(row.at.0),
-        text(messages.join(",")),
+        text(&row.at.0),
+        text(&messages.join(",")),
     ]
 }
 
 fn event(row: &OutboxRow) -> Vec<Column> {
     vec![
-        text(row.event.0),
-        text(row.message),
-        text(row.sequence),
-        text(row.kind as i64),
-        text(row.at.0),
-        text(row.state.index()),
+        text(&row.event.0),
+        text(&row.message),
+        text(&row.sequence),
+        text(&(row.kind as i64)),
+        text(&row.at.0),
+        text(&row.state.index()),
         failure(row.failure),
-        text(row.due_at.0),
-        text(row.attempts),
+        text(&row.due_at.0),
+        text(&row.attempts),
     ]
 }
 
 fn delivery(row: &DeliveryRow) -> Vec<Column> {
     vec![
-        text(row.message),
-        text(row.sequence),
-        text(row.attempt),
-        text(row.event.0),
-        text(row.at.0),
-        text(row.latency_ms),
+        text(&row.message),
+        text(&row.sequence),
+        text(&row.attempt),
+        text(&row.event.0),
+        text(&row.at.0),
+        text(&row.latency_ms),
         number(row.status),
         row.error.clone(),
     ]
@@ -235,8 +238,8 @@ fn delivery(row: &DeliveryRow) -> Vec<Column> {
 fn audit(row: &AuditRow) -> Vec<Column> {
     let entry = &row.entry;
     vec![
-        text(row.id),
-        text(entry.at.0),
+        text(&row.id),
+        text(&entry.at.0),
         text(&entry.actor),
         text(&entry.action),
         text(&entry.subject),
@@ -248,10 +251,10 @@ fn audit(row: &AuditRow) -> Vec<Column> {
 fn hold(row: &HoldRow) -> Vec<Column> {
     vec![
         text(&row.carrier),
-        text(row.hold.name()),
+        text(&row.hold.name()),
         text(&row.reason),
         text(&row.actor),
-        text(row.at.0),
+        text(&row.at.0),
         time(row.until),
     ]
 }

@@ -201,7 +201,7 @@ impl Tables {
             .collect()
     }
 
-    pub(super) fn to_lane(&mut self, placed: &[(MessageSeq, Place)], to: &CarrierId) -> u64 {
+    pub(super) fn put_in_lane(&mut self, placed: &[(MessageSeq, Place)], to: &CarrierId) -> u64 {
         once(placed, |one| one.0);
         let queued = |row: &MessageRow| row.state == State::Queued;
         let mut moved = 0;

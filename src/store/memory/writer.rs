@@ -329,7 +329,7 @@ impl Rows for Memory {
     }
 
     async fn to_lane(&mut self, placed: &[(MessageSeq, Place)], to: &CarrierId) -> Answer<u64> {
-        Ok(self.tables()?.0.to_lane(placed, to))
+        Ok(self.tables()?.0.put_in_lane(placed, to))
     }
 
     async fn requeue(&mut self, message: MessageSeq, place: Place) -> Answer<()> {
