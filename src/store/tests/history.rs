@@ -8,6 +8,7 @@ mod player;
 
 use std::collections::HashMap;
 use std::env;
+use std::fmt::Debug;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -51,14 +52,14 @@ async fn faults_change_nothing_of_a_history_but_the_numbers_it_skips() {
         let restarts = |deeds: &[Deed]| matches!(deeds, [Deed::Restart(_)]);
         let story = story.iter().filter(|deeds| !restarts(deeds));
         for (round, deeds) in story.enumerate() {
-            let expected = names.of_all(calm.play(deeds).await);
+            let expected = names.of_all(&calm.play(deeds).await);
             // What an operator changes makes the engine look at intents; a try that failed, too.
             let watched = deeds.iter().any(Deed::is_operators)
                 && deeds.iter().any(|deed| matches!(deed, Deed::Intend { .. }));
             if !(watched || deeds.iter().any(Deed::stands_alone)) {
                 vex(&mut dice, &vexed.faults());
             }
-            let words = vexed_names.of_all(vexed.play(deeds).await);
+            let words = vexed_names.of_all(&vexed.play(deeds).await);
             // Whatever was planned and not needed; an outage ends by itself.
             tokio::time::sleep(OUTAGE).await;
             soothe(&vexed.faults());
@@ -73,9 +74,8 @@ async fn faults_change_nothing_of_a_history_but_the_numbers_it_skips() {
         expected.remove("house");
         found.remove("house");
         for (table, rows) in expected {
-            let expected = names.of_all(rows.iter().map(|row| format!("{row:?}")).collect());
-            let rows = found[table].iter().map(|row| format!("{row:?}"));
-            let found = vexed_names.of_all(rows.collect());
+            let expected = names.of_all(&lines(&rows));
+            let found = vexed_names.of_all(&lines(&found[table]));
             assert!(
                 found == expected,
                 "faults show in {table}; replay with {SEED_VARIABLE}={seed}\n{}",
@@ -128,7 +128,7 @@ pub(super) fn soothe(faults: &Faults) {
 struct Names(HashMap<i64, usize>);
 
 impl Names {
-    fn of_all(&mut self, lines: Vec<String>) -> Vec<String> {
+    fn of_all(&mut self, lines: &[String]) -> Vec<String> {
         lines.iter().map(|line| self.of(line)).collect()
     }
 
@@ -198,13 +198,15 @@ async fn differ(story: &[Vec<Deed>], one: &Ground, other: &Ground) -> Result<(),
     let (one, other) = (one.end().await, other.end().await);
     for (table, rows) in &one {
         if other.get(table) != Some(rows) {
-            let rows: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
-            let others = other.get(table).into_iter().flatten();
-            let others: Vec<String> = others.map(|row| format!("{row:?}")).collect();
-            return Err(format!("table {table}\n{}", unlike(&rows, &others)));
+            let others = other.get(table).map_or_else(Vec::new, |rows| lines(rows));
+            return Err(format!("table {table}\n{}", unlike(&lines(rows), &others)));
         }
     }
     Ok(())
+}
+
+fn lines<T: Debug>(rows: &[T]) -> Vec<String> {
+    rows.iter().map(|row| format!("{row:?}")).collect()
 }
 
 /// What only one of them has.
