@@ -4,7 +4,8 @@
 use std::fmt;
 
 /// A recipient in E.164 without the plus sign: 7 to 15 digits. `Debug` and [`Msisdn::masked`]
-/// hide the middle; only the wire, the store and the owner's own reads see it whole.
+/// hide the middle; only the wire, the store and the owner's own reads see it whole. A stored
+/// message's may have been erased: [`Msisdn::ERASED`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Msisdn {
     digits: [u8; 15],
@@ -37,6 +38,30 @@ pub enum Typed {
 }
 
 impl Msisdn {
+    /// Stands in messages for a number that has been erased from them. It has no digits: no text
+    /// that a person or a carrier gives can be read as it, and no number equals it.
+    pub const ERASED: Self = Self {
+        digits: [0; 15],
+        length: 0,
+    };
+
+    /// Whether this is [`Msisdn::ERASED`].
+    pub const fn is_erased(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Reads back what [`Msisdn::digits`] gave the store: of an erased number an empty text.
+    ///
+    /// # Errors
+    /// As for [`Msisdn::from_digits`].
+    pub fn from_store(text: &str) -> Result<Self, MsisdnError> {
+        if text.is_empty() {
+            Ok(Self::ERASED)
+        } else {
+            Self::from_digits(text)
+        }
+    }
+
     /// Builds a number from ASCII digits.
     ///
     /// # Errors
@@ -112,6 +137,9 @@ impl Msisdn {
 
     /// For logs: the first four and last three digits, stars between.
     pub fn masked(&self) -> String {
+        if self.is_erased() {
+            return self.to_string();
+        }
         let digits = self.digits();
         let head = &digits[..4.min(digits.len())];
         let tail = &digits[digits.len().saturating_sub(3)..];
@@ -120,8 +148,11 @@ impl Msisdn {
 }
 
 impl fmt::Display for Msisdn {
-    /// E.164 with its plus: for the owner's reads and the store, never for logs.
+    /// E.164 with its plus: for the owner's reads, never for logs. `[erased]` for what is gone.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_erased() {
+            return f.write_str("[erased]");
+        }
         write!(f, "+{}", self.digits())
     }
 }
@@ -254,6 +285,18 @@ mod tests {
         let number = Msisdn::from_digits("255753276939").unwrap();
         assert_eq!(format!("{number:?}"), "+2557***939");
         assert_eq!(number.to_string(), "+255753276939");
+    }
+
+    #[test]
+    fn an_erased_number_is_told_from_every_other() {
+        let number = Msisdn::from_digits("255753276939").unwrap();
+        for kept in [Msisdn::ERASED, number] {
+            assert_eq!(Msisdn::from_store(kept.digits()), Ok(kept));
+        }
+        assert_eq!(Msisdn::from_digits(""), Err(MsisdnError::Empty));
+        assert_eq!(Msisdn::from_store("1"), Err(MsisdnError::Length(1)));
+        assert_eq!(format!("{0} {0:?}", Msisdn::ERASED), "[erased] [erased]");
+        assert_eq!(Msisdn::ERASED.value(), 0);
     }
 
     #[test]

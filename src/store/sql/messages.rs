@@ -32,7 +32,7 @@ pub(in crate::store) fn message(row: &Row, carriers: &Carriers) -> Result<Stored
         id: MessageId(row.id(1)?),
         org: OrgId(row.id(2)?),
         class: Class::from_index(row.int(3)?).ok_or_else(|| corrupt("messages.class"))?,
-        to: Msisdn::from_digits(row.text(6)?).map_err(|_| corrupt("messages.recipient"))?,
+        to: Msisdn::from_store(row.text(6)?).map_err(|_| corrupt("messages.recipient"))?,
         from: Sender::parse(row.text(7)?).map_err(|_| corrupt("messages.sender"))?,
         body: row.text(8)?.into(),
         encoding: Encoding::from_index(row.int(9)?).ok_or_else(|| corrupt("messages.encoding"))?,
