@@ -12,6 +12,7 @@ use super::settle::lane_meters;
 use crate::domain::class::Class;
 use crate::domain::time::Timestamp;
 use crate::flow::lane::Lanes;
+use crate::store::housekeeping::EVENTS_KEPT;
 use crate::store::{Carriers, Store, StoreError};
 
 const TICK: Duration = Duration::from_secs(1);
@@ -21,8 +22,6 @@ const ROUND: u32 = 500;
 const QUEUED_MARGIN: Duration = Duration::from_secs(30);
 /// and when the answer to what was sent last has been awaited and, so long after, settled.
 const ANSWERED_MARGIN: Duration = Duration::from_secs(10);
-/// Webhook events that no receiver has taken for so long are given up.
-const EVENTS_KEPT: Duration = Duration::from_secs(5 * 86_400);
 /// Old events are looked through every so many ticks.
 const EVENTS_EVERY: u64 = 60;
 

@@ -10,7 +10,9 @@ mod batch;
 mod control;
 mod directory;
 mod engine;
+pub mod erasure;
 mod error;
+pub mod housekeeping;
 pub mod inbox;
 #[cfg(test)]
 mod memory;
@@ -18,6 +20,7 @@ mod reader;
 mod replay;
 mod rows;
 mod sql;
+mod upkeep;
 mod view;
 mod writer;
 
@@ -36,6 +39,7 @@ pub use self::error::StoreError;
 use self::inbox::ReceiptNews;
 use self::reader::Reader;
 use self::rows::{OrgBy, Reads, Rows};
+use self::upkeep::{Request, Tidied, Tidy};
 pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
 pub use self::writer::Writer;
 use self::writer::{Ends, IntentRequest, Task, Work};
@@ -289,6 +293,17 @@ impl Store {
             .send(work)
             .await
             .map_err(|_| StoreError::Closed)
+    }
+
+    /// Has the writer do something between two batches.
+    async fn tidy(&self, work: Tidy) -> Result<Tidied, StoreError> {
+        if !self.inner.health.is_well() {
+            return Err(StoreError::Unavailable);
+        }
+        let (reply, done) = oneshot::channel();
+        self.send(Work::Tidy(Box::new(Request { work, reply })))
+            .await?;
+        done.await.map_err(|_| StoreError::Closed)?
     }
 
     async fn errand(&self, chore: Chore) -> Result<ChoreDone, StoreError> {

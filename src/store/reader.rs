@@ -8,6 +8,7 @@ use super::inbox::{InboxPage, InboxRow};
 #[cfg(test)]
 use super::memory;
 use super::rows::{AttemptId, Candidate, OrgBy, Reads, Response};
+use super::upkeep::{Held, Marks, Page, Span, Survey, Wanted};
 use super::{MessageView, QueueRow, StoreError, TimelineEntry, sql};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
@@ -156,5 +157,31 @@ impl Reads for Reader {
 
     async fn before(&self, at: Timestamp) -> Result<MessageSeq, StoreError> {
         each!(self, reader => reader.before(at).await)
+    }
+}
+
+impl Survey for Reader {
+    async fn days(&self) -> Result<Vec<i64>, StoreError> {
+        each!(self, reader => reader.days().await)
+    }
+
+    async fn held(&self, day: i64) -> Result<Held, StoreError> {
+        each!(self, reader => reader.held(day).await)
+    }
+
+    async fn page(&self, span: Span, wanted: Wanted, limit: u32) -> Result<Page, StoreError> {
+        each!(self, reader => reader.page(span, wanted, limit).await)
+    }
+
+    async fn awaited(&self, messages: &[MessageSeq]) -> Result<HashSet<MessageSeq>, StoreError> {
+        each!(self, reader => reader.awaited(messages).await)
+    }
+
+    async fn about(&self, number: Msisdn) -> Result<u64, StoreError> {
+        each!(self, reader => reader.about(number).await)
+    }
+
+    async fn marks(&self) -> Result<Marks, StoreError> {
+        each!(self, reader => reader.marks().await)
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::batch::Intent;
 use super::control::{AuditEntry, HoldRow, Sweep};
 use super::inbox::{InboxPage, InboxRow, Keeping, Kept, Match};
+use super::upkeep::{Survey, Upkeep};
 use super::{Carriers, MessageView, QueueRow, StoreError, Tally, TimelineEntry};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
@@ -228,7 +229,7 @@ pub(super) struct House {
 /// Unless a method says otherwise it is called between [`Rows::begin`] and [`Rows::commit`], and
 /// its lists may be of any length and name a row twice; where it says *each once*, to name it once
 /// is the caller's matter. An error leaves the transaction to be rolled back.
-pub(super) trait Rows: Send {
+pub(super) trait Rows: Upkeep + Send {
     /// The configured accounts.
     fn carriers(&self) -> &Arc<Carriers>;
 
@@ -485,7 +486,7 @@ pub(super) trait Rows: Send {
 }
 
 /// What is read beside the writer: committed rows only, any number of readers at once.
-pub(super) trait Reads {
+pub(super) trait Reads: Survey {
     /// The key with this hash and its organisation, unless revoked.
     async fn key(&self, hash: &[u8; 32]) -> Result<Option<(ApiKey, Organisation)>, StoreError>;
 

@@ -232,4 +232,5 @@ mod parking;
 mod promises;
 mod proof;
 mod receipts;
+mod retention;
 mod tables;

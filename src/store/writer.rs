@@ -7,6 +7,7 @@
 //! `reference/storage.md`).
 //! Never here: SQL, deciding what happens to messages.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use super::batch::{Accept, Batch, Deliveries, Effects, Errand, Intent, Receipts,
 use super::engine::{Engine, Unfinished};
 use super::inbox::ReceiptNews;
 use super::rows::Rows;
+use super::upkeep::Request;
 use super::{Carriers, Config, StoreError};
 use crate::domain::class::Class;
 use crate::domain::ids::{BindName, CarrierId, EventId, IntentId};
@@ -42,6 +44,7 @@ pub(super) enum Work {
     Deliveries(Deliveries),
     Errand(Box<Errand>),
     Leave(Vec<(EventId, Timestamp)>),
+    Tidy(Box<Request>),
 }
 
 /// An intent that has no id yet.
@@ -109,6 +112,9 @@ pub(super) struct Task<R> {
     left: Vec<(EventId, Timestamp)>,
     /// Intents all of whose messages were turned back: closed with the next commit.
     closed: Vec<IntentId>,
+    /// What is to be tidied between batches, one after each; at most what the queue holds, and who
+    /// asks waits for the answer.
+    tidying: VecDeque<Request>,
     orderly: Arc<AtomicBool>,
     meter: meter::Writer,
     reached: meter::Reached,
@@ -137,6 +143,7 @@ impl<R: Rows> Task<R> {
             rows_max: config.rows_max,
             left: Vec::new(),
             closed: Vec::new(),
+            tidying: VecDeque::new(),
             orderly: Arc::new(AtomicBool::new(true)),
             meter: meter::Writer::new(classes),
             reached,
@@ -151,22 +158,29 @@ impl<R: Rows> Task<R> {
         self.engine.enter().await?;
         loop {
             let mut batch = Batch::default();
-            let [otp, transactional, promotional] = &mut self.ends.accepts;
-            // Nothing is lost when a branch is dropped: `recv` and `cancelled` are cancel-safe.
-            let first = tokio::select! {
-                biased;
-                Some(accept) = otp.recv() => Arrived::Accept(accept),
-                Some(accept) = transactional.recv() => Arrived::Accept(accept),
-                Some(accept) = promotional.recv() => Arrived::Accept(accept),
-                Some(work) = self.ends.work.recv() => Arrived::Work(work),
-                () = stop.cancelled() => break,
-            };
-            match first {
-                Arrived::Accept(accept) => self.take_accept(accept, &mut batch),
-                Arrived::Work(work) => self.take_work(work, &mut batch),
+            if self.tidying.is_empty() {
+                let [otp, transactional, promotional] = &mut self.ends.accepts;
+                // Nothing is lost when a branch is dropped: `recv` and `cancelled` are cancel-safe.
+                let first = tokio::select! {
+                    biased;
+                    Some(accept) = otp.recv() => Arrived::Accept(accept),
+                    Some(accept) = transactional.recv() => Arrived::Accept(accept),
+                    Some(accept) = promotional.recv() => Arrived::Accept(accept),
+                    Some(work) = self.ends.work.recv() => Arrived::Work(work),
+                    () = stop.cancelled() => break,
+                };
+                match first {
+                    Arrived::Accept(accept) => self.take_accept(accept, &mut batch),
+                    Arrived::Work(work) => self.take_work(work, &mut batch),
+                }
             }
             self.drain(&mut batch);
-            self.commit(batch, &stop).await?;
+            if !batch.is_empty() {
+                self.commit(batch, &stop).await?;
+            }
+            if let Some(request) = self.tidying.pop_front() {
+                self.tidy(request, &stop).await?;
+            }
         }
         loop {
             let mut batch = Batch::default();
@@ -222,6 +236,7 @@ impl<R: Rows> Task<R> {
             Work::Deliveries(deliveries) => 2 * deliveries.records.len(),
             Work::Errand(_) => 16,
             Work::Leave(events) => events.len(),
+            Work::Tidy(_) => 0,
         };
         match work {
             Work::Intent(IntentRequest {
@@ -246,7 +261,25 @@ impl<R: Rows> Task<R> {
             Work::Deliveries(deliveries) => batch.deliveries.push(deliveries),
             Work::Errand(errand) => batch.chores.push(*errand),
             Work::Leave(events) => batch.left.extend(events),
+            Work::Tidy(request) => self.tidying.push_back(*request),
         }
+    }
+
+    /// Does what is to be tidied, in a transaction of its own. Who asked for it may ask again: it is
+    /// not tried twice, and does not suspend anything, unless the connection is lost with it.
+    async fn tidy(&mut self, request: Request, stop: &CancellationToken) -> Result<(), StoreError> {
+        let done = match self.engine.tidy(&request.work).await {
+            Ok(done) => Ok(done),
+            Err(Unfinished::Refused(error)) => Err(error),
+            Err(Unfinished::Unknown(effects, error)) => {
+                self.set_sick(&error);
+                self.was_kept(&effects, stop).await?;
+                self.until_well(stop).await;
+                Err(error)
+            }
+        };
+        let _ = request.reply.send(done);
+        Ok(())
     }
 
     /// Commits a batch. If that fails its accepts are refused and the rest is tried again until

@@ -5,6 +5,7 @@
 pub mod api;
 pub mod carrier;
 pub mod receipts;
+pub mod retention;
 pub mod routing;
 pub mod scheduler;
 pub mod store;
@@ -241,6 +242,31 @@ pub const ALL: &[(&str, Kind, &str)] = &[
         Kind::Counter,
         "Moves that the lifecycle does not permit.",
     ),
+    (
+        RETENTION_DAYS,
+        Kind::Counter,
+        "Days of messages dropped because their time was over.",
+    ),
+    (
+        RETENTION_MESSAGES,
+        Kind::Counter,
+        "Messages deleted one by one, redacted or erased, by what was done.",
+    ),
+    (
+        RETENTION_OLDEST,
+        Kind::Gauge,
+        "When the oldest day of messages that is kept began, Unix time; 0 = none is.",
+    ),
+    (
+        RETENTION_HELD,
+        Kind::Gauge,
+        "Days of messages whose time is over and that hold what has not ended.",
+    ),
+    (
+        RETENTION_SUCCESS,
+        Kind::Gauge,
+        "When all that retention had to do was done last, Unix time.",
+    ),
     (PORTED_ROWS, Kind::Gauge, "Ported numbers in force."),
     (
         PORTED_MODIFIED_SECONDS,
@@ -317,6 +343,11 @@ const STORE_COMMIT_SECONDS: &str = "mnara_store_commit_seconds";
 const STORE_BATCH_ROWS: &str = "mnara_store_batch_rows";
 const STORE_HEALTHY: &str = "mnara_store_healthy";
 const LIFECYCLE_REFUSED: &str = "mnara_lifecycle_refused_total";
+const RETENTION_DAYS: &str = "mnara_retention_days_dropped_total";
+const RETENTION_MESSAGES: &str = "mnara_retention_messages_total";
+const RETENTION_OLDEST: &str = "mnara_retention_oldest_day_timestamp_seconds";
+const RETENTION_HELD: &str = "mnara_retention_days_held";
+const RETENTION_SUCCESS: &str = "mnara_retention_success_timestamp_seconds";
 const PORTED_ROWS: &str = "mnara_ported_rows";
 const PORTED_MODIFIED_SECONDS: &str = "mnara_ported_modified_timestamp_seconds";
 const CONFIG_RELOAD_SUCCESS: &str = "mnara_config_reload_success";

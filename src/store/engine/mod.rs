@@ -13,6 +13,7 @@ mod moves;
 mod proof;
 mod receipts;
 mod rollup;
+mod upkeep;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -25,7 +25,7 @@ type Answer<T> = Result<T, StoreError>;
 
 impl MemoryReader {
     /// One look at what is committed.
-    fn look<T>(&self, look: impl FnOnce(&Tables, &Carriers) -> T) -> Answer<T> {
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Tables, &Carriers) -> T) -> Answer<T> {
         self.faults.reach()?;
         Ok(look(&self.disk.platter().kept, &self.carriers))
     }

@@ -27,7 +27,7 @@ type Answer<T> = Result<T, StoreError>;
 
 impl Memory {
     /// The tables, for one more statement of the open transaction.
-    fn tables(&mut self) -> Answer<(&mut Tables, &Carriers)> {
+    pub(super) fn tables(&mut self) -> Answer<(&mut Tables, &Carriers)> {
         let life = self.open.expect("a statement stands in a transaction");
         self.faults.statement(life)?;
         Ok((&mut self.tables, &self.carriers))

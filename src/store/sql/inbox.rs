@@ -451,7 +451,7 @@ pub(in crate::store) async fn responses(
     ];
     let rows = BEHIND.fetch(db, &values).await?;
     let response = |row: &Row| {
-        let to = Msisdn::from_digits(row.text(4)?).map_err(|_| StoreError::Corrupt {
+        let to = Msisdn::from_store(row.text(4)?).map_err(|_| StoreError::Corrupt {
             what: "messages.recipient",
         })?;
         let response = Response {

@@ -20,12 +20,14 @@ mod postgres;
 mod read;
 mod reader;
 mod receipts;
+mod retain;
 mod rows;
 mod sqlite;
 mod statement;
 mod tallies;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::fs::File;
 use std::future::Future;

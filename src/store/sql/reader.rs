@@ -36,6 +36,8 @@ macro_rules! ask {
     }};
 }
 
+pub(super) use ask;
+
 impl Reader {
     pub(super) async fn conn(&self) -> Result<Conn, StoreError> {
         Ok(match &self.pool {

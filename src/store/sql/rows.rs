@@ -44,6 +44,8 @@ macro_rules! ask {
     }};
 }
 
+pub(super) use ask;
+
 impl Rows for Sql {
     fn carriers(&self) -> &Arc<Carriers> {
         &self.carriers

@@ -8,6 +8,7 @@ use crate::domain::ids::{BindName, IntentId, Place, ReceiptKey};
 use crate::domain::message::State;
 use crate::store::batch::Intent;
 use crate::store::rows::{Interrupted, Move, Overdue};
+use crate::store::upkeep::Upkeep;
 
 /// The tables that grow, and the first columns of their keys.
 const LARGE: [(&str, &str); 6] = [
@@ -123,6 +124,13 @@ async fn ask_everything(sql: &mut Sql, number: i64) {
         .unwrap();
     sql.requeue(seqs[0], Place(seqs[0].0)).await.unwrap();
     sql.candidate(message(1).id).await.unwrap();
+    let gone = [message(5_001).seq, message(5_002).seq];
+    sql.delete(&gone).await.unwrap();
+    sql.redact(&gone).await.unwrap();
+    sql.erase(&gone.map(|seq| (seq, State::Delivered)))
+        .await
+        .unwrap();
+    sql.forget(message(1).to).await.unwrap();
     sql.commit(number).await.unwrap();
 }
 

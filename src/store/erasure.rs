@@ -1,0 +1,151 @@
+//! Lives here: erasing a person's number from what has ended, some seconds at a time: no index
+//! knows numbers (their order is random, and each accept would pay for it), so all messages are
+//! looked through beside the writer, and what is found is changed in small rounds.
+//! Never here: SQL; who may ask (`admin`).
+
+use std::time::{Duration, Instant};
+
+use super::control::AuditEntry;
+use super::upkeep::{Erase, Span, Survey, Tidied, Tidy, Wanted};
+use super::{Store, StoreError};
+use crate::domain::ids::MessageSeq;
+use crate::domain::message::State;
+use crate::domain::phone::Msisdn;
+use crate::telemetry::metrics::retention as meter;
+
+/// Messages that a reader looks at in one statement: some milliseconds.
+const PAGE: u32 = 4096;
+/// Messages that one transaction changes, with their attempts.
+const ROUND: usize = 64;
+
+/// Whose messages are erased, and how far the search has come.
+#[derive(Clone, Debug)]
+pub struct Erasure {
+    /// The number.
+    pub number: Msisdn,
+    /// Behind which message to go on; `MessageSeq(0)` = from the start.
+    pub after: MessageSeq,
+    /// How long to work before an answer is given.
+    pub span: Duration,
+    /// The line of the audit, which says at the end what has been done; `None` = nothing is
+    /// changed, only counted.
+    pub entry: Option<AuditEntry>,
+}
+
+/// What has been found and done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Messages erased, or that would be.
+    pub messages: u64,
+    /// Receipts deleted from the inbox, or that would be.
+    pub receipts: u64,
+    /// Messages left as they are because they have not ended.
+    pub open: u64,
+    /// Ended ones left as they are because their owners have not been told of it.
+    pub untold: u64,
+    /// Where to go on; `None` = all have been looked through.
+    pub next: Option<MessageSeq>,
+}
+
+impl Store {
+    /// Looks through all messages for a number and erases it from those that have ended and of
+    /// which no event waits. May be asked for again at any time: what is erased is not found again.
+    ///
+    /// # Errors
+    /// [`StoreError`]: what was done until then is kept.
+    pub async fn erase(&self, erasure: Erasure) -> Result<Erased, StoreError> {
+        let begun = Instant::now();
+        let mut erased = Erased::default();
+        let mut row = None;
+        let mut span = Span {
+            after: erasure.after,
+            before: MessageSeq(i64::MAX),
+        };
+        loop {
+            let wanted = Wanted::To(erasure.number);
+            let page = self.inner.reader.page(span, wanted, PAGE).await?;
+            let chosen = self.erasable(&page.found, &mut erased).await?;
+            match &erasure.entry {
+                None => erased.messages += chosen.len() as u64,
+                Some(entry) => {
+                    for round in chosen.chunks(ROUND) {
+                        let round = self.erase_round((round, None), entry, row, &mut erased);
+                        row = Some(round.await?);
+                    }
+                }
+            }
+            match page.upto {
+                Some(upto) => span.after = upto,
+                None => break,
+            }
+            if begun.elapsed() >= erasure.span {
+                erased.next = Some(span.after);
+                return Ok(erased);
+            }
+        }
+        match &erasure.entry {
+            None => erased.receipts = self.inner.reader.about(erasure.number).await?,
+            Some(entry) => {
+                let about = Some(erasure.number);
+                self.erase_round((&[], about), entry, row, &mut erased)
+                    .await?;
+            }
+        }
+        Ok(erased)
+    }
+
+    /// Those that may be erased; the others are counted.
+    async fn erasable(
+        &self,
+        found: &[(MessageSeq, State)],
+        erased: &mut Erased,
+    ) -> Result<Vec<(MessageSeq, State)>, StoreError> {
+        let ended = found
+            .iter()
+            .copied()
+            .filter(|(_, state)| state.is_terminal());
+        let mut ended: Vec<_> = ended.collect();
+        erased.open += (found.len() - ended.len()) as u64;
+        if !ended.is_empty() {
+            let seqs: Vec<MessageSeq> = ended.iter().map(|(seq, _)| *seq).collect();
+            let awaited = self.inner.reader.awaited(&seqs).await?;
+            ended.retain(|(seq, _)| !awaited.contains(seq));
+            erased.untold += (seqs.len() - ended.len()) as u64;
+        }
+        Ok(ended)
+    }
+
+    /// One round; returns the audit's row. A message that a late word has moved since it was found
+    /// is left: its event waits now.
+    async fn erase_round(
+        &self,
+        (messages, receipts_about): (&[(MessageSeq, State)], Option<Msisdn>),
+        entry: &AuditEntry,
+        row: Option<i64>,
+        erased: &mut Erased,
+    ) -> Result<i64, StoreError> {
+        let asked = messages.len() as u64;
+        let erase = Erase {
+            messages: messages.to_vec(),
+            receipts_about,
+            entry: entry.clone(),
+            row,
+            before: (erased.messages, erased.receipts),
+            left: erased.open + erased.untold,
+        };
+        match self.tidy(Tidy::Erase(erase)).await? {
+            Tidied::Erased {
+                messages,
+                receipts,
+                row,
+            } => {
+                meter::erased(messages);
+                erased.messages += messages;
+                erased.receipts += receipts;
+                erased.untold += asked - messages;
+                Ok(row)
+            }
+            Tidied::Done | Tidied::Day(_) | Tidied::Messages(_) => Err(StoreError::Closed),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Lives here: the task that keeps the store from growing and old texts from staying: days of
+//! messages dropped, texts of ended messages redacted, round by round, with room for the traffic
+//! between.
+//! Never here: SQL; what is due (`plan`).
+
+mod plan;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+use self::plan::{Plan, Step, There};
+use super::rows::first_of_day;
+use super::upkeep::{Dropped, Span, Survey, Tidied, Tidy, Wanted};
+use super::{Store, StoreError};
+use crate::domain::ids::MessageSeq;
+use crate::domain::time::Timestamp;
+use crate::telemetry::metrics::retention as meter;
+
+/// How long messages and their texts are kept, in whole days; `None` = for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Messages with everything of theirs, from the day of their acceptance.
+    pub messages_days: Option<u32>,
+    /// Texts of messages that have ended; no longer than the messages.
+    pub bodies_days: Option<u32>,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            messages_days: Some(90),
+            bodies_days: Some(30),
+        }
+    }
+}
+
+/// Webhook events that no receiver has taken for so long are given up: messages that ended earlier
+/// have none.
+pub const EVENTS_KEPT: Duration = Duration::from_secs(5 * 86_400);
+
+/// How often it is looked whether anything is due.
+const TICK: Duration = Duration::from_secs(60);
+/// Messages that a reader looks at in one statement: some milliseconds.
+const PAGE: u32 = 2048;
+/// Messages that one transaction deletes, with some five rows each: accepts wait behind it for a
+/// few milliseconds.
+const DELETED: usize = 64;
+/// Messages whose text one transaction takes: one row each.
+const REDACTED: usize = 128;
+/// The writer is left alone for so many times as long as a round took.
+const PAUSE: u32 = 4;
+/// And no longer than this.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Keeps house until `stop`. `now` reads the wall clock.
+pub async fn keep(
+    config: Retention,
+    store: Store,
+    now: impl Fn() -> Timestamp,
+    stop: CancellationToken,
+) {
+    let mut keeper = Keeper::new(config, store, now, stop);
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // What has begun stops between two rounds.
+    while keeper.stop.run_until_cancelled(tick.tick()).await.is_some() {
+        if keeper.store.health().is_well() && keeper.tend().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The task's own.
+pub(super) struct Keeper<N> {
+    plan: Plan,
+    store: Store,
+    now: N,
+    stop: CancellationToken,
+    /// The last look went well.
+    well: bool,
+}
+
+impl<N: Fn() -> Timestamp> Keeper<N> {
+    pub(super) const fn new(
+        config: Retention,
+        store: Store,
+        now: N,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            plan: Plan::new(config),
+            store,
+            now,
+            stop,
+            well: true,
+        }
+    }
+
+    /// Does all that is due. What fails is tried again at the next tick.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`].
+    pub(super) async fn tend(&mut self) -> Result<(), StoreError> {
+        match self.work().await {
+            Ok(()) => {
+                if !std::mem::replace(&mut self.well, true) {
+                    tracing::info!("retention works again");
+                }
+                meter::succeeded(SystemTime::now());
+            }
+            Err(StoreError::Closed) => return Err(StoreError::Closed),
+            Err(error) => {
+                if std::mem::replace(&mut self.well, false) {
+                    tracing::warn!(%error, "retention failed; it is tried again every minute");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn work(&mut self) -> Result<(), StoreError> {
+        loop {
+            let there = self.there().await?;
+            let oldest = there.days.first().map(|day| day * 86_400);
+            meter::found(oldest, self.plan.held());
+            let step = self.plan.next((self.now)(), &there);
+            let going = match step {
+                None => false,
+                Some(Step::Drop(day)) => self.drop_day(day).await?,
+                Some(Step::Redact(day)) => self.redact_day(day, &there).await?,
+            };
+            if !going || self.stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn there(&self) -> Result<There, StoreError> {
+        let reader = &self.store.inner.reader;
+        Ok(There {
+            days: reader.days().await?,
+            marks: reader.marks().await?,
+        })
+    }
+
+    /// Drops a day as a whole, or what of it may go; whether to go on at once.
+    async fn drop_day(&mut self, day: i64) -> Result<bool, StoreError> {
+        let held = self.store.inner.reader.held(day).await?;
+        if !held.open && !held.events {
+            match self.store.tidy(Tidy::DropDay(day)).await? {
+                Tidied::Day(Dropped::Gone) => {
+                    self.gone(day);
+                    return Ok(true);
+                }
+                // Readers are never without end: at the next tick.
+                Tidied::Day(Dropped::Busy) => return Ok(false),
+                Tidied::Day(Dropped::ByRows)
+                | Tidied::Done
+                | Tidied::Messages(_)
+                | Tidied::Erased { .. } => {}
+            }
+        }
+        let ended = if held.events {
+            (self.now)() - EVENTS_KEPT
+        } else {
+            Timestamp(i64::MAX)
+        };
+        let whole = self
+            .each(
+                day,
+                Wanted::Ended(ended),
+                DELETED,
+                Tidy::Delete,
+                meter::deleted,
+            )
+            .await?;
+        if !whole {
+            return Ok(false);
+        }
+        if held.open || held.events {
+            tracing::info!(day = %name(day), open = held.open, events = held.events,
+                "a day of messages is kept in part for what has not ended");
+            self.plan.hold(day, (self.now)());
+        } else {
+            self.gone(day);
+        }
+        Ok(true)
+    }
+
+    fn gone(&mut self, day: i64) {
+        self.plan.dropped(day);
+        meter::day_dropped();
+        tracing::info!(day = %name(day), "a day of messages is dropped");
+    }
+
+    /// Takes the texts of a day; whether to go on at once.
+    async fn redact_day(&mut self, day: i64, there: &There) -> Result<bool, StoreError> {
+        // Before the texts: what ends meanwhile is perhaps not seen.
+        let open = self.store.inner.reader.held(day).await?.open;
+        let again = day < there.marks.looked;
+        if !(open && again) {
+            let whole = self
+                .each(day, Wanted::Texts, REDACTED, Tidy::Redact, meter::redacted)
+                .await?;
+            if !whole {
+                return Ok(false);
+            }
+        }
+        let marks = self.plan.redacted(day, open, (self.now)(), there);
+        if marks != there.marks {
+            self.store.tidy(Tidy::ComeTo(marks)).await?;
+        }
+        Ok(true)
+    }
+
+    /// Does something with all messages of a day that are wanted, some at a time; whether it came
+    /// to the day's end before it was told to stop.
+    async fn each(
+        &self,
+        day: i64,
+        wanted: Wanted,
+        round: usize,
+        work: impl Fn(Vec<MessageSeq>) -> Tidy,
+        count: impl Fn(u64),
+    ) -> Result<bool, StoreError> {
+        let mut span = Span {
+            after: MessageSeq(first_of_day(day).0 - 1),
+            before: first_of_day(day + 1),
+        };
+        loop {
+            let begun = Instant::now();
+            let page = self.store.inner.reader.page(span, wanted, PAGE).await?;
+            self.pause(begun.elapsed()).await;
+            for found in page.found.chunks(round) {
+                if self.stop.is_cancelled() {
+                    return Ok(false);
+                }
+                let begun = Instant::now();
+                let found = found.iter().map(|(seq, _)| *seq).collect();
+                if let Tidied::Messages(changed) = self.store.tidy(work(found)).await? {
+                    count(changed);
+                }
+                self.pause(begun.elapsed() * PAUSE).await;
+            }
+            match page.upto {
+                Some(upto) => span.after = upto,
+                None => return Ok(true),
+            }
+            if self.stop.is_cancelled() {
+                return Ok(false);
+            }
+        }
+    }
+
+    async fn pause(&self, pause: Duration) {
+        let pause = tokio::time::sleep(pause.min(PAUSE_MAX));
+        self.stop.run_until_cancelled(pause).await;
+    }
+}
+
+/// A day for people: `2026-11-21`. One outside the calendar is the first.
+fn name(day: i64) -> String {
+    let at = jiff::Timestamp::from_second(day.saturating_mul(86_400)).unwrap_or_default();
+    at.strftime("%Y-%m-%d").to_string()
+}
