@@ -154,6 +154,12 @@ impl Daemon {
         tasks
             .workers
             .spawn(upkeep(page.clone(), stops.workers.clone()));
+        tasks.workers.spawn(store::housekeeping::keep(
+            config.retention,
+            house.store.clone(),
+            now,
+            stops.workers.clone(),
+        ));
         // Before the binds: what is paused must not be pulled from.
         let reloader = Reloader::new(&config, Arc::clone(&house.routes), steer_to.clone());
         let reloading = reloader.run(asked, stops.workers.clone());

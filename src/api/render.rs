@@ -17,7 +17,8 @@ use crate::ingest::explain::Explanation;
 use crate::ingest::{Accepted, DryRun};
 use crate::store::{MessageView, TimelineEntry};
 
-/// What stands for the text of a one-time password.
+/// What stands for the text of a one-time password, and for one that is not kept any more: no
+/// message is accepted without a text.
 const REDACTED: &str = "[redacted]";
 
 /// The answer to an accepted message. Written by hand: this is the busiest line of the daemon.
@@ -100,7 +101,7 @@ pub(super) fn message(view: &MessageView) -> serde_json::Result<Vec<u8>> {
         status: view.state.public(),
         status_detail: view.state.name(),
         class: message.class.name(),
-        body: if message.class == Class::Otp {
+        body: if message.class == Class::Otp || message.body.is_empty() {
             REDACTED
         } else {
             &message.body
@@ -433,8 +434,9 @@ fn decimal(number: u8, into: &mut [u8; 3]) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::EventId;
+    use crate::domain::ids::{CarrierIndex, EventId, MessageSeq, OrgId};
     use crate::domain::lifecycle::SegmentState;
+    use crate::domain::message::{Encoding, Message};
     use crate::domain::phone::{Msisdn, Sender};
 
     #[test]
@@ -460,6 +462,48 @@ mod tests {
         let json = accepted(&done, Class::Promotional);
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["data"]["scheduled_at"], "2026-04-05T12:03:04.485Z");
+    }
+
+    #[test]
+    fn what_is_not_kept_any_more_is_told_as_such() {
+        let mut view = MessageView {
+            message: Message {
+                seq: MessageSeq(1),
+                id: MessageId(Uuid::nil()),
+                org: OrgId(Uuid::nil()),
+                class: Class::Transactional,
+                to: Msisdn::from_digits("255753276939").unwrap(),
+                from: Sender::parse("MojaWave").unwrap(),
+                body: "Habari".into(),
+                encoding: Encoding::Gsm7,
+                segments: 1,
+                carrier: CarrierIndex(0),
+                webhook_url: None,
+                metadata: None,
+                tags: None,
+                accepted_at: Timestamp(0),
+                due_at: Timestamp(0),
+                valid_until: Timestamp(0),
+            },
+            state: State::Delivered,
+            sent_at: None,
+            final_at: None,
+            failure: None,
+            detail: None,
+            possible_duplicate: false,
+        };
+        let shown = |view: &MessageView| {
+            let json = message(view).unwrap();
+            let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
+            let text = |name: &str| value["data"][name].as_str().unwrap().to_owned();
+            (text("to"), text("body"))
+        };
+        let whole = ("+255753276939".to_owned(), "Habari".to_owned());
+        assert_eq!(shown(&view), whole);
+        view.message.body = "".into();
+        assert_eq!(shown(&view), (whole.0, REDACTED.to_owned()));
+        view.message.to = Msisdn::ERASED;
+        assert_eq!(shown(&view), ("[erased]".into(), REDACTED.into()));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::file::{self, File};
 use super::place::Source;
+use super::retention::{Others, retention};
 use super::{Admin, Config, ConfigError, Keys, carriers, failover, routing};
 use crate::telemetry::logging;
 use crate::{api, carrier, inbound, ingest, scheduler, store, webhooks};
@@ -30,12 +31,21 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
         let message = "admin.listen is the same as api.listen; give it another port";
         return Err(source.error(Some(file.admin.listen.span()), message));
     }
+    let ingest = ingest_config(&file.message, file.webhooks.allow_loopback, source)?;
+    let scheduler = scheduler_config(file, &accounts, source)?;
+    let receipts = receipts_config(&file.receipts, source)?;
+    let others = Others {
+        ingest: &ingest,
+        scheduler: &scheduler,
+        receipts: &receipts,
+    };
+    let retention = retention(&file.retention, &others, source)?;
     Ok(Config {
         api,
         admin: admin(&file.admin, file.store.url.get_ref(), source)?,
         store: store_config(&file.store, source)?,
-        ingest: ingest_config(&file.message, file.webhooks.allow_loopback, source)?,
-        scheduler: scheduler_config(file, &accounts, source)?,
+        ingest,
+        scheduler,
         carrier: carrier::Config {
             otp_reserve_percent: or(
                 shared.otp_reserve_percent,
@@ -63,7 +73,8 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
             )?,
             drain_timeout: drain.unwrap_or(shared.drain_timeout),
         },
-        receipts: receipts_config(&file.receipts, source)?,
+        receipts,
+        retention,
         webhooks: webhook_config(&file.webhooks, source)?,
         log: log(&file.log, source)?,
         // The requests that run, the drain, and the webhook attempts and commits after it; the

@@ -30,6 +30,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) receipts: Receipts,
     #[serde(default)]
+    pub(super) retention: Retention,
+    #[serde(default)]
     pub(super) webhooks: Webhooks,
     #[serde(default)]
     pub(super) routing: Routing,
@@ -151,6 +153,21 @@ pub(super) struct Receipts {
     pub(super) quarantine_ttl_s: Option<Spanned<u64>>,
     pub(super) unmatched_alarm_percent: Option<Spanned<u32>>,
     pub(super) unanswered_max: Option<Spanned<usize>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retention {
+    pub(super) messages_days: Option<Spanned<Days>>,
+    pub(super) bodies_days: Option<Spanned<Days>>,
+}
+
+/// A number of days, or a word.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Days {
+    Number(i64),
+    Word(String),
 }
 
 #[derive(Deserialize, Default)]

@@ -9,6 +9,7 @@ mod file;
 mod keys;
 mod place;
 mod profile;
+mod retention;
 mod routing;
 mod rules;
 
@@ -21,6 +22,7 @@ use secrecy::SecretString;
 pub use self::keys::Keys;
 use crate::domain::route::Table;
 use crate::ingest::ported::{self, Ported};
+use crate::store::housekeeping::Retention;
 use crate::telemetry::logging;
 use crate::{api, carrier, inbound, ingest, scheduler, store, webhooks};
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub accounts: Vec<carrier::AccountConfig>,
     /// Receipts without a message.
     pub receipts: inbound::Config,
+    /// How long messages and texts are kept.
+    pub retention: Retention,
     /// Webhook workers.
     pub webhooks: webhooks::Config,
     /// Logging.

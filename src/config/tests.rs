@@ -511,3 +511,56 @@ fn what_is_queued_is_not_ended_while_the_slowest_bind_may_await_its_answer() {
     let config = check(&format!("{BASE}response_timeout_ms = 90000\n")).unwrap();
     assert_eq!(config.scheduler.answer_max.as_secs(), 90);
 }
+
+fn with_retention(keys: &str) -> Result<Config, String> {
+    let sections = format!("[retention]\n{keys}\n[[carrier]]");
+    check(&BASE.replacen("[[carrier]]", &sections, 1))
+}
+
+#[test]
+fn retention_is_in_whole_days_or_never() {
+    let retention = |keys: &str| {
+        let retention = with_retention(keys).unwrap().retention;
+        (retention.messages_days, retention.bodies_days)
+    };
+    assert_eq!(retention(""), (Some(90), Some(30)));
+    let typed = "messages_days = 400\nbodies_days = 8";
+    assert_eq!(retention(typed), (Some(400), Some(8)));
+    assert_eq!(retention("messages_days = 10"), (Some(10), Some(10)));
+    assert_eq!(retention("messages_days = \"never\""), (None, Some(30)));
+    let typed = "messages_days = \"never\"\nbodies_days = \"never\"";
+    assert_eq!(retention(typed), (None, None));
+}
+
+#[test]
+fn wrong_retention_is_refused_with_what_to_do() {
+    let table = [
+        ("messages_days = 6", "give 7 to 3660 days, or \"never\""),
+        ("messages_days = -1", "give 7 to 3660 days"),
+        ("messages_days = \"90d\"", "give 7 to 3660 days"),
+        ("bodies_days = 0", "give 1 to 3660 days"),
+        (
+            "bodies_days = 91",
+            "retention.bodies_days is longer than retention.messages_days; give 1 to 90",
+        ),
+        (
+            "bodies_days = \"never\"",
+            "retention.bodies_days is longer than retention.messages_days",
+        ),
+        (
+            "bodies_days = 7",
+            "for 8 days, longer than retention keeps texts; shorten receipts.parked_ttl_s and \
+             receipts.quarantine_ttl_s to 7 days together",
+        ),
+        ("bodys_days = 3", "unknown field `bodys_days`"),
+    ];
+    for (typed, expected) in table {
+        let error = with_retention(typed).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+        assert!(error.starts_with("mnara.toml:8:"), "{error}");
+    }
+    let longer = "messages_days = 7\nbodies_days = 1\n[receipts]\nquarantine_ttl_s = 3600\n\
+                  [message]\ngrace_s = 172800";
+    let error = with_retention(longer).unwrap_err();
+    assert!(error.contains("give 8 to 3660 days"), "{error}");
+}

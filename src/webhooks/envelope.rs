@@ -14,8 +14,8 @@ use crate::flow::{EventJob, EventKind};
 /// Octets of an envelope besides text, metadata and tags, rounded up.
 const FRAME: usize = 640;
 
-/// The body of the request that tells about an event. What is absent is left out; the text of
-/// one-time passwords always is.
+/// The body of the request that tells about an event. What is absent is left out, as is a text that
+/// is not kept any more; the text of one-time passwords always is.
 pub(super) fn body(job: &EventJob) -> Bytes {
     let message = &*job.message;
     let stored = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
@@ -36,8 +36,10 @@ pub(super) fn body(job: &EventJob) -> Bytes {
     text(&mut out, ",\"status\":", job.state.public());
     text(&mut out, ",\"status_detail\":", job.state.name());
     match message.class {
-        Class::Otp => {}
-        Class::Transactional | Class::Promotional => text(&mut out, ",\"body\":", &message.body),
+        Class::Transactional | Class::Promotional if !message.body.is_empty() => {
+            text(&mut out, ",\"body\":", &message.body);
+        }
+        Class::Otp | Class::Transactional | Class::Promotional => {}
     }
     put(
         &mut out,
