@@ -6,6 +6,7 @@ mod audit;
 mod binds;
 mod broom;
 mod carriers;
+mod erase;
 mod error;
 mod health;
 mod holds;
@@ -166,6 +167,7 @@ fn router(
         .route("/admin/v1/receipts", get(receipts::list))
         .route("/admin/v1/receipts/replay", post(receipts::replay))
         .route("/admin/v1/receipts/drop", post(receipts::discard))
+        .route("/admin/v1/erase", post(erase::erase))
         .route("/admin/v1/audit", get(audit::list))
         .route("/admin/v1/routes/explain", get(routes::explain))
         .route("/admin/v1/reload", post(routes::reload))

@@ -6,6 +6,7 @@ mod audit;
 mod binds;
 mod carriers;
 mod client;
+mod erase;
 mod messages;
 mod people;
 mod queue;
@@ -23,6 +24,7 @@ use serde_json::Value;
 pub use self::binds::{BindArguments, BindsCommand};
 pub use self::carriers::{CarriersCommand, HoldArguments};
 pub use self::client::CtlError;
+pub use self::erase::EraseArguments;
 pub use self::messages::MessagesCommand;
 pub use self::people::{KeyCommand, OrgCommand};
 pub use self::queue::{QueueCommand, SweepArguments};
@@ -82,6 +84,9 @@ pub enum Command {
     },
     /// Read the routing section and its files again, all or nothing; prints what has changed.
     Reload,
+    /// Erase a person's number, with texts and all else that tells of the person, from all messages
+    /// that have ended. What is for billing stays. Cannot be undone.
+    Erase(EraseArguments),
     /// Show what operators have changed, newest first.
     Audit {
         /// So many lines.
@@ -142,6 +147,7 @@ pub async fn ask(target: &Target, command: &Command) -> Result<Value, CtlError> 
         Command::Receipts { command } => command.ask(target).await,
         Command::Routes { command } => command.ask(target).await,
         Command::Reload => routes::reload(target).await,
+        Command::Erase(arguments) => arguments.ask(target).await,
         Command::Audit { limit } => audit::list(target, *limit).await,
     }
 }
@@ -166,6 +172,7 @@ fn people(command: &Command, told: Value) -> Result<String, CtlError> {
         Command::Receipts { command } => command.shown(told),
         Command::Routes { .. } => RoutesCommand::shown(told),
         Command::Reload => routes::reloaded(told),
+        Command::Erase(_) => EraseArguments::shown(told),
         Command::Audit { .. } => audit::listed(told),
     }
 }
@@ -269,6 +276,7 @@ mod tests {
             "receipts replay one --since 2h --dry-run",
             "receipts drop one --older-than 1d --reason old",
             "audit --limit 5",
+            "erase --to +255712345678 --reason asked --dry-run",
         ] {
             assert!(parse(fine).is_ok(), "{fine}");
         }
@@ -283,6 +291,8 @@ mod tests {
             "messages cancel 1",
             "binds set-tps one/1 fast",
             "audit --limit many",
+            "erase --to +255712345678",
+            "erase --reason asked",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

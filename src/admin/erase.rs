@@ -1,0 +1,109 @@
+//! Lives here: erasing a person's number at the operator's word, as acts on personal data ask for.
+//! Never here: finding and changing messages (`store`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Admin;
+use super::error::{self, Refused};
+use super::request::{Body, Done, Operator, in_time, read, reason};
+use crate::domain::ids::MessageSeq;
+use crate::domain::phone::{Msisdn, Typed};
+use crate::store::erasure::{Erased, Erasure};
+
+/// A search works so long and then says where to go on: `ctl` waits no longer than 15 seconds.
+const SPAN: Duration = Duration::from_secs(5);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// With its country code.
+    to: String,
+    /// Behind which message to go on, as the last answer said.
+    after: Option<i64>,
+    reason: String,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    done: Done,
+    /// Masked.
+    to: String,
+    /// Messages erased, or that would be.
+    messages: u64,
+    /// Receipts without a message deleted, or that would be.
+    receipts: u64,
+    /// Messages that have not ended.
+    open: u64,
+    /// Ended messages whose owners have not been told of it yet.
+    untold: u64,
+    /// Where to go on: give the command again with this as `after`.
+    next: Option<i64>,
+}
+
+/// `POST /admin/v1/erase`. Broken off, it has done a part; it may be given again at any time. Each
+/// request has its line in the audit if it has changed something; the last one always has.
+pub(super) async fn erase(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let operator = Operator::admit(&admin, &headers)?;
+    let asked: Wanted = read(body)?;
+    let why = reason(&asked.reason)?;
+    let number = number(&asked.to)?;
+    let entry = (!asked.dry_run).then(|| {
+        let detail = json!({"reason": why});
+        operator.entry("erase", &number.masked(), &detail, "begun")
+    });
+    let erasure = Erasure {
+        number,
+        after: MessageSeq(asked.after.unwrap_or(0).max(0)),
+        span: SPAN,
+        entry,
+    };
+    let erased = in_time(admin.parts.store.erase(erasure)).await?;
+    let told = Told {
+        done: done(&number, &erased, asked.dry_run),
+        to: number.masked(),
+        messages: erased.messages,
+        receipts: erased.receipts,
+        open: erased.open,
+        untold: erased.untold,
+        next: erased.next.map(|next| next.0),
+    };
+    Ok(error::json(StatusCode::OK, &told))
+}
+
+fn number(typed: &str) -> Result<Msisdn, Refused> {
+    match Msisdn::parse(typed) {
+        Ok(Typed::International(number)) => Ok(number),
+        Ok(Typed::Local(_)) => Err(Refused::invalid(
+            "give the number with its country code, for example +255712345678",
+        )),
+        Err(error) => Err(Refused::invalid(error.to_string())),
+    }
+}
+
+fn done(number: &Msisdn, erased: &Erased, dry_run: bool) -> Done {
+    let outcome = format!(
+        "{} erased from {} messages and {} receipts",
+        number.masked(),
+        erased.messages,
+        erased.receipts
+    );
+    if dry_run {
+        Done::would(outcome)
+    } else {
+        Done::new(outcome, None)
+    }
+}
