@@ -37,6 +37,7 @@ mod priority;
 mod profiles;
 mod proof;
 mod receipts;
+mod retention;
 mod routing;
 mod scheduled;
 mod second;

@@ -125,7 +125,6 @@ impl Plan {
     }
 
     /// The store is there, and not SQLite in the world's folder.
-    #[expect(dead_code, reason = "the store speaks no PostgreSQL yet")]
     pub(crate) fn stored_at(mut self, url: &str) -> Self {
         self.store_url = Some(url.to_owned());
         self
