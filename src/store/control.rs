@@ -4,7 +4,7 @@
 
 use super::batch::{Chore, ChoreDone};
 use super::engine::judge;
-use super::rows::Reads;
+use super::reads::Reads;
 use super::{MessageView, Store, StoreError};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, MessageId, OrgId};

@@ -9,7 +9,7 @@ use dashmap::DashMap;
 
 use super::StoreError;
 use super::reader::Reader;
-use super::rows::{OrgBy, Reads};
+use super::reads::{OrgBy, Reads};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::ids::OrgId;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use mnara_smpp::receipt::IdDialect;
 
 use super::batch::{Chore, ChoreDone};
-use super::rows::{AttemptId, Reads};
+use super::reads::Reads;
+use super::rows::AttemptId;
 use super::{AuditEntry, Store, StoreError, replay};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, ReceiptKey};

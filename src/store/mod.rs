@@ -17,6 +17,7 @@ pub mod inbox;
 #[cfg(test)]
 mod memory;
 mod reader;
+mod reads;
 mod replay;
 mod rows;
 mod sql;
@@ -38,7 +39,8 @@ use self::engine::Engine;
 pub use self::error::StoreError;
 use self::inbox::ReceiptNews;
 use self::reader::Reader;
-use self::rows::{OrgBy, Reads, Rows};
+use self::reads::{OrgBy, Reads};
+use self::rows::Rows;
 use self::upkeep::{Request, Tidied, Tidy};
 pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
 pub use self::writer::Writer;

@@ -7,7 +7,8 @@ use super::control::{AuditEntry, HoldRow, Tally};
 use super::inbox::{InboxPage, InboxRow};
 #[cfg(test)]
 use super::memory;
-use super::rows::{AttemptId, Candidate, OrgBy, Reads, Response};
+use super::reads::{OrgBy, Reads, Response};
+use super::rows::{AttemptId, Candidate};
 use super::upkeep::{Held, Marks, Page, Span, Survey, Wanted};
 use super::{MessageView, QueueRow, StoreError, TimelineEntry, sql};
 use crate::domain::account::{ApiKey, Organisation};

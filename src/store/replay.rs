@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::StoreError;
 use super::inbox::{Match, Replay};
-use super::rows::{AttemptId, Reads, Response};
+use super::reads::{Reads, Response};
+use super::rows::AttemptId;
 use crate::domain::ids::{CarrierId, ReceiptKey};
 use crate::domain::learn::{ReceiptId, ResponseId, Samples};
 use crate::domain::receipt::Receipt;

@@ -12,7 +12,7 @@ use crate::domain::ids::{MessageId, OrgId, Place};
 use crate::domain::message::State;
 use crate::domain::time::Timestamp;
 use crate::store::control::AuditEntry;
-use crate::store::rows::OrgBy;
+use crate::store::reads::OrgBy;
 use crate::store::{QueueRow, StoreError, Tally};
 
 /// Ids that a preview shows.

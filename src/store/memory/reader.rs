@@ -18,7 +18,8 @@ use crate::domain::time::Timestamp;
 use crate::flow::{Parts, Tried, Waiting};
 use crate::store::control::{AuditEntry, HoldRow};
 use crate::store::inbox::{InboxPage, InboxRow};
-use crate::store::rows::{AttemptId, Candidate, OrgBy, Reads, Response, day_of, first_of_day};
+use crate::store::reads::{OrgBy, Reads, Response};
+use crate::store::rows::{AttemptId, Candidate, day_of, first_of_day};
 use crate::store::{Carriers, MessageView, QueueRow, StoreError, Tally, TimelineEntry};
 
 type Answer<T> = Result<T, StoreError>;

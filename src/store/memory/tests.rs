@@ -20,7 +20,8 @@ use crate::domain::time::Timestamp;
 use crate::flow::{AttemptRecord, Parts, Ready, Reroute, Transition};
 use crate::store::batch::Intent;
 use crate::store::inbox::{Inbox, InboxPage, Keeping, Kept};
-use crate::store::rows::{Move, Overdue, Reads, Rows, Unkept, first_of_day};
+use crate::store::reads::Reads;
+use crate::store::rows::{Move, Overdue, Rows, Unkept, first_of_day};
 use crate::store::{Carriers, StoreError};
 
 const ORG: OrgId = OrgId(Uuid::from_u128(7));

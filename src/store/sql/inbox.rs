@@ -22,7 +22,8 @@ use crate::domain::phone::Msisdn;
 use crate::domain::receipt::{Evidence, Receipt, Words};
 use crate::domain::time::Timestamp;
 use crate::store::inbox::{Inbox, InboxPage, InboxRow, Keeping, Kept, Match};
-use crate::store::rows::{AttemptId, Recipient, Response};
+use crate::store::reads::Response;
+use crate::store::rows::{AttemptId, Recipient};
 use crate::store::{Carriers, StoreError};
 
 /// The columns that [`receipt`] reads.

@@ -9,7 +9,7 @@ use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::ids::{KeyId, OrgId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::rows::OrgBy;
+use crate::store::reads::OrgBy;
 
 /// As [`Rows::create_org`](crate::store::rows::Rows::create_org).
 pub(in crate::store) async fn create_org(
@@ -53,7 +53,7 @@ pub(in crate::store) async fn create_key(
     Ok(CREATE.execute(db, &values).await? == 1)
 }
 
-/// As [`Reads::key`](crate::store::rows::Reads::key).
+/// As [`Reads::key`](crate::store::reads::Reads::key).
 pub(in crate::store) async fn key(
     db: &mut Db<'_>,
     hash: &[u8; 32],
@@ -78,7 +78,7 @@ pub(in crate::store) async fn key(
     Ok(Some((key, org)))
 }
 
-/// As [`Reads::organisation`](crate::store::rows::Reads::organisation).
+/// As [`Reads::organisation`](crate::store::reads::Reads::organisation).
 pub(in crate::store) async fn organisation(
     db: &mut Db<'_>,
     by: OrgBy<'_>,

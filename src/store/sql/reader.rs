@@ -15,7 +15,8 @@ use crate::domain::time::Timestamp;
 use crate::flow::Waiting;
 use crate::store::control::{AuditEntry, HoldRow};
 use crate::store::inbox::{InboxPage, InboxRow};
-use crate::store::rows::{AttemptId, Candidate, OrgBy, Reads, Response};
+use crate::store::reads::{OrgBy, Reads, Response};
+use crate::store::rows::{AttemptId, Candidate};
 use crate::store::{MessageView, QueueRow, StoreError, Tally, TimelineEntry};
 
 /// Puts a question to a connection of the pool.

@@ -20,7 +20,8 @@ use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId};
 use crate::domain::message::{Encoding, Message};
 use crate::domain::phone::{Msisdn, Sender};
 use crate::domain::time::Timestamp;
-use crate::store::rows::{Reads, Rows, Unkept, first_of_day};
+use crate::store::reads::Reads;
+use crate::store::rows::{Rows, Unkept, first_of_day};
 
 /// A day of which there are partitions once a test has prepared it.
 const DAY: i64 = 20_778;
