@@ -22,6 +22,7 @@ use crate::store;
 use crate::telemetry::metrics::recorder;
 
 mod binds;
+mod erasing;
 mod receipts;
 mod sweeping;
 

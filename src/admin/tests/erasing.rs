@@ -1,0 +1,37 @@
+//! Lives here: what is asked of whoever erases a number, and what is said of it.
+//! Never here: what is erased (`store::tests::retention`).
+
+use super::*;
+
+#[tokio::test]
+async fn a_number_is_erased_only_as_it_is_known_worldwide_and_for_a_reason() {
+    let house = House::open(TOKEN).await;
+    let erase = async |body: Value| house.json("POST", "/admin/v1/erase", body).await;
+    for (body, remedy) in [
+        (
+            json!({"to": "0712345678", "reason": "asked"}),
+            "with its country code",
+        ),
+        (json!({"to": "255", "reason": "asked"}), "7 to 15"),
+        (json!({"to": "", "reason": "asked"}), "the number is empty"),
+        (
+            json!({"to": "+255712345678", "reason": ""}),
+            "reason must have",
+        ),
+        (json!({"to": "+255712345678"}), "missing field `reason`"),
+    ] {
+        let (status, told) = erase(body).await;
+        assert_eq!(status, 400, "{told}");
+        let message = told["message"].as_str().unwrap();
+        assert!(message.contains(remedy), "{message}");
+    }
+    let (status, told) = erase(json!({"to": "+255712345678", "reason": "asked"})).await;
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(
+        told["outcome"],
+        "+2557***678 erased from 0 messages and 0 receipts"
+    );
+    let (_, audit) = house.json("GET", "/admin/v1/audit", "").await;
+    assert_eq!(audit["audit"][0]["subject"], "+2557***678", "{audit}");
+    house.close().await;
+}
