@@ -1,8 +1,9 @@
-//! Lives here: the admin token: configured, or made once and kept beside the database.
+//! Lives here: the admin token: configured, or made once and kept beside the database (where the
+//! default one would be, if the database is a server's).
 //! Never here: who asks for it (`admin`, `ctl`).
 
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::Context;
@@ -22,6 +23,14 @@ pub(super) fn of_daemon(admin: &Admin) -> anyhow::Result<SecretString> {
         .map(|_| format!("{:02x}", rand::random::<u8>()))
         .collect();
     let path = admin.token_path.display();
+    if let Some(folder) = admin.token_path.parent() {
+        // The database's own is there already; with a server nobody else makes one.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("the admin token cannot be kept in {path}"))?;
+    }
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create(true)

@@ -14,6 +14,9 @@ use super::{Admin, Config, ConfigError, Keys, carriers, failover, routing};
 use crate::telemetry::logging;
 use crate::{api, carrier, inbound, ingest, scheduler, store, webhooks};
 
+/// How the URL of a file begins; every other is a server's.
+const SQLITE: &str = "sqlite:";
+
 pub(super) type Checked<T> = Result<T, ConfigError>;
 
 /// Checks everything and builds the parts' configurations.
@@ -186,29 +189,49 @@ pub(super) fn admin(typed: &file::Admin, url: &str, source: &Source<'_>) -> Chec
             "an admin listener beyond loopback needs admin.token or admin.token_file",
         ));
     }
-    let database = url.trim_start_matches("sqlite:").trim_start_matches("//");
-    let folder = Path::new(database)
-        .parent()
-        .unwrap_or_else(|| Path::new(""));
     Ok(Admin {
         listen: *typed.listen.get_ref(),
         token,
-        token_path: folder.join("admin.token"),
+        token_path: beside_database(url).join("admin.token"),
     })
+}
+
+/// The folder of an SQLite file; where the default one is if the database is a server's.
+fn beside_database(url: &str) -> &Path {
+    match url.strip_prefix(SQLITE) {
+        Some(path) => Path::new(path.trim_start_matches("//"))
+            .parent()
+            .unwrap_or_else(|| Path::new("")),
+        None => Path::new("data"),
+    }
 }
 
 fn store_config(typed: &file::Store, source: &Source<'_>) -> Checked<store::Config> {
     let default = store::Config::default();
     let url = typed.url.get_ref();
-    let path = url.strip_prefix("sqlite:").unwrap_or_default();
-    if path.is_empty() || path.contains(":memory:") || path.contains("mode=memory") {
-        return Err(source.error(
-            Some(typed.url.span()),
-            "store.url must be sqlite: and a file's path, for example \"sqlite:data/mnara.db\"",
-        ));
+    let place = Some(typed.url.span());
+    match url.strip_prefix(SQLITE) {
+        Some(path) => {
+            if path.is_empty() || path.contains(":memory:") || path.contains("mode=memory") {
+                return Err(source.error(
+                    place,
+                    "store.url must be sqlite: and a file's path, for example \"sqlite:data/mnara.db\"",
+                ));
+            }
+        }
+        None => store::check_url(url).map_err(|error| source.error(place, error.to_string()))?,
     }
+    let password = match &typed.password_file {
+        None => None,
+        Some(path) if url.starts_with(SQLITE) => {
+            let message = "store.password_file goes with a postgres:// url; remove it";
+            return Err(source.error(Some(path.span()), message));
+        }
+        Some(path) => Some(secret_file(path, source)?),
+    };
     Ok(store::Config {
         url: url.clone(),
+        password,
         readers: or(default.readers, typed.readers.as_ref(), 1..=64, source)?,
         queue: or(default.queue, typed.queue.as_ref(), 16..=1_000_000, source)?,
         ..default

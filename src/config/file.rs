@@ -83,6 +83,7 @@ pub(super) struct Admin {
 #[serde(deny_unknown_fields)]
 pub(super) struct Store {
     pub(super) url: Spanned<String>,
+    pub(super) password_file: Option<Spanned<PathBuf>>,
     pub(super) readers: Option<Spanned<u32>>,
     pub(super) queue: Option<Spanned<usize>>,
 }

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use secrecy::ExposeSecret;
+
 use super::*;
 use crate::domain::class::{Class, ClassSet};
 
@@ -50,6 +52,32 @@ fn the_issue_s_shape_is_read_as_written() {
         (2, 100)
     );
     assert_eq!(config.admin.token_path, Path::new("data/admin.token"));
+}
+
+#[test]
+fn a_server_s_url_may_come_from_the_environment_and_its_password_from_a_file_and_neither_is_shown()
+{
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "hidden one\n").unwrap();
+    let section = "url = \"sqlite:data/mnara.db\"";
+    let named = format!(
+        "url = \"postgres://mnara@[::1]:1/mnara?sslmode=verify-full\"\npassword_file = \"{}\"",
+        file.display()
+    );
+    let config = check(&BASE.replacen(section, &named, 1)).unwrap();
+    let password = config.store.password.as_ref().unwrap();
+    assert_eq!(password.expose_secret(), "hidden one");
+    assert_eq!(config.admin.token_path, Path::new("data/admin.token"));
+    assert!(!format!("{config:?}").contains("hidden"));
+
+    let url = "postgresql://mnara:hidden%20two@127.0.0.1/mnara".to_owned();
+    let environment = [("MNARA__STORE__URL".to_owned(), url.clone())];
+    let config = parse(BASE, Path::new("mnara.toml"), environment.clone()).unwrap();
+    assert_eq!(config.store.url, url);
+    assert!(!format!("{config:?}").contains("hidden"));
+    let admin = parse_admin(BASE, Path::new("mnara.toml"), environment).unwrap();
+    assert_eq!(admin.token_path, config.admin.token_path);
 }
 
 #[test]
@@ -134,7 +162,32 @@ fn wrong_files_are_refused_with_their_place() {
         (
             "url = \"sqlite:data/mnara.db\"",
             "url = \"mysql:x\"",
-            "mnara.toml:6:7: store.url must be sqlite:",
+            "mnara.toml:6:7: [store] url cannot be used: it begins neither with sqlite: nor with",
+        ),
+        (
+            "url = \"sqlite:data/mnara.db\"",
+            "url = \"sqlite:\"",
+            "mnara.toml:6:7: store.url must be sqlite: and a file's path",
+        ),
+        (
+            "url = \"sqlite:data/mnara.db\"",
+            "url = \"sqlite:data/mnara.db\"\npassword_file = \"pw\"",
+            "mnara.toml:7:17: store.password_file goes with a postgres:// url",
+        ),
+        (
+            "url = \"sqlite:data/mnara.db\"",
+            "url = \"postgres://mnara@db/mnara\"\npassword_file = \"/nowhere/pw\"",
+            "mnara.toml:7:17: /nowhere/pw: No such file",
+        ),
+        (
+            "url = \"sqlite:data/mnara.db\"",
+            "url = \"postgres://mnara:hidden@db:port/mnara\"",
+            "mnara.toml:6:7: [store] url cannot be used: ",
+        ),
+        (
+            "url = \"sqlite:data/mnara.db\"",
+            "url = \"postgres://mnara@db/mnara?pasword=hidden\"",
+            "mnara.toml:6:7: [store] url cannot be used: it has a parameter that is none of",
         ),
         (
             "listen = \"127.0.0.1:9090\"",
@@ -171,6 +224,7 @@ fn wrong_files_are_refused_with_their_place() {
     for (from, to, expected) in table {
         let error = check(&BASE.replacen(from, to, 1)).unwrap_err();
         assert!(error.starts_with(expected), "{error}\n  wanted {expected}");
+        assert!(!error.contains("hidden"), "{error}");
     }
 }
 

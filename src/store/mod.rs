@@ -26,9 +26,11 @@ mod view;
 mod writer;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::sync::{mpsc, oneshot};
 
 use self::batch::{Accept, Chore, ChoreDone, Deliveries, Errand, Receipts, Settle};
@@ -62,10 +64,13 @@ use crate::flow::{
 const NEWS: usize = 256;
 
 /// The store's own configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
-    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. It may hold a password:
+    /// never to be shown.
     pub url: String,
+    /// The server's password, if it is not in the URL.
+    pub password: Option<SecretString>,
     /// Connections that read, 1 to 64.
     pub readers: u32,
     /// How long a read may wait for one of them.
@@ -82,6 +87,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             url: "sqlite:data/mnara.db".into(),
+            password: None,
             readers: 4,
             read_timeout: Duration::from_secs(5),
             accepts_max: 256,
@@ -89,6 +95,35 @@ impl Default for Config {
             queue: 4096,
         }
     }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            url: _,
+            password: _,
+            readers,
+            read_timeout,
+            accepts_max,
+            rows_max,
+            queue,
+        } = self;
+        f.debug_struct("Config")
+            .field("readers", readers)
+            .field("read_timeout", read_timeout)
+            .field("accepts_max", accepts_max)
+            .field("rows_max", rows_max)
+            .field("queue", queue)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a URL is one that can be opened, as far as that shows without opening it.
+///
+/// # Errors
+/// [`StoreError::Url`], which never shows the URL.
+pub fn check_url(url: &str) -> Result<(), StoreError> {
+    sql::check_url(url)
 }
 
 /// The handle that every part holds. Cheap to clone.

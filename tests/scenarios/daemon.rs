@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -50,6 +50,8 @@ impl Daemon {
                 OsStr::new("--config"),
                 config.as_os_str(),
             ])
+            // Where it keeps its token when its database is a server's.
+            .current_dir(config.parent().unwrap())
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -179,18 +181,23 @@ impl Log {
 
 /// Runs the binary to its end with these arguments.
 pub(crate) async fn run(arguments: &[&str]) -> Output {
+    run_in(Path::new("."), arguments).await
+}
+
+async fn run_in(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(BINARY);
     command
         .args(arguments)
+        .current_dir(folder)
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let output = timeout(START_MAX, command.output()).await;
     output.expect("the command ends").unwrap()
 }
 
-/// `mnara ctl` as an operator types it.
+/// `mnara ctl` as an operator types it, where the daemon was started.
 pub(crate) async fn ctl(config: &Path, admin: SocketAddr, arguments: &[&str]) -> Output {
-    let config: PathBuf = config.to_owned();
+    let folder = config.parent().unwrap();
     let admin = admin.to_string();
     let mut all = vec![
         "ctl",
@@ -200,5 +207,5 @@ pub(crate) async fn ctl(config: &Path, admin: SocketAddr, arguments: &[&str]) ->
         &admin,
     ];
     all.extend(arguments);
-    run(&all).await
+    run_in(folder, &all).await
 }

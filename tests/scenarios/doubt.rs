@@ -3,17 +3,28 @@
 
 use mnara_loadtest::smsc::{Fate, Rule, Script, Then};
 
-use crate::world::{Carrier, LIMIT, Plan, World, eventually, sms};
+use crate::world::{Carrier, LIMIT, Plan, Stored, World, eventually, sms};
 
 const CLASSES: [&str; 3] = ["otp", "transactional", "promotional"];
 
 #[tokio::test]
 async fn after_a_lost_connection_an_otp_is_resent_once_and_the_others_wait_for_proof() {
+    lost(Stored::Sqlite).await;
+}
+
+#[tokio::test]
+async fn after_a_lost_connection_an_otp_is_resent_once_and_the_others_wait_for_proof_on_postgresql()
+{
+    lost(Stored::Postgres).await;
+}
+
+async fn lost(stored: Stored) {
     let script = Script {
         rules: vec![Rule::always(Then::Drop)],
         ..Script::default()
     };
-    let world = World::start(Plan::of([Carrier::simulated("vodacom_tz", script)])).await;
+    let world =
+        World::start(Plan::of([Carrier::simulated("vodacom_tz", script)]).stored(stored)).await;
     let mut ids = Vec::new();
     for (index, class) in (1..).zip(CLASSES) {
         ids.push(

@@ -5,13 +5,23 @@
 use std::time::Duration;
 
 use crate::daemon::ctl;
-use crate::world::{LIMIT, Plan, World, eventually};
+use crate::world::{LIMIT, Plan, Stored, World, eventually};
 
 const MESSAGES: usize = 20;
 
 #[tokio::test]
 async fn nothing_is_submitted_to_a_paused_account_over_a_restart_until_it_is_resumed() {
-    let mut world = World::start(Plan::simple()).await;
+    paused(Stored::Sqlite).await;
+}
+
+#[tokio::test]
+async fn nothing_is_submitted_to_a_paused_account_over_a_restart_until_it_is_resumed_on_postgresql()
+{
+    paused(Stored::Postgres).await;
+}
+
+async fn paused(stored: Stored) {
+    let mut world = World::start(Plan::simple().stored(stored)).await;
     let pause = [
         "carriers",
         "pause",

@@ -10,7 +10,7 @@ use sha2::Sha256;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::world::{LIMIT, Plan, World, eventually, header};
+use crate::world::{LIMIT, Plan, Stored, World, eventually, header};
 
 /// Seed 003, "Signature Verification": the function as printed; the lines below it stand for the
 /// view, which gets body, header and secret from its framework.
@@ -31,7 +31,16 @@ print(verify_signature(sys.stdin.buffer.read(), sys.argv[1], sys.argv[2]))
 
 #[tokio::test]
 async fn a_message_travels_from_rest_over_smpp_and_its_receipt_to_a_signed_webhook() {
-    let world = World::start(Plan::simple()).await;
+    the_whole_way(Stored::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_message_travels_from_rest_over_smpp_and_its_receipt_to_a_signed_webhook_on_postgresql() {
+    the_whole_way(Stored::Postgres).await;
+}
+
+async fn the_whole_way(stored: Stored) {
+    let world = World::start(Plan::simple().stored(stored)).await;
     let mut sms = world.sms("vodacom_tz", 7, "transactional", "Habari za asubuhi");
     sms["metadata"] = json!({"customer_id": "cust98765"});
     sms["tags"] = json!(["onboarding"]);

@@ -9,7 +9,7 @@ use mnara_loadtest::smsc::{Script, Span};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::world::{Carrier, Customer, LIMIT, Plan, World, eventually, sms};
+use crate::world::{Carrier, Customer, LIMIT, Plan, Stored, World, eventually, sms};
 
 const CLIENTS: usize = 16;
 const BEFORE_THE_KILL: usize = 500;
@@ -32,12 +32,21 @@ pub(crate) struct Load {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_201_survives_sigkill_under_load_and_what_may_be_doubled_is_marked() {
+    killed(Stored::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_201_survives_sigkill_under_load_and_what_may_be_doubled_is_marked_on_postgresql() {
+    killed(Stored::Postgres).await;
+}
+
+async fn killed(stored: Stored) {
     let slow = Script {
         response_delay_ms: Span::between(5, 60),
         ..Script::default()
     };
     let carriers = ["vodacom_tz", "mtn_ng"].map(|id| Carrier::simulated(id, slow.clone()));
-    let mut world = World::start(Plan::of(carriers)).await;
+    let mut world = World::start(Plan::of(carriers).stored(stored)).await;
     let load = Load::start(&world.client);
     eventually("the load runs", LIMIT, async || {
         (load.accepted() >= BEFORE_THE_KILL).then_some(())

@@ -7,10 +7,19 @@ use mnara_smpp::status::CommandStatus;
 use mnara_smpp::tlv::{Tlv, tag};
 
 use crate::hand::Hand;
-use crate::world::{Carrier, LIMIT, Plan, World, sms};
+use crate::world::{Carrier, LIMIT, Plan, Stored, World, sms};
 
 #[tokio::test]
 async fn a_receipt_that_outruns_the_response_is_matched_when_the_response_comes() {
+    early(Stored::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_outruns_the_response_is_matched_when_the_response_comes_on_postgresql() {
+    early(Stored::Postgres).await;
+}
+
+async fn early(stored: Stored) {
     let script = Script {
         response_delay_ms: Span::fixed(300),
         receipts: Receipts {
@@ -19,7 +28,8 @@ async fn a_receipt_that_outruns_the_response_is_matched_when_the_response_comes(
         },
         ..Script::default()
     };
-    let world = World::start(Plan::of([Carrier::simulated("vodacom_tz", script)])).await;
+    let world =
+        World::start(Plan::of([Carrier::simulated("vodacom_tz", script)]).stored(stored)).await;
     let id = world
         .client
         .send(&sms("vodacom_tz", 1, "transactional", "early"))
@@ -31,6 +41,15 @@ async fn a_receipt_that_outruns_the_response_is_matched_when_the_response_comes(
 
 #[tokio::test]
 async fn a_receipt_that_comes_twice_has_its_effect_once() {
+    twice(Stored::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_comes_twice_has_its_effect_once_on_postgresql() {
+    twice(Stored::Postgres).await;
+}
+
+async fn twice(stored: Stored) {
     let script = Script {
         receipts: Receipts {
             duplicate: true,
@@ -39,7 +58,8 @@ async fn a_receipt_that_comes_twice_has_its_effect_once() {
         },
         ..Script::default()
     };
-    let world = World::start(Plan::of([Carrier::simulated("vodacom_tz", script)])).await;
+    let world =
+        World::start(Plan::of([Carrier::simulated("vodacom_tz", script)]).stored(stored)).await;
     let id = world
         .client
         .send(&world.sms("vodacom_tz", 1, "transactional", "twice"))

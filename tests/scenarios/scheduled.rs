@@ -3,11 +3,21 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::world::{Plan, World, sms};
+use crate::world::{Plan, Stored, World, sms};
 
 #[tokio::test]
 async fn a_scheduled_message_is_sent_when_it_is_due_and_not_before_even_across_a_restart() {
-    let mut world = World::start(Plan::simple()).await;
+    later(Stored::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_scheduled_message_is_sent_when_it_is_due_and_not_before_even_across_a_restart_on_postgresql()
+ {
+    later(Stored::Postgres).await;
+}
+
+async fn later(stored: Stored) {
+    let mut world = World::start(Plan::simple().stored(stored)).await;
     let ahead = Duration::from_secs(3);
     let (due, due_at) = (Instant::now() + ahead, SystemTime::now() + ahead);
     let mut later = sms("vodacom_tz", 1, "transactional", "later");

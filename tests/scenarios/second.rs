@@ -2,11 +2,20 @@
 //! Never here: several nodes.
 
 use crate::daemon::run;
-use crate::world::{Plan, World, sms};
+use crate::world::{Plan, Stored, World, sms};
 
 #[tokio::test]
 async fn a_second_daemon_on_the_same_database_is_refused_and_the_first_goes_on() {
-    let mut world = World::start(Plan::simple()).await;
+    two(Stored::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_second_daemon_on_the_same_postgresql_database_is_refused_and_the_first_goes_on() {
+    two(Stored::Postgres).await;
+}
+
+async fn two(stored: Stored) {
+    let mut world = World::start(Plan::simple().stored(stored)).await;
     let output = run(&["serve", "--config", world.config.to_str().unwrap()]).await;
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8_lossy(&output.stderr);

@@ -4,10 +4,19 @@
 use mnara_loadtest::smsc::Script;
 use mnara_smpp::status::CommandStatus;
 
-use crate::world::{Carrier, Plan, World, sms};
+use crate::world::{Carrier, Plan, Stored, World, sms};
 
 #[tokio::test]
 async fn what_a_lane_cannot_hold_waits_in_the_store_and_is_submitted_once_in_order() {
+    spill(Stored::Sqlite).await;
+}
+
+#[tokio::test]
+async fn what_a_lane_cannot_hold_waits_in_the_store_and_is_submitted_once_in_order_on_postgresql() {
+    spill(Stored::Postgres).await;
+}
+
+async fn spill(stored: Stored) {
     const MESSAGES: usize = 500;
     let away = Script {
         refuse_binds: Some(CommandStatus::ESME_RBINDFAIL.0),
@@ -15,6 +24,7 @@ async fn what_a_lane_cannot_hold_waits_in_the_store_and_is_submitted_once_in_ord
     };
     let plan = Plan::of([Carrier::simulated("vodacom_tz", away)])
         .with("[scheduler]\nready_max = 8")
+        .stored(stored)
         .unready();
     let world = World::start(plan).await;
     for index in 0..MESSAGES {

@@ -17,12 +17,14 @@ use hyper_util::rt::TokioExecutor;
 use mnara_loadtest::hook::{self, HookConfig, Receiver};
 use mnara_loadtest::networks;
 use mnara_loadtest::smsc::{LoggedSubmit, Script, Smsc, SmscConfig, SubmitLog};
+use mnara_privatepg::Database;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::daemon::{Daemon, ctl};
+use crate::postgres::database;
 
 /// How long a condition may take where nothing else is said: generous, because a healthy daemon
 /// never needs it and a busy machine may.
@@ -41,6 +43,16 @@ pub(crate) struct Plan {
     wait_ready: bool,
     /// SQLite in the world's folder when `None`.
     store_url: Option<String>,
+    database: Option<Database>,
+}
+
+/// What a scenario that is told twice is stored in.
+#[derive(Clone, Copy)]
+pub(crate) enum Stored {
+    /// A file in the world's folder.
+    Sqlite,
+    /// A database of its own on the server that all tests share.
+    Postgres,
 }
 
 /// A carrier account and who answers for it.
@@ -81,6 +93,8 @@ pub(crate) struct World {
     pub(crate) config: PathBuf,
     simulated: Vec<Simulated>,
     folder: TempDir,
+    /// Dropped after the daemon.
+    _database: Option<Database>,
 }
 
 /// A customer: a key and an HTTP client.
@@ -114,6 +128,7 @@ impl Plan {
             sections: String::new(),
             wait_ready: true,
             store_url: None,
+            database: None,
         }
     }
 
@@ -128,6 +143,19 @@ impl Plan {
     pub(crate) fn stored_at(mut self, url: &str) -> Self {
         self.store_url = Some(url.to_owned());
         self
+    }
+
+    /// What the store is.
+    pub(crate) fn stored(mut self, stored: Stored) -> Self {
+        match stored {
+            Stored::Sqlite => self,
+            Stored::Postgres => {
+                let database = database();
+                self.store_url = Some(database.url());
+                self.database = Some(database);
+                self
+            }
+        }
     }
 
     /// The world begins although no bind is bound.
@@ -225,6 +253,7 @@ impl World {
             config,
             simulated,
             folder,
+            _database: plan.database,
         };
         let org = world
             .ctl(&["org", "create", "Tester", "--country", "TZ"])

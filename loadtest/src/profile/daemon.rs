@@ -297,6 +297,8 @@ impl Daemon {
         command
             .args(["ctl", "--config"])
             .arg(&self.config)
+            // Where the daemon keeps its token when its database is a server's.
+            .current_dir(self.config.parent().unwrap_or(Path::new(".")))
             .args(arguments)
             .arg("--json");
         let output = output(&mut command, CTL_MAX, &what).await?;

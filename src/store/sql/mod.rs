@@ -91,21 +91,44 @@ enum Pool {
     Postgres(PgPool),
 }
 
+/// What a URL names.
+enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Kind {
+    fn of(url: &str) -> Result<Self, StoreError> {
+        if url.starts_with("sqlite:") {
+            Ok(Self::Sqlite)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Ok(Self::Postgres)
+        } else {
+            Err(StoreError::Url {
+                why: "it begins neither with sqlite: nor with postgres://".into(),
+            })
+        }
+    }
+}
+
+/// Whether the URL is one that [`open`] understands.
+pub(in crate::store) fn check_url(url: &str) -> Result<(), StoreError> {
+    match Kind::of(url)? {
+        // Whatever there is stands for a path.
+        Kind::Sqlite => Ok(()),
+        Kind::Postgres => postgres::parse(url).map(drop),
+    }
+}
+
 /// Opens the database that the URL names, brings its schema up to date and takes it for this
 /// process.
 pub(in crate::store) async fn open(
     config: &Config,
     carriers: Arc<Carriers>,
 ) -> Result<(Sql, Reader), StoreError> {
-    let server = ["postgres://", "postgresql://"];
-    let (conn, home, pool) = if config.url.starts_with("sqlite:") {
-        sqlite::open(config).await?
-    } else if server.iter().any(|scheme| config.url.starts_with(scheme)) {
-        postgres::open(config).await?
-    } else {
-        return Err(StoreError::Url {
-            why: "it begins neither with sqlite: nor with postgres://".into(),
-        });
+    let (conn, home, pool) = match Kind::of(&config.url)? {
+        Kind::Sqlite => sqlite::open(config).await?,
+        Kind::Postgres => postgres::open(config).await?,
     };
     let mut sql = Sql {
         conn: Some(conn),

@@ -9,6 +9,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Row};
 
@@ -103,7 +104,10 @@ const READER: &[(&str, &str)] = &[
 
 /// Opens the database, migrates it and takes it for this process.
 pub(super) async fn open(config: &Config) -> Result<(Conn, Home, Pool), StoreError> {
-    let (options, shown) = parse(&config.url)?;
+    let (mut options, shown) = parse(&config.url)?;
+    if let Some(password) = &config.password {
+        options = options.password(password.expose_secret());
+    }
     let failed = |error| match error {
         StoreError::Sql(source) => StoreError::Open {
             url: shown.clone(),
@@ -146,7 +150,7 @@ fn level() -> i64 {
 }
 
 /// What the URL says, and how it may be shown.
-fn parse(url: &str) -> Result<(PgConnectOptions, String), StoreError> {
+pub(super) fn parse(url: &str) -> Result<(PgConnectOptions, String), StoreError> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let unknown = query
         .split('&')
