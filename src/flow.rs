@@ -224,7 +224,7 @@ pub enum Answered {
         /// The batch, handed back.
         batch: Vec<Ready>,
         /// What must not be sent any more: resends whose message has meanwhile turned out to be
-        /// with the carrier, or has ended.
+        /// with the carrier, or has ended; and everything, when the daemon ends without the commit.
         turned_back: Vec<Ready>,
         /// Its intent.
         intent: IntentId,

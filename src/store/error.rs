@@ -110,6 +110,43 @@ impl StoreError {
         }
     }
 
+    /// Whether nothing was done, and it passes by itself.
+    pub fn refused(&self) -> bool {
+        self.passes() && !matches!(self, Self::InDoubt)
+    }
+
+    /// Whether the server could not be reached when its database was to be opened: it may be
+    /// starting just now.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Open { source, .. } => {
+                let starting = |code: &str| code.starts_with("57P");
+                let code = source.as_database_error().and_then(|answer| answer.code());
+                matches!(source, sqlx::Error::Io(_))
+                    || waits(source)
+                    || code.is_some_and(|code| starting(&code))
+            }
+            Self::Url { .. }
+            | Self::Server { .. }
+            | Self::InUse { .. }
+            | Self::Folder { .. }
+            | Self::Migrate(_)
+            | Self::TooNew { .. }
+            | Self::Diverged { .. }
+            | Self::Sql(_)
+            | Self::Corrupt { .. }
+            | Self::Unavailable
+            | Self::Overloaded
+            | Self::InDoubt
+            | Self::Closed => false,
+        }
+    }
+
+    /// Whether the daemon can go on no more with what it has in memory, or with its own version.
+    pub(super) fn ends(&self) -> bool {
+        matches!(self, Self::Diverged { .. } | Self::TooNew { .. })
+    }
+
     /// Whether the connection that brought it can be used no more.
     pub(super) fn breaks(&self) -> bool {
         matches!(self, Self::Sql(error) if breaks(error))

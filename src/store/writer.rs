@@ -116,6 +116,8 @@ pub(super) struct Task<R> {
     /// asks waits for the answer.
     tidying: VecDeque<Request>,
     orderly: Arc<AtomicBool>,
+    /// Whether it has been said, since commits worked last, that another has the database.
+    told_in_use: bool,
     meter: meter::Writer,
     reached: meter::Reached,
 }
@@ -145,6 +147,7 @@ impl<R: Rows> Task<R> {
             closed: Vec::new(),
             tidying: VecDeque::new(),
             orderly: Arc::new(AtomicBool::new(true)),
+            told_in_use: false,
             meter: meter::Writer::new(classes),
             reached,
         }
@@ -270,11 +273,12 @@ impl<R: Rows> Task<R> {
     async fn tidy(&mut self, request: Request, stop: &CancellationToken) -> Result<(), StoreError> {
         let done = match self.engine.tidy(&request.work).await {
             Ok(done) => Ok(done),
+            Err(Unfinished::Refused(error)) if error.ends() => return Err(error),
             Err(Unfinished::Refused(error)) => Err(error),
             Err(Unfinished::Unknown(effects, error)) => {
                 self.set_sick(&error);
                 self.was_kept(&effects, stop).await?;
-                self.until_well(stop).await;
+                self.until_well(stop).await?;
                 Err(error)
             }
         };
@@ -300,6 +304,7 @@ impl<R: Rows> Task<R> {
                     self.answer(batch, effects).await;
                     return Ok(());
                 }
+                Err(Unfinished::Refused(error)) if error.ends() => return Err(error),
                 Err(Unfinished::Refused(error)) => error,
                 Err(Unfinished::Unknown(effects, error)) => {
                     self.set_sick(&error);
@@ -314,6 +319,7 @@ impl<R: Rows> Task<R> {
                             for accept in batch.accepts {
                                 let _ = accept.reply.send(Err(StoreError::InDoubt));
                             }
+                            turn_back(batch.intents);
                             return Ok(());
                         }
                     }
@@ -322,14 +328,15 @@ impl<R: Rows> Task<R> {
             self.set_sick(&error);
             refuse(&mut batch.accepts);
             if stop.is_cancelled() || batch.is_empty() {
-                self.until_well(stop).await;
-                return Ok(());
+                turn_back(batch.intents);
+                return self.until_well(stop).await;
             }
-            self.pause().await;
+            self.still_sick(&error).await;
         }
     }
 
-    fn set_well(&self) {
+    fn set_well(&mut self) {
+        self.told_in_use = false;
         if self.ends.health.set_well(true) {
             tracing::info!("the store commits again");
         }
@@ -351,22 +358,37 @@ impl<R: Rows> Task<R> {
         loop {
             match self.engine.was_kept(effects).await {
                 Ok(kept) => return Ok(Some(kept)),
-                Err(error @ StoreError::Diverged { .. }) => return Err(error),
+                Err(error) if error.ends() => return Err(error),
                 Err(_) if stop.is_cancelled() => return Ok(None),
-                Err(_) => self.pause().await,
+                Err(error) => self.still_sick(&error).await,
             }
         }
     }
 
     /// Waits until commits work again. What a batch still holds when the daemon ends meanwhile is
     /// not lost: it was never committed, so the next start finds its messages as they were.
-    async fn until_well(&mut self, stop: &CancellationToken) {
+    async fn until_well(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
         while !stop.is_cancelled() {
             match self.engine.probe().await {
-                Ok(()) => return self.set_well(),
-                Err(_) => self.pause().await,
+                Ok(()) => {
+                    self.set_well();
+                    break;
+                }
+                Err(error) if error.ends() => return Err(error),
+                Err(error) => self.still_sick(&error).await,
             }
         }
+        Ok(())
+    }
+
+    /// A further try has failed. Another daemon in our place is news; the rest has been told.
+    async fn still_sick(&mut self, error: &StoreError) {
+        if let StoreError::InUse { .. } = error
+            && !std::mem::replace(&mut self.told_in_use, true)
+        {
+            tracing::error!(%error, "the database cannot be had again yet");
+        }
+        self.pause().await;
     }
 
     /// Waits before the next try. Who has asked for a yes meanwhile need not wait for it.
@@ -455,5 +477,19 @@ impl<R: Rows> Task<R> {
 fn refuse(accepts: &mut Vec<Accept>) {
     for accept in accepts.drain(..) {
         let _ = accept.reply.send(Err(StoreError::Unavailable));
+    }
+}
+
+/// Tells binds that wait for their intents that none will come: the daemon ends without the commit,
+/// and the messages are found as they were.
+fn turn_back(intents: Vec<Intent>) {
+    for intent in intents {
+        let answer = Answered::Intent {
+            batch: Vec::new(),
+            turned_back: intent.batch,
+            intent: intent.id,
+        };
+        // As in `answer`.
+        let _ = intent.to.try_send(answer);
     }
 }

@@ -231,6 +231,36 @@ async fn told_to_stop_while_a_commit_is_not_known_the_writer_says_in_doubt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn told_to_stop_while_it_cannot_commit_the_writer_turns_intents_back() {
+    let (ground, mut world, faults) = world().await;
+    let message = world.accept(1).await;
+    faults.go();
+    let (to, mut answered) = mpsc::channel(1);
+    let bind = (carrier(), BindName("mtn_ng/1".into()));
+    let batch = vec![Ready::first(Arc::clone(&message))];
+    world
+        .store
+        .intend(bind, Timestamp(2_000), batch, to)
+        .unwrap();
+    assert!(timeout(SOON, answered.recv()).await.is_err());
+    world.stop.cancel();
+    match answered.recv().await.unwrap() {
+        Answered::Intent {
+            batch, turned_back, ..
+        } => assert_eq!((batch.len(), turned_back.len()), (0, 1)),
+        Answered::Receipt { .. } => panic!("an intent was asked for"),
+    }
+    // The database cannot be closed either.
+    assert!((&mut world.writer).await.is_err());
+    drop(world);
+    faults.come_back();
+    let world = World::open(&ground).await;
+    assert_eq!(world.state(&message).await, State::Queued);
+    assert_eq!(world.uncertain, 0);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn wherever_a_transaction_fails_it_is_as_if_it_had_been_made_once() {
     for statement in 1..60 {
         let (ground, mut world, faults) = world().await;
