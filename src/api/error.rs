@@ -129,7 +129,7 @@ impl Code {
     }
 
     fn of_store(error: &StoreError) -> Self {
-        if error.passes() {
+        if error.refused() {
             Self::Overloaded
         } else {
             Self::ServerError
@@ -222,8 +222,21 @@ impl ApiError {
         }
     }
 
+    /// Whether a message was kept is not known: perhaps it is a moment later. 503 would invite a
+    /// duplicate.
+    pub(super) fn in_doubt() -> Self {
+        Self::new(
+            Code::ServerError,
+            "the store did not answer in time; the message may have been accepted: wait for its \
+             webhook before you send it again",
+        )
+    }
+
     /// The store's refusal or fault.
     pub(super) fn store(error: StoreError) -> Self {
+        if matches!(error, StoreError::InDoubt) {
+            return Self::in_doubt();
+        }
         let code = Code::of_store(&error);
         let message = match code {
             Code::Overloaded => "the service cannot take requests at present; try again shortly",
@@ -386,6 +399,7 @@ mod tests {
             Refusal::Store(StoreError::Overloaded),
             Refusal::Store(StoreError::Unavailable),
             Refusal::Store(StoreError::Closed),
+            Refusal::Store(StoreError::InDoubt),
             Refusal::Store(StoreError::Corrupt { what: "x" }),
         ] {
             assert_eq!(Code::of(&refusal).name(), refusal.code());
@@ -397,6 +411,13 @@ mod tests {
         let problem = Problem::inside("metadata", "a/b~c", "x");
         assert_eq!(problem.pointer, "/metadata/a~1b~0c");
         assert_eq!(problem.param, "metadata.a/b~c");
+    }
+
+    #[test]
+    fn what_may_be_kept_is_not_said_to_be_refused() {
+        let error = ApiError::store(StoreError::InDoubt);
+        assert_eq!(error.code, Code::ServerError);
+        assert!(error.message.contains("may have been accepted"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::time;
 use super::{auth, docs};
 use crate::domain::ids::MessageId;
 use crate::ingest::{Ingest, Refusal};
-use crate::store::{MessageView, Store};
+use crate::store::{MessageView, Store, StoreError};
 use crate::telemetry::metrics::api::Route;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -181,6 +181,10 @@ fn names(accept: &[u8], kind: &[u8]) -> bool {
 }
 
 async fn accept(api: &Api, request: Request, deadline: Instant) -> Result<Response, ApiError> {
+    if !api.store.health().is_well() {
+        // It could not be kept: who sends it need not wait until his key has not been found.
+        return Err(ApiError::store(StoreError::Unavailable));
+    }
     let credential = within(deadline, auth::sign_in(request.headers(), &api.store)).await?;
     let dry_run = dry_run(request.uri().query())?;
     let form = request
@@ -214,14 +218,8 @@ async fn accept(api: &Api, request: Request, deadline: Instant) -> Result<Respon
     let accepting = api
         .ingest
         .accept(&credential.org, draft.submission(), time::now());
-    let done = timeout_at(deadline, accepting).await.map_err(|_| {
-        // Perhaps it is committed a moment later: "overloaded" would invite a duplicate.
-        ApiError::new(
-            Code::ServerError,
-            "the store did not answer in time; the message may have been accepted: wait for its \
-             webhook before you send it again",
-        )
-    })?;
+    let done = timeout_at(deadline, accepting).await;
+    let done = done.map_err(|_| ApiError::in_doubt())?;
     let accepted = done.map_err(refused)?;
     let json = render::accepted(&accepted, draft.class);
     let mut response = json_answer(StatusCode::CREATED, json.into());

@@ -158,7 +158,7 @@ impl Refusal {
             Self::EmptyMessage | Self::WebhookUrl(_) => "unprocessable",
             Self::MessageTooLong { .. } => "message_too_long",
             Self::Schedule => "schedule_invalid",
-            Self::Store(error) if error.passes() => "overloaded",
+            Self::Store(error) if error.refused() => "overloaded",
             Self::Store(_) => "server_error",
         }
     }
