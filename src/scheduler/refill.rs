@@ -39,6 +39,8 @@ pub(super) struct Refill {
     /// Reads so far: whose turn it is.
     turn: u64,
     not_before: Instant,
+    /// Whether the last read failed.
+    failing: bool,
     /// OTP up to here may have been sent before a crash: they need no intent.
     before_start: Place,
 }
@@ -50,6 +52,7 @@ impl Refill {
             reading: JoinSet::new(),
             turn: 0,
             not_before: Instant::now(),
+            failing: false,
             before_start,
         }
     }
@@ -130,6 +133,14 @@ impl Feed {
 
     /// A read has ended.
     pub(super) fn page(&mut self, page: Page) {
+        let failing = matches!(
+            page,
+            Page::Backlog(_, _, Err(_)) | Page::Waiting(_, _, Err(_)) | Page::Swept(_, _, Err(_))
+        );
+        let was_failing = std::mem::replace(&mut self.refill.failing, failing);
+        if was_failing && !failing {
+            tracing::info!("waiting messages are read again");
+        }
         match page {
             Page::Backlog(lane, epoch, Ok(backlog)) => {
                 self.accounts[lane.0.index()].fair[lane.1.index()].found(epoch, backlog);
@@ -154,7 +165,9 @@ impl Feed {
             Page::Backlog(_, _, Err(error))
             | Page::Waiting(_, _, Err(error))
             | Page::Swept(_, _, Err(error)) => {
-                tracing::error!(%error, "reading waiting messages failed; trying again");
+                if !was_failing {
+                    tracing::error!(%error, "reading waiting messages failed; trying until it works");
+                }
                 self.refill.not_before = Instant::now() + READ_AGAIN;
             }
         }
@@ -168,6 +181,7 @@ pub(super) async fn still_there(
     mut kept: Vec<Return>,
 ) -> Vec<Return> {
     let seqs: Vec<_> = kept.iter().map(|one| one.ready.message.seq).collect();
+    let mut told = false;
     loop {
         match store.still_there(carrier, &seqs).await {
             Ok(there) => {
@@ -175,7 +189,9 @@ pub(super) async fn still_there(
                 return kept;
             }
             Err(error) => {
-                tracing::error!(%error, "reading recalled messages failed; trying again");
+                if !std::mem::replace(&mut told, true) {
+                    tracing::error!(%error, "reading recalled messages failed; trying until it works");
+                }
                 tokio::time::sleep(READ_AGAIN).await;
             }
         }

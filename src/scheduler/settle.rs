@@ -45,7 +45,7 @@ pub async fn run(
     let mut gathered = Vec::new();
     let mut reading = Reading::new();
     read(&mut reading, &links, MessageSeq(0), Duration::ZERO);
-    let mut after = MessageSeq(0);
+    let (mut after, mut told) = (MessageSeq(0), false);
     loop {
         let idle = Instant::now() + IDLE;
         let due = settler.next_due().filter(|_| reading.is_empty());
@@ -66,7 +66,9 @@ pub async fn run(
                         Duration::ZERO
                     }
                     Ok(Err(error)) => {
-                        tracing::error!(%error, "reading messages in doubt failed; trying again");
+                        if !std::mem::replace(&mut told, true) {
+                            tracing::error!(%error, "reading messages in doubt failed; trying until it works");
+                        }
                         READ_AGAIN
                     }
                     Err(_) => READ_AGAIN,

@@ -9,12 +9,12 @@ use secrecy::ExposeSecret;
 use tokio::sync::{MutexGuard, Semaphore, SemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::Config;
 use super::client::{self, Answer, Client, Line, Post};
 use super::envelope;
 use super::host::{Hold, Host, Job};
 use super::schedule::{self, Next};
 use super::sign::Signed;
+use super::{BUSY_FOR, Config};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::WebhookUrl;
 use crate::flow::{DeliveryRecord, EventJob, EventKind};
@@ -136,6 +136,10 @@ async fn deliver(shared: &Shared, host: &Host, line: &mut Option<Line>, job: Job
         Ok(org) => org,
         Err(error) => {
             tracing::debug!(%error, "the organisation cannot be read; the event stays in the outbox");
+            // Soon again, and not only when its lease ends.
+            shared
+                .store
+                .leave_events(vec![(event.event, at + BUSY_FOR)]);
             return;
         }
     };
