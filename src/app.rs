@@ -2,12 +2,14 @@
 //! Never here: behaviour of a part.
 
 mod reload;
+mod storage;
 pub mod token;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -26,7 +28,7 @@ use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
 use crate::flow::routes::{Reload, Routes};
 use crate::flow::signs::Signs;
-use crate::flow::{Committed, EventJob, Return, Steer, StoreHealth};
+use crate::flow::{Committed, Return, Steer, StoreHealth};
 use crate::ingest::Ingest;
 use crate::scheduler::{feed, settle};
 use crate::store::inbox::ReceiptNews;
@@ -134,7 +136,7 @@ impl Daemon {
         let (api, admin) = (api_listener.local_addr()?, admin_listener.local_addr()?);
         let (committed_to, committed) = mpsc::channel(COMMITTED);
         let (events_to, events) = mpsc::channel(config.webhooks.queue);
-        let opened = open(&config, committed_to, events_to).await?;
+        let opened = storage::open(&config, committed_to, events_to).await?;
         let token = token::of_daemon(&config.admin)?;
 
         let house = House::new(&mut config, opened.store.clone());
@@ -249,27 +251,34 @@ impl Daemon {
             ..
         } = self;
         let phases = async {
-            let mut well = !failed;
             phase("refusing");
             draining.send_replace(true);
             stops.doors.cancel();
             join(&mut tasks.doors).await;
             phase("draining");
-            if !health.is_well() {
-                // Everybody would wait for commits that do not come.
-                tracing::error!(
-                    "the store cannot commit; what is under way is left to the next start"
-                );
-                well = false;
-                orderly.store(false, Ordering::Relaxed);
-                stops.writer.cancel();
-            }
             stops.binds.cancel();
-            well &= join(&mut tasks.binds).await;
-            phase("flushing");
-            well &= join(&mut tasks.settling).await;
-            stops.workers.cancel();
-            join(&mut tasks.workers).await;
+            let flushing = async {
+                let bound = join(&mut tasks.binds).await;
+                phase("flushing");
+                let settled = join(&mut tasks.settling).await;
+                stops.workers.cancel();
+                join(&mut tasks.workers).await;
+                bound && settled
+            };
+            let mut flushing = pin!(flushing);
+            let well = tokio::select! {
+                well = &mut flushing => well && !failed,
+                () = storage::given_up(&health) => {
+                    // Everybody would wait for commits that do not come.
+                    tracing::error!(
+                        "the store cannot commit; what is under way is left to the next start"
+                    );
+                    orderly.store(false, Ordering::Relaxed);
+                    stops.writer.cancel();
+                    flushing.await;
+                    false
+                }
+            };
             orderly.store(well, Ordering::Relaxed);
             stops.writer.cancel();
             join(&mut tasks.writer).await;
@@ -376,14 +385,15 @@ impl Tasks {
     /// other tasks.
     fn write(&mut self, writer: store::Writer, stop: &CancellationToken) -> Arc<AtomicBool> {
         let (stop, orderly) = (stop.clone(), writer.orderly());
-        self.writer.spawn_blocking(move || match own_runtime() {
-            Ok(runtime) => {
-                if let Err(error) = runtime.block_on(writer.run(stop)) {
-                    tracing::error!(%error, "the store did not close well");
+        self.writer
+            .spawn_blocking(move || match storage::own_runtime() {
+                Ok(runtime) => {
+                    if let Err(error) = runtime.block_on(writer.run(stop)) {
+                        tracing::error!(%error, "the store's writer has ended");
+                    }
                 }
-            }
-            Err(error) => tracing::error!(%error, "the writer's thread cannot start"),
-        });
+                Err(error) => tracing::error!(%error, "the writer's thread cannot start"),
+            });
         orderly
     }
 
@@ -508,41 +518,6 @@ impl Tasks {
             stop.clone(),
         ));
     }
-}
-
-/// Opens the store and says what was found.
-async fn open(
-    config: &Config,
-    committed: mpsc::Sender<Committed>,
-    events: mpsc::Sender<EventJob>,
-) -> anyhow::Result<store::Opened> {
-    let begun = Instant::now();
-    let ids = config
-        .accounts
-        .iter()
-        .map(|account| account.id.clone())
-        .collect();
-    let opened = store::open(&config.store, ids, committed, events).await?;
-    let took = begun.elapsed();
-    metrics::recovered(took, opened.uncertain);
-    tracing::info!(uncertain = opened.uncertain, ?took, "store opened");
-    for row in opened.store.queue().await? {
-        if !config
-            .accounts
-            .iter()
-            .any(|account| *account.id.0 == *row.carrier)
-        {
-            tracing::warn!(carrier = %row.carrier, messages = row.messages,
-                "messages wait for an account that is configured no more; they will expire");
-        }
-    }
-    Ok(opened)
-}
-
-fn own_runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
 }
 
 fn phase(name: &'static str) {

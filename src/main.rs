@@ -170,7 +170,13 @@ async fn serve(config: Config) -> ExitCode {
             return fail(&format!("signals: {error}"), 1);
         }
     };
-    let mut daemon = match Daemon::start(config).await {
+    // What a start that is given up has begun in the store ends with its connection.
+    let started = tokio::select! {
+        started = Daemon::start(config) => started,
+        _ = terminate.recv() => return fail("told to stop before it had started", 1),
+        _ = interrupt.recv() => return fail("told to stop before it had started", 1),
+    };
+    let mut daemon = match started {
         Ok(daemon) => daemon,
         Err(error) if error.is::<ConfigError>() => return fail(&error.to_string(), EX_CONFIG),
         Err(error) => return fail(&format!("{error:#}"), 1),
