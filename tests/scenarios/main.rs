@@ -42,6 +42,7 @@ mod routing;
 mod scheduled;
 mod second;
 mod secrets;
+mod server_loss;
 mod silence;
 mod spill;
 mod storm;

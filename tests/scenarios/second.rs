@@ -20,6 +20,11 @@ async fn two(stored: Stored) {
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains("another daemon"), "{error}");
+    let holder = match stored {
+        Stored::Sqlite => "mnara.db.lock".to_owned(),
+        Stored::Postgres => format!("mnara writer (process {})", world.daemon.pid()),
+    };
+    assert!(error.contains(&holder), "{error}");
     let id = world
         .client
         .send(&sms("vodacom_tz", 1, "transactional", "first"))

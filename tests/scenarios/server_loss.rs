@@ -1,0 +1,308 @@
+//! Lives here: the PostgreSQL server lost and found again, under a load of all classes with
+//! receipts and webhooks; at start; at the end.
+//! Never here: what the writer makes of single failures (`store`'s own tests), many losses in a row
+//! (`mnara-loadtest run pg-kill`).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hyper::Method;
+use mnara_loadtest::smsc::{Script, Span};
+use mnara_privatepg::{Blow, Database, Stop};
+use serde_json::Value;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::daemon::{Daemon, run};
+use crate::postgres::OwnServer;
+use crate::world::{Answer, Carrier, Customer, LIMIT, Plan, World, eventually, sms};
+
+const CLIENTS: u64 = 8;
+/// Messages accepted before and after each loss.
+const EACH: usize = 200;
+/// How long the server is away.
+const AWAY: Duration = Duration::from_secs(2);
+/// The password in a URL that has the wrong one.
+const WRONG: &str = "not-the-passw0rd";
+
+/// A load at a steady pace that goes on whatever it is answered.
+struct Load {
+    accepted: Arc<Mutex<HashMap<String, Uuid>>>,
+    refused: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    clients: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(world: &World) -> Self {
+        let (accepted, refused) = (Arc::default(), Arc::default());
+        let stop = Arc::new(AtomicBool::new(false));
+        let client = |first| {
+            let (client, hook) = (world.client.clone(), world.hook.url());
+            let (accepted, refused) = (Arc::clone(&accepted), Arc::clone(&refused));
+            let stop = Arc::clone(&stop);
+            tokio::spawn(async move {
+                let mut number = first;
+                while !stop.load(Ordering::Relaxed) {
+                    send(&client, &hook, number, &accepted, &refused).await;
+                    number += CLIENTS;
+                    sleep(Duration::from_millis(10)).await;
+                }
+            })
+        };
+        let clients = (0..CLIENTS).map(client).collect();
+        Self {
+            accepted,
+            refused,
+            stop,
+            clients,
+        }
+    }
+
+    fn accepted(&self) -> usize {
+        self.accepted.lock().unwrap().len()
+    }
+
+    async fn until_more(&self) {
+        let before = self.accepted();
+        eventually("the load is accepted", LIMIT, async || {
+            (self.accepted() >= before + EACH).then_some(())
+        })
+        .await;
+    }
+
+    async fn until_refused(&self) {
+        let before = self.refused.load(Ordering::Relaxed);
+        eventually("the load is refused", LIMIT, async || {
+            (self.refused.load(Ordering::Relaxed) > before).then_some(())
+        })
+        .await;
+    }
+
+    /// Ends it; what was accepted, by text.
+    async fn end(self) -> HashMap<String, Uuid> {
+        self.stop.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            client.await.unwrap();
+        }
+        let accepted = self.accepted.lock().unwrap();
+        accepted.clone()
+    }
+}
+
+async fn send(
+    client: &Customer,
+    hook: &str,
+    number: u64,
+    accepted: &Mutex<HashMap<String, Uuid>>,
+    refused: &AtomicU64,
+) {
+    let class = ["otp", "transactional", "promotional"][(number % 3) as usize];
+    let network = ["vodacom_tz", "mtn_ng"][(number % 2) as usize];
+    let text = format!("{class} {number}");
+    let mut body = sms(network, number, class, &text);
+    body["webhook_url"] = hook.into();
+    let answer = client.try_send(&body).await.unwrap();
+    if answer.status == 201 {
+        accepted.lock().unwrap().insert(text, answer.id());
+    } else {
+        says_try_again(&answer);
+        refused.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn says_try_again(answer: &Answer) {
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(answer.json()["code"], "overloaded");
+}
+
+async fn loaded(server: &OwnServer) -> (World, Load) {
+    let script = Script {
+        response_delay_ms: Span::between(1, 20),
+        ..Script::default()
+    };
+    let carriers = ["vodacom_tz", "mtn_ng"].map(|id| Carrier::simulated(id, script.clone()));
+    let world = World::start(Plan::of(carriers).stored_at(&server.url)).await;
+    for carrier in world.carriers() {
+        let bound = |stats: &mnara_loadtest::smsc::Stats| stats.binds_open == 1;
+        assert!(carrier.smsc.wait_until(LIMIT, bound).await);
+    }
+    let load = Load::start(&world);
+    load.until_more().await;
+    (world, load)
+}
+
+fn submits(world: &World) -> u64 {
+    let each = world.carriers().iter();
+    each.map(|carrier| carrier.smsc.stats().submits).sum()
+}
+
+/// While the server is away: not ready, but alive; nothing is submitted; the log is quiet.
+async fn is_suspended(world: &World, load: &Load) {
+    load.until_refused().await;
+    let ready = world.ask_admin("/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("[-] the store cannot commit"));
+    assert_eq!(world.ask_admin("/livez").await.status, 200);
+    // What was written before the store was known to be away may still be on its way.
+    sleep(AWAY / 4).await;
+    let before = submits(world);
+    sleep(AWAY).await;
+    assert_eq!(submits(world), before, "nothing is submitted meanwhile");
+}
+
+/// Everything accepted has arrived once and is told once; nothing that was refused went anywhere;
+/// no bind has moved.
+async fn all_is_well(world: &World, accepted: &HashMap<String, Uuid>) {
+    for (text, id) in accepted {
+        let message = world.until(*id, "delivered").await;
+        assert_eq!(message["possible_duplicate"], false, "{text}: {message}");
+    }
+    let told = |hook: &mnara_loadtest::hook::Receiver| {
+        accepted.values().all(|id| {
+            let seen = hook.seen(*id);
+            seen.sent && seen.delivered
+        })
+    };
+    assert!(world.hook.wait_until(LIMIT, told).await);
+    let counts = world.hook.counts();
+    let told = (counts.sent, counts.delivered, counts.failed);
+    assert_eq!(told, (accepted.len() as u64, accepted.len() as u64, 0));
+    let strange = (counts.doubled, counts.repeats, counts.bad_signatures);
+    assert_eq!(strange, (0, 0, 0), "{counts:?}");
+    let mut copies: HashMap<String, usize> = HashMap::new();
+    for carrier in world.carriers() {
+        for submit in carrier.log.snapshot() {
+            *copies.entry(submit.text).or_default() += 1;
+        }
+        let stats = carrier.smsc.stats();
+        assert_eq!((stats.binds, stats.binds_open), (1, 1), "{}", carrier.id);
+    }
+    for (text, copies) in copies {
+        assert!(accepted.contains_key(&text), "{text} was refused");
+        assert_eq!(copies, 1, "{text}");
+    }
+}
+
+/// Lines of the log that warn, or say worse.
+fn complaints(world: &World) -> Vec<Value> {
+    let mut events = world.daemon.log().events();
+    events.retain(|event| event["level"] == "ERROR" || event["level"] == "WARN");
+    events
+}
+
+async fn loses_its_server_for_a_while(lose: impl AsyncFnOnce(&OwnServer)) {
+    let server = OwnServer::start().await;
+    let (mut world, load) = loaded(&server).await;
+    lose(&server).await;
+    is_suspended(&world, &load).await;
+    server.restart().await;
+    load.until_more().await;
+    let accepted = load.end().await;
+    world.until_ready().await;
+    all_is_well(&world, &accepted).await;
+    let complaints = complaints(&world);
+    assert!(complaints.len() <= 5, "{complaints:#?}");
+    assert!(
+        world
+            .daemon
+            .log()
+            .event("the store commits again")
+            .is_some()
+    );
+    world.daemon.terminate().await;
+    assert!(world.daemon.ended().await.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_suspends_everything_and_its_return_resumes_it() {
+    loses_its_server_for_a_while(async |server| server.kill9(Blow::Everything).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_orderly_restart_of_the_server_costs_nothing() {
+    loses_its_server_for_a_while(async |server| server.stop(Stop::Fast).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_whose_connection_is_cut_goes_on_with_another() {
+    const CUTS: usize = 5;
+    let server = OwnServer::start().await;
+    let (world, load) = loaded(&server).await;
+    let psql = Database::on(&server.url).unwrap();
+    for _ in 0..CUTS {
+        let cut = psql.run(
+            "select pg_terminate_backend(pid) from pg_stat_activity \
+             where application_name like 'mnara writer%'",
+        );
+        assert_eq!(cut.unwrap(), "t\n");
+        load.until_more().await;
+    }
+    let accepted = load.end().await;
+    all_is_well(&world, &accepted).await;
+    drop(psql);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_while_the_server_is_away_ends_in_time_and_the_next_start_finds_everything() {
+    let server = OwnServer::start().await;
+    let (mut world, load) = loaded(&server).await;
+    server.kill9(Blow::Postmaster).await;
+    load.until_refused().await;
+    let accepted = load.end().await;
+    let some = accepted.values().next().unwrap();
+    let path = format!("/v1/messages/{some}");
+    says_try_again(&world.client.call(Method::GET, &path, "").await.unwrap());
+    world.daemon.terminate().await;
+    let ended = tokio::time::timeout(Duration::from_secs(20), world.daemon.ended()).await;
+    ended.expect("it ends in time");
+    server.restart().await;
+    world.restart().await;
+    for id in accepted.values() {
+        eventually(&format!("{id} is calm"), LIMIT, async || {
+            let message = world.client.message(*id).await;
+            let calm = message["status_detail"] == "delivered"
+                || message["status_detail"] == "uncertain" && message["class"] != "otp";
+            calm.then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_at_start_is_waited_for_and_one_that_refuses_is_not() {
+    let server = OwnServer::start().await;
+    let mut world = World::start(Plan::simple().stored_at(&server.url)).await;
+    world.daemon.terminate().await;
+    assert!(world.daemon.ended().await.success());
+    server.stop(Stop::Fast).await;
+    let late = async {
+        sleep(AWAY).await;
+        server.restart().await;
+    };
+    let (daemon, ()) = tokio::join!(Daemon::start(&world.config), late);
+    let told = daemon
+        .log()
+        .event("the database is not there; waiting for it for a minute");
+    assert!(told.is_some(), "{:?}", daemon.log().lines());
+    drop(daemon);
+
+    let text = std::fs::read_to_string(&world.config).unwrap();
+    let (_, rest) = server.url.split_once("://").unwrap();
+    let (user, host) = rest.split_once('@').unwrap();
+    let user = user.split(':').next().unwrap();
+    let wrong = format!("postgres://{user}:{WRONG}@{host}");
+    std::fs::write(&world.config, text.replace(&server.url, &wrong)).unwrap();
+    let output = run(&["serve", "--config", world.config.to_str().unwrap()]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(
+        said.contains(&format!("{user}@{}", host.split('?').next().unwrap())),
+        "{said}"
+    );
+    assert!(said.contains("password") && !said.contains(WRONG), "{said}");
+}
