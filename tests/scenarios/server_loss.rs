@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::daemon::{Daemon, run};
-use crate::postgres::OwnServer;
+use crate::postgres::{OwnServer, database};
 use crate::world::{Answer, Carrier, Customer, LIMIT, Plan, World, eventually, sms};
 
 const CLIENTS: u64 = 8;
@@ -270,6 +270,26 @@ async fn sigterm_while_the_server_is_away_ends_in_time_and_the_next_start_finds_
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_database_that_has_gone_back_in_time_ends_the_daemon() {
+    let database = database();
+    let mut world = World::start(Plan::simple().stored_at(&database.url())).await;
+    let back = "update house set value = value - 1 where key = 'commit'; \
+        select pg_terminate_backend(pid) from pg_stat_activity \
+        where datname = current_database() and application_name like 'mnara writer%'";
+    database.run(back).unwrap();
+    assert_eq!(world.daemon.ended().await.code(), Some(70));
+    let told = world
+        .daemon
+        .log()
+        .event("the store's writer has ended")
+        .unwrap();
+    let error = told["error"].as_str().unwrap();
+    assert!(error.contains("not as this daemon left it"), "{error}");
+    // The next one goes by what is there.
+    world.restart().await;
 }
 
 #[tokio::test]
