@@ -68,8 +68,20 @@ enum Command {
         #[arg(long, global = true)]
         json: bool,
         #[command(subcommand)]
-        command: ctl::Command,
+        command: Ctl,
     },
+}
+
+#[derive(Subcommand)]
+enum Ctl {
+    /// The database itself, while no daemon has it: move it to another one.
+    Store {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: ctl::StoreCommand,
+    },
+    #[command(flatten)]
+    Daemon(ctl::Command),
 }
 
 fn main() -> ExitCode {
@@ -95,10 +107,19 @@ fn main() -> ExitCode {
             Err(error) => fail(&format!("demo: {error:#}"), 1),
         },
         Command::Ctl {
+            json,
+            command: Ctl::Store { command },
+            ..
+        } => match runtime.block_on(ctl::run_store(&command, json)) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => fail(&error.to_string(), 1),
+        },
+        Command::Ctl {
             config,
             admin,
             json,
-            command,
+            command: Ctl::Daemon(command),
         } => match config::load_admin(&config, std::env::vars()) {
             Ok(mut reach) => {
                 reach.listen = admin.unwrap_or(reach.listen);

@@ -12,6 +12,7 @@ mod people;
 mod queue;
 mod receipts;
 mod routes;
+mod store;
 mod table;
 
 use std::io::{self, Write};
@@ -30,6 +31,7 @@ pub use self::people::{KeyCommand, OrgCommand};
 pub use self::queue::{QueueCommand, SweepArguments};
 pub use self::receipts::ReceiptsCommand;
 pub use self::routes::RoutesCommand;
+pub use self::store::{MoveError, StoreCommand, run as run_store};
 
 /// What to do.
 #[derive(Debug, clap::Subcommand)]

@@ -56,6 +56,12 @@ pub enum StoreError {
         /// The level of this one.
         level: i64,
     },
+    /// It is a copy that was broken off, or is not what it was copied from.
+    #[error(
+        "the database is a copy that is not complete: `mnara ctl store copy` with the same --from \
+         and --to goes on with it"
+    )]
+    Incomplete,
     /// The database is not as this run has left it: it has gone back in time (a stale standby was
     /// promoted, a backup restored), or another daemon has written. What this process has in
     /// memory is worth nothing any more: it must end.
@@ -105,6 +111,7 @@ impl StoreError {
             | Self::Folder { .. }
             | Self::Migrate(_)
             | Self::TooNew { .. }
+            | Self::Incomplete
             | Self::Diverged { .. }
             | Self::Corrupt { .. } => false,
         }

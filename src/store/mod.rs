@@ -8,10 +8,12 @@
 
 mod batch;
 mod control;
+mod copy;
 mod directory;
 mod engine;
 pub mod erasure;
 mod error;
+mod fill;
 pub mod housekeeping;
 pub mod inbox;
 #[cfg(test)]
@@ -35,10 +37,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::batch::{Accept, Chore, ChoreDone, Deliveries, Errand, Receipts, Settle};
 pub use self::control::{AuditEntry, Bookmark, HoldRow, Obstacle, Sweep, SweepAudit, Swept, Tally};
+pub use self::copy::{Compared, Content, Copied, CopyError, Progress, Stage, copy};
 pub use self::directory::Credential;
 use self::directory::Directory;
 use self::engine::Engine;
 pub use self::error::StoreError;
+pub use self::fill::{FillError, fill};
 use self::inbox::ReceiptNews;
 use self::reader::Reader;
 use self::reads::{OrgBy, Reads};

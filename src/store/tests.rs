@@ -227,6 +227,7 @@ mod faults;
 mod ground;
 mod history;
 mod messages;
+mod moving;
 mod orders;
 mod parking;
 mod promises;

@@ -31,6 +31,7 @@ mod late;
 mod load_profiles;
 mod long;
 mod moves;
+mod moving;
 mod outbox;
 mod plan;
 mod priority;

@@ -81,6 +81,16 @@ impl Bulk {
         rows: &'q [T],
         fill: impl Fn(&'q T) -> [Value<'q>; N],
     ) -> sqlx::Result<u64> {
+        self.execute_any(db, rows, fill).await
+    }
+
+    /// The same over rows of which only the statement knows how wide they are.
+    pub(in crate::store) async fn execute_any<'q, T, R: AsRef<[Value<'q>]>>(
+        &self,
+        db: &mut Db<'_>,
+        rows: &'q [T],
+        fill: impl Fn(&'q T) -> R,
+    ) -> sqlx::Result<u64> {
         let mut changed = 0;
         match db {
             Db::Sqlite(conn) => {
@@ -124,30 +134,31 @@ impl Bulk {
         Ok(found)
     }
 
-    fn for_sqlite<'q, T, const N: usize>(
+    fn for_sqlite<'q, T, R: AsRef<[Value<'q>]>>(
         &self,
         rows: &'q [T],
-        fill: impl Fn(&'q T) -> [Value<'q>; N],
+        fill: impl Fn(&'q T) -> R,
     ) -> SqliteQuery {
-        debug_assert_eq!(N, self.kinds.len(), "{}", self.text);
         let (sql, size) = self.sqlite(rows.len());
         let copies = rows.last().into_iter().cycle().take(size - rows.len());
         rows.iter()
             .chain(copies)
-            .flat_map(fill)
-            .fold(sqlx::query(sql), bind_sqlite)
+            .fold(sqlx::query(sql), |query, row| {
+                let row = fill(row);
+                debug_assert_eq!(row.as_ref().len(), self.kinds.len(), "{}", self.text);
+                row.as_ref().iter().copied().fold(query, bind_sqlite)
+            })
     }
 
-    fn for_pg<'q, T, const N: usize>(
+    fn for_pg<'q, T, R: AsRef<[Value<'q>]>>(
         &self,
         rows: &'q [T],
-        fill: impl Fn(&'q T) -> [Value<'q>; N],
+        fill: impl Fn(&'q T) -> R,
     ) -> PgQuery {
-        debug_assert_eq!(N, self.kinds.len(), "{}", self.text);
-        let cells: Vec<[Value<'q>; N]> = rows.iter().map(fill).collect();
+        let cells: Vec<R> = rows.iter().map(fill).collect();
         let mut query = sqlx::query(self.postgres());
         for (column, kind) in self.kinds.iter().enumerate() {
-            let cells = cells.iter().map(|row| row[column]);
+            let cells = cells.iter().map(|row| row.as_ref()[column]);
             query = match kind {
                 Kind::Int => query.bind(cells.map(int).collect::<Vec<_>>()),
                 Kind::Text => query.bind(cells.map(text).collect::<Vec<_>>()),

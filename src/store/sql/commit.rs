@@ -148,7 +148,7 @@ impl Sql {
     }
 
     /// A word that needs no answer but done.
-    async fn command(&mut self, command: &'static str) -> Result<(), StoreError> {
+    pub(super) async fn command(&mut self, command: &'static str) -> Result<(), StoreError> {
         let patience = self.patience;
         let done = match self.conn()?.db() {
             Db::Sqlite(conn) => {
@@ -174,7 +174,7 @@ impl Sql {
     }
 }
 
-const BEGIN: &str = "begin";
+pub(super) const BEGIN: &str = "begin";
 
 async fn sqlite_commit(conn: &mut SqliteConnection, number: i64) -> Result<(), StoreError> {
     // Two statements, handed over to the database's thread as one.

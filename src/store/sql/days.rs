@@ -5,6 +5,8 @@
 //! would wait for every reader, and make every new reader wait behind it (ACCESS EXCLUSIVE).
 //! Never here: dropping them.
 
+use std::collections::BTreeSet;
+
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 
@@ -84,18 +86,40 @@ pub(super) async fn prepare(conn: &mut PgConnection, day: i64) -> Result<(), Sto
     }
     missing.sort_by_key(|(day, _)| *day);
     for (missing, parted) in missing {
-        // One text is one transaction: a table that is there is attached.
-        let made = sqlx::raw_sql(AssertSqlSafe(create(parted, missing)))
-            .execute(&mut *conn)
-            .await;
-        match made.map_err(StoreError::from) {
-            Ok(_) => {}
+        match make(conn, parted, missing).await {
+            Ok(()) => {}
             Err(error) if missing == day || error.breaks() => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, day = missing, "a partition could not be made ahead");
             }
         }
     }
+    Ok(())
+}
+
+/// Makes the partitions that rows of these days need, if the table is one of partitions: those of
+/// all tables, since a day that has messages is expected to have everything.
+pub(super) async fn receive(
+    conn: &mut PgConnection,
+    table: &str,
+    wanted: &BTreeSet<i64>,
+) -> Result<(), StoreError> {
+    if !PARTED.iter().any(|parted| parted.table == table) {
+        return Ok(());
+    }
+    for parted in &PARTED {
+        let there = days(conn, parted.table).await?;
+        for day in wanted.iter().filter(|day| !there.contains(day)) {
+            make(conn, parted, *day).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn make(conn: &mut PgConnection, parted: &Parted, day: i64) -> Result<(), StoreError> {
+    // One text is one transaction: a table that is there is attached.
+    let create = AssertSqlSafe(create(parted, day));
+    sqlx::raw_sql(create).execute(conn).await?;
     Ok(())
 }
 

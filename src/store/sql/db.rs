@@ -58,7 +58,7 @@ pub(in crate::store) enum Value<'q> {
 }
 
 /// What a column holds: the same four.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::store) enum Kind {
     Int,
     Text,
@@ -122,7 +122,7 @@ impl From<Option<Uuid>> for Value<'_> {
 
 /// Text as PostgreSQL can hold it: it knows no U+0000. Bodies with one are refused at the door;
 /// what is left are carriers' dirty fields.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
+pub(in crate::store) fn clean(text: &str) -> Cow<'_, str> {
     if text.contains('\0') {
         Cow::Owned(text.replace('\0', "\u{fffd}"))
     } else {
@@ -228,6 +228,22 @@ impl Row {
             Self::Sqlite(row) => row.try_get(column),
             Self::Postgres(row) => row.try_get(column),
         }
+    }
+
+    /// What a column holds, of whichever kind.
+    pub(in crate::store) fn value(
+        &self,
+        column: usize,
+        kind: Kind,
+    ) -> Result<Value<'_>, StoreError> {
+        Ok(match (kind, self) {
+            (Kind::Int, _) => Value::Int(self.opt_int(column)?),
+            (Kind::Text, _) => Value::Text(self.opt_text(column)?),
+            (Kind::Bytes, Self::Sqlite(row)) => Value::Bytes(row.try_get(column)?),
+            (Kind::Bytes, Self::Postgres(row)) => Value::Bytes(row.try_get(column)?),
+            // No id is ever absent.
+            (Kind::Id, _) => Value::Id(Some(self.id(column)?)),
+        })
     }
 
     /// A 16-octet id.

@@ -1,10 +1,10 @@
 //! Lives here: what a run leaves to the next: the last commit's number, how it ended; the schema's
-//! level.
+//! level; the mark of a copy that is not complete.
 //! Never here: deciding what becomes of it (`engine`).
 
 use sqlx::migrate::Migrator;
 
-use super::db::Db;
+use super::db::{Db, Row};
 use super::statement::Statement;
 use crate::domain::ids::Place;
 use crate::store::StoreError;
@@ -26,6 +26,50 @@ pub(super) async fn admits(db: &mut Db<'_>, level: i64) -> Result<(), StoreError
     } else {
         Err(StoreError::TooNew { needs, level })
     }
+}
+
+/// The mark of a copy that is not complete: the number of its original's last commit.
+pub(super) async fn copying(db: &mut Db<'_>) -> Result<Option<i64>, StoreError> {
+    static MARK: Statement = Statement::new("select value from house where key = 'copying'");
+    let row = MARK.fetch_optional(db, &[]).await?;
+    Ok(row.map(|row| row.int(0)).transpose()?)
+}
+
+/// Makes the mark on an empty store, and takes off whatever a run without a message has left.
+pub(super) async fn mark_copying(db: &mut Db<'_>, commit: i64) -> Result<(), StoreError> {
+    static CLEAR: Statement =
+        Statement::new("delete from house where key not in ('compat', 'commit', 'copying')");
+    static MARK: Statement =
+        Statement::new("insert into house (key, value) values ('copying', $1)");
+    CLEAR.execute(db, &[]).await?;
+    MARK.execute(db, &[commit.into()]).await?;
+    Ok(())
+}
+
+/// Takes the mark off.
+pub(super) async fn unmark_copying(db: &mut Db<'_>) -> Result<(), StoreError> {
+    static UNMARK: Statement = Statement::new("delete from house where key = 'copying'");
+    UNMARK.execute(db, &[]).await?;
+    Ok(())
+}
+
+/// What goes along when a store moves: all but the schema's own and the mark.
+pub(super) async fn belongings(db: &mut Db<'_>) -> Result<Vec<Row>, StoreError> {
+    static ALL: Statement = Statement::new(
+        "select key, value from house where key not in ('compat', 'copying') order by key",
+    );
+    Ok(ALL.fetch(db, &[]).await?)
+}
+
+/// Puts down one of those.
+pub(super) async fn put_down(db: &mut Db<'_>, row: &Row) -> Result<(), StoreError> {
+    static PUT: Statement = Statement::new(
+        "insert into house (key, value) values ($1, $2) \
+         on conflict (key) do update set value = excluded.value",
+    );
+    PUT.execute(db, &[row.text(0)?.into(), row.int(1)?.into()])
+        .await?;
+    Ok(())
 }
 
 /// The number of the last commit.

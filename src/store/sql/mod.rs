@@ -15,6 +15,7 @@ mod inbox;
 mod messages;
 mod operators;
 mod outbox;
+pub(super) mod pages;
 mod people;
 mod postgres;
 mod read;
@@ -24,6 +25,7 @@ mod retain;
 mod rows;
 mod sqlite;
 mod statement;
+pub(super) mod tables;
 mod tallies;
 #[cfg(test)]
 mod tests;
@@ -126,6 +128,15 @@ pub(in crate::store) async fn open(
     config: &Config,
     carriers: Arc<Carriers>,
 ) -> Result<(Sql, Reader), StoreError> {
+    let (mut sql, reader) = take(config, carriers).await?;
+    if house::copying(&mut sql.conn()?.db()).await?.is_some() {
+        return Err(StoreError::Incomplete);
+    }
+    Ok((sql, reader))
+}
+
+/// The same for a copy that may not be complete.
+async fn take(config: &Config, carriers: Arc<Carriers>) -> Result<(Sql, Reader), StoreError> {
     let (conn, home, pool) = match Kind::of(&config.url)? {
         Kind::Sqlite => sqlite::open(config).await?,
         Kind::Postgres => postgres::open(config).await?,

@@ -12,7 +12,7 @@ use crate::flow::{Committed, EventJob};
 use crate::store::memory::{Disk, Faults};
 use crate::store::sql::db::Db;
 use crate::store::sql::dump::{Dump, dump};
-use crate::store::{Config, Opened, open, open_model};
+use crate::store::{Config, Opened, StoreError, open, open_model};
 
 /// A place for one store, empty at first and gone at the end of its test, however that ends.
 pub(super) enum Ground {
@@ -36,6 +36,24 @@ impl Ground {
 
     pub(super) async fn memory() -> Self {
         Self::Memory(Disk::default(), Faults::default())
+    }
+
+    /// The URL of the database.
+    pub(super) fn url(&self) -> String {
+        match self {
+            Self::Sqlite(folder) => file(folder),
+            Self::Postgres(database) => database.url(),
+            Self::Memory(..) => panic!("the model has no address"),
+        }
+    }
+
+    /// An empty one of the other database.
+    pub(super) async fn across(&self) -> Self {
+        match self {
+            Self::Sqlite(_) => Self::postgres().await,
+            Self::Postgres(_) => Self::sqlite().await,
+            Self::Memory(..) => panic!("the model is moved nowhere"),
+        }
     }
 
     /// What goes wrong here.
@@ -62,24 +80,28 @@ impl Ground {
         committed: mpsc::Sender<Committed>,
         events: mpsc::Sender<EventJob>,
     ) -> Opened {
-        let config = |url| Config {
-            url,
-            ..Config::default()
-        };
-        let opened = match self {
-            Self::Sqlite(folder) => {
-                let config = config(file(folder));
-                open(&config, carriers, committed, events).await
-            }
-            Self::Postgres(database) => {
-                let config = config(database.url());
+        self.try_open(carriers, committed, events).await.unwrap()
+    }
+
+    /// The same for one that may refuse to open.
+    pub(super) async fn try_open(
+        &self,
+        carriers: Vec<CarrierId>,
+        committed: mpsc::Sender<Committed>,
+        events: mpsc::Sender<EventJob>,
+    ) -> Result<Opened, StoreError> {
+        match self {
+            Self::Sqlite(_) | Self::Postgres(_) => {
+                let config = Config {
+                    url: self.url(),
+                    ..Config::default()
+                };
                 open(&config, carriers, committed, events).await
             }
             Self::Memory(disk, faults) => {
                 open_model(disk, faults.clone(), carriers, committed, events).await
             }
-        };
-        opened.unwrap()
+        }
     }
 
     /// What every table holds; the store must be closed.

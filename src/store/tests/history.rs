@@ -6,7 +6,7 @@
 mod deeds;
 mod player;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::env;
 use std::fmt::Debug;
 use std::ops::Range;
@@ -38,6 +38,36 @@ async fn in_any_history_sqlite_does_what_the_model_does() {
 #[tokio::test]
 async fn in_any_history_postgres_does_what_the_model_does() {
     compare(6, Ground::postgres().await, Ground::memory().await).await;
+}
+
+#[tokio::test]
+async fn a_history_goes_on_when_its_store_is_moved_at_every_restart() {
+    let mut empty: Option<HashSet<&str>> = None;
+    for seed in seeds(6) {
+        let story = history(seed, ROUNDS);
+        let mut calm = Player::on(Ground::memory().await).await;
+        let mut mover = Player::on(Ground::sqlite().await).await.restless();
+        for (round, deeds) in story.iter().enumerate() {
+            let (expected, words) = (calm.play(deeds).await, mover.play(deeds).await);
+            assert!(
+                words == expected,
+                "a move shows; replay with {SEED_VARIABLE}={seed}\nround {round}: {deeds:#?}\n{}",
+                unlike(&expected, &words)
+            );
+        }
+        for dump in mover.moves() {
+            let none = |(table, rows): (&&'static str, &Vec<_>)| rows.is_empty().then_some(*table);
+            let these: HashSet<&str> = dump.iter().filter_map(none).collect();
+            empty = Some(match empty {
+                Some(empty) => empty.intersection(&these).copied().collect(),
+                None => these,
+            });
+        }
+        assert_eq!(mover.end().await, calm.end().await, "seed {seed}");
+    }
+    if env::var_os(SEED_VARIABLE).is_none() {
+        assert_eq!(empty, Some(HashSet::new()), "tables that were never copied");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::super::ground::Ground;
+use super::super::moving::moved;
 use super::super::{World, attempt};
 use super::deeds::{ACCOUNTS, Answer, Deed, Ending, account_at};
 use crate::domain::class::Class;
@@ -37,6 +38,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A store and what one has seen of it.
 pub(super) struct Player {
     ground: Ground,
+    /// What the tables held at each restart, if it moves to the other database there.
+    moves: Option<Vec<Dump>>,
     world: Option<World>,
     /// The history's messages, each as it was last told to its lane.
     messages: Vec<Ready>,
@@ -62,6 +65,7 @@ impl Player {
         let world = World::of_accounts(&ground, &ACCOUNTS).await;
         Self {
             ground,
+            moves: None,
             world: Some(world),
             messages: Vec::new(),
             intents: Vec::new(),
@@ -69,6 +73,17 @@ impl Player {
             known: HashMap::new(),
             bookmark: None,
         }
+    }
+
+    /// Moves to the other database at every restart from here on.
+    pub(super) fn restless(mut self) -> Self {
+        self.moves = Some(Vec::new());
+        self
+    }
+
+    /// What the tables held when it moved.
+    pub(super) fn moves(&self) -> &[Dump] {
+        self.moves.as_deref().unwrap_or_default()
     }
 
     /// What goes wrong with it.
@@ -134,6 +149,11 @@ impl Player {
                 let _ = (&mut world.writer).await;
                 drop(world);
             }
+        }
+        if let Some(moves) = &mut self.moves {
+            let (ground, dump) = moved(&self.ground).await;
+            self.ground = ground;
+            moves.push(dump);
         }
         let world = World::of_accounts(&self.ground, &ACCOUNTS).await;
         let words = format!(
