@@ -51,7 +51,7 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
-    /// Speak to the running daemon.
+    /// Speak to the running daemon, or move its database while it is stopped.
     Ctl {
         /// The daemon's configuration file, which names its admin listener.
         #[arg(

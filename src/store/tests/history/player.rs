@@ -39,7 +39,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Player {
     ground: Ground,
     /// What the tables held at each restart, if it moves to the other database there.
-    moves: Option<Vec<Dump>>,
+    pub(super) moves: Option<Vec<Dump>>,
     world: Option<World>,
     /// The history's messages, each as it was last told to its lane.
     messages: Vec<Ready>,
@@ -73,17 +73,6 @@ impl Player {
             known: HashMap::new(),
             bookmark: None,
         }
-    }
-
-    /// Moves to the other database at every restart from here on.
-    pub(super) fn restless(mut self) -> Self {
-        self.moves = Some(Vec::new());
-        self
-    }
-
-    /// What the tables held when it moved.
-    pub(super) fn moves(&self) -> &[Dump] {
-        self.moves.as_deref().unwrap_or_default()
     }
 
     /// What goes wrong with it.
