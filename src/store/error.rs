@@ -139,6 +139,7 @@ impl StoreError {
             | Self::Folder { .. }
             | Self::Migrate(_)
             | Self::TooNew { .. }
+            | Self::Incomplete
             | Self::Diverged { .. }
             | Self::Sql(_)
             | Self::Corrupt { .. }

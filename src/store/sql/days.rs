@@ -14,8 +14,9 @@ use crate::domain::ids::MessageSeq;
 use crate::store::StoreError;
 use crate::store::rows::first_of_day;
 
-/// How many days ahead partitions are made.
-const AHEAD: i64 = 7;
+/// How many days ahead partitions are made: a daemon that runs makes them in time, and each is one
+/// more to be passed over by every statement.
+const AHEAD: i64 = 2;
 
 /// A table of partitions.
 pub(in crate::store) struct Parted {
