@@ -122,11 +122,11 @@ async fn a_copy_goes_into_an_empty_database_only(from: Ground) {
 
 async fn a_store_that_a_daemon_has_is_not_copied_and_not_copied_to(from: Ground) {
     let to = from.across().await;
-    let world = World::open(&from).await;
+    let world = at_work(&from).await;
     let refused = refusal(&from, &to).await;
     assert!(refused.starts_with("--from: another daemon"), "{refused}");
     world.close().await;
-    let world = World::open(&to).await;
+    let world = at_work(&to).await;
     let refused = refusal(&from, &to).await;
     assert!(refused.starts_with("--to: another daemon"), "{refused}");
     world.close().await;
@@ -136,6 +136,14 @@ async fn a_store_that_a_daemon_has_is_not_copied_and_not_copied_to(from: Ground)
             .unwrap()
             .is_complete()
     );
+}
+
+/// A daemon whose writer has the lock: between opening and its first work it lets go of it once, to
+/// take it with a connection of its own thread.
+async fn at_work(ground: &Ground) -> World {
+    let world = World::open(ground).await;
+    world.store.deliveries(Vec::new()).await.unwrap();
+    world
 }
 
 async fn a_copy_that_differs_says_so_and_stays_shut(from: Ground) {
