@@ -186,7 +186,7 @@ async fn readers_cannot_write_and_are_not_waited_for_by_new_partitions() {
 }
 
 #[tokio::test]
-async fn partitions_are_made_a_week_ahead_and_once() {
+async fn partitions_are_made_two_days_ahead_and_once() {
     let database = database();
     let (mut sql, _reader) = opened(database.url()).await.unwrap();
     sql.prepare_day(DAY).await.unwrap();
@@ -198,7 +198,7 @@ async fn partitions_are_made_a_week_ahead_and_once() {
     for parted in &days::PARTED {
         let mut there = days::days(conn, parted.table).await.unwrap();
         there.sort_unstable();
-        assert_eq!(there, (DAY..=DAY + 8).collect::<Vec<_>>());
+        assert_eq!(there, (DAY..=DAY + 3).collect::<Vec<_>>());
     }
 }
 
