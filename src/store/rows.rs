@@ -239,8 +239,8 @@ pub(super) trait Rows: Upkeep + Send {
     /// again.
     async fn was_kept(&mut self, number: i64) -> Result<bool, StoreError>;
 
-    /// Makes sure that new rows of messages with numbers of this day have where to go. Outside a
-    /// transaction.
+    /// Makes sure that new rows of messages with numbers of this day have where to go, be it an old
+    /// day that has been dropped. Outside a transaction.
     async fn prepare_day(&mut self, day: i64) -> Result<(), StoreError>;
 
     /// Finds out whether commits work, by one that really writes and leaves nothing behind.
@@ -273,7 +273,7 @@ pub(super) trait Rows: Upkeep + Send {
 
     /// Writes new messages, each queued, or scheduled if its due time is later than its accept;
     /// their place is their seq. A seq that is there already stays as it is. Their days have been
-    /// prepared.
+    /// prepared, as those of all attempts and deliveries that are written.
     async fn insert_messages(&mut self, messages: &[Arc<Message>]) -> Result<(), StoreError>;
 
     /// Those of these messages that exist, in no order.

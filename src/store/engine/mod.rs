@@ -64,8 +64,9 @@ pub(super) struct Engine<R> {
     next_intent: i64,
     /// The number of the last commit that is known to be kept.
     commits: i64,
-    /// The newest day for whose messages there is room in the rows; -1: none has been asked for.
-    prepared: i64,
+    /// Days for whose messages there is room in the rows, as far as it has been asked for. A number
+    /// for each day of which this run has heard.
+    prepared: HashSet<i64>,
     /// Keys of parked receipts, so that outcomes need not look in an empty inbox. May hold keys
     /// that are gone; never lacks one that is there.
     parked: HashSet<ReceiptKey>,
@@ -97,7 +98,7 @@ impl<R: Rows> Engine<R> {
             next_place: house.last.0 + 1,
             next_intent: 1,
             commits,
-            prepared: -1,
+            prepared: HashSet::new(),
             parked,
             unsure,
             watchful_until: Timestamp(0),
@@ -132,13 +133,7 @@ impl<R: Rows> Engine<R> {
 
     /// Commits a batch as one transaction, or nothing of it.
     pub(super) async fn commit(&mut self, batch: &Batch) -> Result<Effects, Unfinished> {
-        for accept in &batch.accepts {
-            let day = day_of_seq(accept.message.seq);
-            if day > self.prepared {
-                self.rows.prepare_day(day).await?;
-                self.prepared = day;
-            }
-        }
+        self.prepare(batch).await?;
         self.rows.begin().await?;
         let effects = match self.apply(batch).await {
             Ok(effects) => effects,
@@ -158,6 +153,26 @@ impl<R: Rows> Engine<R> {
             }
             Err(Unkept::Unknown(error)) => Err(Unfinished::Unknown(Box::new(effects), error)),
         }
+    }
+
+    /// Makes room for all that the batch writes for good. What is still said of messages that have
+    /// gone with their day (a late answer, a second worker's delivery) must have a place too: it
+    /// cannot be unsaid, and would be tried for ever. Retention drops that day once more.
+    async fn prepare(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let settlements = batch.settlements.iter();
+        let attempts = settlements.flat_map(|settle| &settle.settlement.attempts);
+        let deliveries = batch.deliveries.iter().flat_map(|one| &one.records);
+        let accepts = batch.accepts.iter().map(|accept| accept.message.seq);
+        let all = accepts
+            .chain(attempts.map(|record| record.message.seq))
+            .chain(deliveries.map(|record| record.message));
+        for day in all.map(day_of_seq) {
+            if !self.prepared.contains(&day) {
+                self.rows.prepare_day(day).await?;
+                self.prepared.insert(day);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a commit that was [`Unfinished::Unknown`] was kept; no other may be begun before.

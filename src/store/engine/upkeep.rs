@@ -12,6 +12,10 @@ impl<R: Rows> Engine<R> {
     /// Does it and commits it. Of what is [`Unfinished::Unknown`] there is nothing to tell anybody:
     /// it is asked for again.
     pub(in crate::store) async fn tidy(&mut self, work: &Tidy) -> Result<Tidied, Unfinished> {
+        if let Tidy::DropDay(day) = work {
+            // Before it is known whether it goes: to prepare a day twice does nothing.
+            self.prepared.remove(day);
+        }
         self.rows.begin().await?;
         let done = match self.tidied(work).await {
             Ok(done) => done,

@@ -76,13 +76,16 @@ pub(in crate::store) async fn days(
     Ok(names.iter().filter_map(day).collect())
 }
 
-/// Makes the partitions of a day and of those after it that are not there. Only that of the day
-/// itself must be: the others have time.
+/// Makes the partitions of a day and of those ahead of it that are not there: ahead of all there are,
+/// since of those between some have been dropped. Only that of the day itself must be: the others
+/// have time.
 pub(super) async fn prepare(conn: &mut PgConnection, day: i64) -> Result<(), StoreError> {
     let mut missing = Vec::new();
     for parted in &PARTED {
         let there = days(conn, parted.table).await?;
-        let wanted = (day..=day + AHEAD).filter(|day| !there.contains(day));
+        let newest = there.iter().copied().max().unwrap_or(day);
+        let wanted = (day..=day + AHEAD).filter(|one| *one == day || *one > newest);
+        let wanted = wanted.filter(|day| !there.contains(day));
         missing.extend(wanted.map(|day| (day, parted)));
     }
     missing.sort_by_key(|(day, _)| *day);

@@ -200,6 +200,14 @@ async fn partitions_are_made_two_days_ahead_and_once() {
         there.sort_unstable();
         assert_eq!(there, (DAY..=DAY + 3).collect::<Vec<_>>());
     }
+    // An old day is made alone: those after it have been dropped.
+    sql.prepare_day(DAY - 20).await.unwrap();
+    let Db::Postgres(conn) = sql.conn().unwrap().db() else {
+        unreachable!("the URL is PostgreSQL's");
+    };
+    let there = days::days(conn, "attempts").await.unwrap();
+    assert_eq!(there.len(), 10);
+    assert!(there.contains(&(DAY - 20)));
 }
 
 #[tokio::test]

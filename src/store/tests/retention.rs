@@ -16,6 +16,7 @@ on_each_store! {
     a_day_goes_with_everything_of_its_messages,
     what_has_not_ended_stays_and_its_day_goes_when_it_has,
     what_its_owner_has_not_been_told_of_stays,
+    what_is_still_said_of_a_day_that_has_gone_stops_nobody,
     texts_go_before_their_messages_and_of_what_was_open_later,
     days_and_pages_are_told_in_order,
     a_number_is_erased_from_all_that_has_ended,
@@ -170,6 +171,36 @@ async fn what_has_not_ended_stays_and_its_day_goes_when_it_has(ground: Ground) {
     );
     house.tend(103, 1).await;
     assert!(!world.is_kept(&open).await);
+    world.close().await;
+}
+
+async fn what_is_still_said_of_a_day_that_has_gone_stops_nobody(ground: Ground) {
+    let mut world = World::open(&ground).await;
+    let gone = world.through(on(10), "A1").await;
+    let mut house = House::of(&world, 90, 90);
+    house.tend(101, 0).await;
+    assert!(!world.is_kept(&gone).await);
+    let delivered = DeliveryRecord {
+        event: EventId(Uuid::now_v7()),
+        message: gone.seq,
+        sequence: 2,
+        attempt: 1,
+        at: Timestamp(101 * DAY_MS),
+        latency_ms: 3,
+        status: Some(200),
+        error: None,
+        retry_at: None,
+    };
+    let said = async {
+        // A late answer to its first attempt, and a second worker's word on its event.
+        world.submit(&gone, &["A2"]).await;
+        world.store.deliveries(vec![delivered]).await.unwrap();
+        // The clock has been put right.
+        world.store.accept(on(10)).await.unwrap();
+    };
+    let done = tokio::time::timeout(Duration::from_secs(10), said).await;
+    done.expect("the writer goes on");
+    assert!(!world.is_kept(&gone).await);
     world.close().await;
 }
 
