@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
 use super::db::{Conn, Db};
-use super::{Home, LOCK_WAIT, Sql, days, house, lost, postgres, within};
+use super::{ANSWER, Home, LOCK_WAIT, Sql, days, house, lost, postgres, within};
 use crate::store::StoreError;
 use crate::store::rows::Unkept;
 
@@ -18,6 +18,7 @@ impl Sql {
     /// To be called in the runtime that will drive the connection. One to a server that was opened
     /// in another runtime would be woken through it, so it is given up for a new one.
     pub(super) async fn enter(&mut self) -> Result<(), StoreError> {
+        self.patience = ANSWER;
         let Home::Postgres(options) = &self.home else {
             return Ok(());
         };

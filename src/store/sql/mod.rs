@@ -49,6 +49,10 @@ use super::{Carriers, Config, StoreError};
 /// an hour. Longer than the server's own limits (`postgres`), so that its answer comes first.
 const ANSWER: Duration = Duration::from_secs(30);
 
+/// The same for what a start settles: of millions of webhook events that wait it takes the leases,
+/// in one statement. That could be done no sooner by the next start.
+const START: Duration = Duration::from_secs(600);
+
 /// How long a start waits for the house lock on a server: the session of a daemon that was killed
 /// ends as soon as its server has seen it.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -67,7 +71,7 @@ pub(in crate::store) struct Sql {
     kept: i64,
     /// The number of a commit whose answer was lost.
     asked: Option<i64>,
-    /// How long an answer may take.
+    /// How long an answer may take: [`START`], then [`ANSWER`].
     patience: Duration,
 }
 
@@ -147,7 +151,7 @@ async fn take(config: &Config, carriers: Arc<Carriers>) -> Result<(Sql, Reader),
         carriers: Arc::clone(&carriers),
         kept: 0,
         asked: None,
-        patience: ANSWER,
+        patience: START,
     };
     sql.kept = sql.last_commit().await?;
     Ok((sql, Reader { pool, carriers }))

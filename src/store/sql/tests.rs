@@ -211,6 +211,15 @@ async fn partitions_are_made_two_days_ahead_and_once() {
 }
 
 #[tokio::test]
+async fn what_a_start_settles_may_take_longer_than_an_answer_later() {
+    let database = database();
+    let (mut sql, _reader) = opened(database.url()).await.unwrap();
+    assert_eq!(sql.patience, START);
+    sql.enter().await.unwrap();
+    assert_eq!(sql.patience, ANSWER);
+}
+
+#[tokio::test]
 async fn both_databases_remember_the_last_commit_and_how_the_run_ended() {
     let (database, folder) = (database(), TempDir::new().unwrap());
     for url in [database.url(), file(&folder)] {
