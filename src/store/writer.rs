@@ -308,19 +308,19 @@ impl<R: Rows> Task<R> {
                 Err(Unfinished::Refused(error)) => error,
                 Err(Unfinished::Unknown(effects, error)) => {
                     self.set_sick(&error);
-                    match self.was_kept(&effects, stop).await? {
-                        Some(true) => {
+                    match self.was_kept(&effects, stop).await {
+                        Ok(Some(true)) => {
                             self.set_well();
                             self.answer(batch, *effects).await;
                             return Ok(());
                         }
-                        Some(false) => error,
-                        None => {
+                        Ok(Some(false)) => error,
+                        unknown @ (Ok(None) | Err(_)) => {
                             for accept in batch.accepts {
                                 let _ = accept.reply.send(Err(StoreError::InDoubt));
                             }
                             turn_back(batch.intents);
-                            return Ok(());
+                            return unknown.map(drop);
                         }
                     }
                 }

@@ -64,6 +64,8 @@ pub(super) struct Engine<R> {
     next_intent: i64,
     /// The number of the last commit that is known to be kept.
     commits: i64,
+    /// The answer to the last commit was lost, and nobody knows yet what has become of it.
+    unresolved: bool,
     /// Days for whose messages there is room in the rows, as far as it has been asked for. A number
     /// for each day of which this run has heard.
     prepared: HashSet<i64>,
@@ -98,6 +100,7 @@ impl<R: Rows> Engine<R> {
             next_place: house.last.0 + 1,
             next_intent: 1,
             commits,
+            unresolved: false,
             prepared: HashSet::new(),
             parked,
             unsure,
@@ -134,7 +137,7 @@ impl<R: Rows> Engine<R> {
     /// Commits a batch as one transaction, or nothing of it.
     pub(super) async fn commit(&mut self, batch: &Batch) -> Result<Effects, Unfinished> {
         self.prepare(batch).await?;
-        self.rows.begin().await?;
+        self.begin().await?;
         let effects = match self.apply(batch).await {
             Ok(effects) => effects,
             Err(error) => {
@@ -151,8 +154,20 @@ impl<R: Rows> Engine<R> {
                 self.rows.rollback().await;
                 Err(error.into())
             }
-            Err(Unkept::Unknown(error)) => Err(Unfinished::Unknown(Box::new(effects), error)),
+            Err(Unkept::Unknown(error)) => {
+                self.unresolved = true;
+                Err(Unfinished::Unknown(Box::new(effects), error))
+            }
         }
+    }
+
+    /// Begins a transaction. If the end of the last one has been left unknown (who was to be told has
+    /// been told so) it is asked for now: the next commit must not bear its number.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        if self.unresolved {
+            self.was_kept(&Effects::default()).await?;
+        }
+        self.rows.begin().await
     }
 
     /// Makes room for all that the batch writes for good. What is still said of messages that have
@@ -181,6 +196,7 @@ impl<R: Rows> Engine<R> {
     /// It is not known yet.
     pub(super) async fn was_kept(&mut self, effects: &Effects) -> Result<bool, StoreError> {
         let kept = self.rows.was_kept(self.commits + 1).await?;
+        self.unresolved = false;
         if kept {
             self.kept(effects);
         }

@@ -16,7 +16,7 @@ impl<R: Rows> Engine<R> {
             // Before it is known whether it goes: to prepare a day twice does nothing.
             self.prepared.remove(day);
         }
-        self.rows.begin().await?;
+        self.begin().await?;
         let done = match self.tidied(work).await {
             Ok(done) => done,
             Err(error) => {
@@ -37,7 +37,10 @@ impl<R: Rows> Engine<R> {
                 self.rows.rollback().await;
                 Err(error.into())
             }
-            Err(Unkept::Unknown(error)) => Err(Unfinished::Unknown(Box::default(), error)),
+            Err(Unkept::Unknown(error)) => {
+                self.unresolved = true;
+                Err(Unfinished::Unknown(Box::default(), error))
+            }
         }
     }
 

@@ -261,6 +261,28 @@ async fn told_to_stop_while_it_cannot_commit_the_writer_turns_intents_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_commit_not_known_at_the_end_lends_its_number_to_no_other() {
+    let (_ground, mut world, faults) = world().await;
+    let submitted = world.accept(1).await;
+    faults.plan_commits([Some(CommitFault::LostAfter), Some(CommitFault::LostBefore)]);
+    faults.fail_questions(2);
+    let accepted = asked(world.accepting(message(1))).await;
+    let settlement = Settlement {
+        attempts: vec![taken(&submitted, 1, "A1")],
+        transitions: vec![moved(&submitted, State::Submitted)],
+        ..Settlement::default()
+    };
+    let store = world.store.clone();
+    let settled = asked(async move { store.settle(settlement).await }).await;
+    world.stop.cancel();
+    let answer = accepted.await.unwrap();
+    assert!(matches!(answer, Err(StoreError::InDoubt)), "{answer:?}");
+    let answer = settled.await.unwrap();
+    assert!(matches!(answer, Err(StoreError::Closed)), "{answer:?}");
+    world.writer.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn wherever_a_transaction_fails_it_is_as_if_it_had_been_made_once() {
     for statement in 1..60 {
         let (ground, mut world, faults) = world().await;
