@@ -18,6 +18,11 @@ use crate::store::rows::first_of_day;
 /// more to be passed over by every statement.
 const AHEAD: i64 = 2;
 
+/// Locks that a day's partitions take of the server's table of locks: a statement locks each
+/// partition that its plan names, whether it looks into it or not, and each index that it opens.
+/// A commit has come to 24 for each day (97 days 2338, 372 days 8938), a reader to 8 at most.
+const LOCKS: i64 = 64;
+
 /// A table of partitions.
 pub(in crate::store) struct Parted {
     /// Its name.
@@ -88,6 +93,9 @@ pub(super) async fn prepare(conn: &mut PgConnection, day: i64) -> Result<(), Sto
         let wanted = wanted.filter(|day| !there.contains(day));
         missing.extend(wanted.map(|day| (day, parted)));
     }
+    if !missing.is_empty() {
+        look_at_locks(conn).await?;
+    }
     missing.sort_by_key(|(day, _)| *day);
     for (missing, parted) in missing {
         match make(conn, parted, missing).await {
@@ -99,6 +107,36 @@ pub(super) async fn prepare(conn: &mut PgConnection, day: i64) -> Result<(), Sto
         }
     }
     Ok(())
+}
+
+/// Says so while there is time if the server's table of locks will not do: when it is full, commits
+/// fail ("out of shared memory") until there are fewer days.
+async fn look_at_locks(conn: &mut PgConnection) -> Result<(), StoreError> {
+    let there = days(conn, PARTED[0].table).await?.len();
+    let (each, sessions): (i64, i64) = sqlx::query_as(
+        "select current_setting('max_locks_per_transaction')::int8, \
+         current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8",
+    )
+    .fetch_one(conn)
+    .await?;
+    if let Some(needed) = more_locks(there, each, sessions) {
+        tracing::warn!(
+            days = there,
+            max_locks_per_transaction = each,
+            needed,
+            "the PostgreSQL server may come to have too few locks for so many days of messages, and \
+             then commits fail: raise its max_locks_per_transaction, or shorten retention"
+        );
+    }
+    Ok(())
+}
+
+/// What the setting should be if it is too low for so many days, a week more included.
+fn more_locks(days: usize, each: i64, sessions: i64) -> Option<i64> {
+    let days = i64::try_from(days).unwrap_or(i64::MAX);
+    let needed = days.saturating_add(AHEAD).saturating_mul(LOCKS);
+    let needed = needed / sessions.max(1) + 1;
+    (needed > each).then_some(needed)
 }
 
 /// Makes the partitions that rows of these days need, if the table is one of partitions: those of
@@ -135,4 +173,16 @@ fn create(parted: &Parted, day: i64) -> String {
         "create table {name} (like {table} including defaults) with ({storage}); \
          alter table {table} attach partition {name} for values from ({from}) to ({to})"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::more_locks;
+
+    #[test]
+    fn a_server_s_own_setting_does_for_ninety_days_and_not_for_a_year() {
+        assert_eq!(more_locks(92, 64, 100), None);
+        assert_eq!(more_locks(372, 64, 100), Some(243));
+        assert_eq!(more_locks(372, 256, 100), None);
+    }
 }
