@@ -30,14 +30,7 @@ pub(in crate::store) struct Bulk {
     text: &'static str,
     kinds: &'static [Kind],
     sqlite: [OnceLock<&'static str>; SIZES.len()],
-    postgres: OnceLock<Unnested>,
-}
-
-/// A text for PostgreSQL.
-struct Unnested {
-    sql: &'static str,
-    /// Behind the arrays come the least and the greatest message number of the list.
-    bounded: bool,
+    postgres: OnceLock<&'static str>,
 }
 
 impl Bulk {
@@ -75,9 +68,9 @@ impl Bulk {
         (text, SIZES[place])
     }
 
-    fn postgres(&self) -> &Unnested {
+    fn postgres(&self) -> &'static str {
         self.postgres
-            .get_or_init(|| unnested(self.text, self.kinds))
+            .get_or_init(|| unnested(for_postgres(self.text), self.kinds))
     }
 
     /// Executes the statement over all rows; returns how many rows it changed. `fill` gives the
@@ -163,8 +156,7 @@ impl Bulk {
         fill: impl Fn(&'q T) -> R,
     ) -> PgQuery {
         let cells: Vec<R> = rows.iter().map(fill).collect();
-        let words = self.postgres();
-        let mut query = sqlx::query(words.sql);
+        let mut query = sqlx::query(self.postgres());
         for (column, kind) in self.kinds.iter().enumerate() {
             let cells = cells.iter().map(|row| row.as_ref()[column]);
             query = match kind {
@@ -173,10 +165,6 @@ impl Bulk {
                 Kind::Bytes => query.bind(cells.map(bytes).collect::<Vec<_>>()),
                 Kind::Id => query.bind(cells.map(id).collect::<Vec<_>>()),
             };
-        }
-        if words.bounded {
-            let numbers = || cells.iter().filter_map(|row| int(row.as_ref()[0]));
-            query = query.bind(numbers().min()).bind(numbers().max());
         }
         query
     }
@@ -216,11 +204,7 @@ fn id(value: Value<'_>) -> Option<uuid::Uuid> {
     }
 }
 
-/// The text with arrays for the list. Where a message's number is looked up by the list's first
-/// column it is bounded besides: by the bounds PostgreSQL passes the days over that the list does
-/// not name as the statement starts, while a look-up alone has it make ready to look into each
-/// (0.3 ms for 40 days, a statement).
-fn unnested(text: &str, kinds: &[Kind]) -> Unnested {
+fn unnested(text: &str, kinds: &[Kind]) -> &'static str {
     let arrays: Vec<String> = kinds
         .iter()
         .zip(1..)
@@ -235,23 +219,7 @@ fn unnested(text: &str, kinds: &[Kind]) -> Unnested {
         })
         .collect();
     let rows = format!("select * from unnest({})", arrays.join(", "));
-    let number = ["v.seq", "v.message"].into_iter().find_map(|key| {
-        let (before, _) = text.split_once(&format!(" == {key}"))?;
-        let first = text.contains(&format!("v ({}", &key[2..]));
-        let column = before.rsplit(' ').next().filter(|_| first)?;
-        Some((column, key))
-    });
-    let bounded = number.map(|(column, key)| {
-        let look_up = format!("{column} == {key}");
-        let (least, greatest) = (kinds.len() + 1, kinds.len() + 2);
-        let bounds = format!("{look_up} and {column} >= ${least} and {column} <= ${greatest}");
-        text.replacen(&look_up, &bounds, 1)
-    });
-    let sql = for_postgres(bounded.as_deref().unwrap_or(text)).replace("{rows}", &rows);
-    Unnested {
-        sql: Box::leak(sql.into_boxed_str()),
-        bounded: bounded.is_some(),
-    }
+    Box::leak(text.replace("{rows}", &rows).into_boxed_str())
 }
 
 #[cfg(test)]
@@ -280,27 +248,9 @@ mod tests {
     #[test]
     fn for_postgresql_each_column_is_an_array() {
         assert_eq!(
-            INSERT.postgres().sql,
+            INSERT.postgres(),
             "insert into t select * from unnest($1::int8[], $2::text[]) on conflict do nothing"
         );
-    }
-
-    #[test]
-    fn for_postgresql_a_look_up_by_number_is_bounded_by_the_list() {
-        static MOVE: Bulk = Bulk::new(
-            "with v (seq, state) as ({rows}) update t set state = v.state from v \
-             where t.seq == v.seq and t.state > 4",
-            &[Kind::Int, Kind::Int],
-        );
-        let text = MOVE.postgres();
-        assert!(text.bounded);
-        assert_eq!(
-            text.sql,
-            "with v (seq, state) as (select * from unnest($1::int8[], $2::int8[])) \
-             update t set state = v.state from v where t.seq = any(array[v.seq]) \
-             and t.seq >= $3 and t.seq <= $4 and t.state > 4"
-        );
-        assert!(!INSERT.postgres().bounded);
     }
 
     #[tokio::test]

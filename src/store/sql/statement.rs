@@ -42,9 +42,7 @@ impl Statement {
     }
 
     fn postgres(&self) -> &'static str {
-        // Kept for good: once for each statement.
-        self.postgres
-            .get_or_init(|| Box::leak(for_postgres(self.text).into_boxed_str()))
+        self.postgres.get_or_init(|| for_postgres(self.text))
     }
 
     /// Executes the statement; returns how many rows it changed.
@@ -113,12 +111,16 @@ impl Statement {
     }
 }
 
-/// The text in PostgreSQL's words.
-pub(super) fn for_postgres(text: &str) -> String {
+/// The text in PostgreSQL's words. Kept for good: once for each statement.
+pub(super) fn for_postgres(text: &'static str) -> &'static str {
     const HINT: &str = "indexed by ";
     const LOOK_UP: &str = "== ";
+    if !(text.contains(HINT) || text.contains(LOOK_UP)) {
+        return text;
+    }
     let plain = each_word(text, HINT, |_| String::new()).replace("  ", " ");
-    each_word(&plain, LOOK_UP, |value| format!("= any(array[{value}])"))
+    let plain = each_word(&plain, LOOK_UP, |value| format!("= any(array[{value}])"));
+    Box::leak(plain.into_boxed_str())
 }
 
 /// The text with each `mark` and the word behind it replaced.
