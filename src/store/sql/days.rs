@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_server_s_own_setting_does_for_ninety_days_and_not_for_a_year() {
         assert_eq!(more_locks(92, 64, 100), None);
-        assert_eq!(more_locks(372, 64, 100), Some(243));
+        assert_eq!(more_locks(372, 64, 100), Some(240));
         assert_eq!(more_locks(372, 256, 100), None);
     }
 }
