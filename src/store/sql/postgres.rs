@@ -77,6 +77,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "20s"),
     ("client_connection_check_interval", "5s"),
+    // No text, number or secret in the server's log, as far as it is ours to say (see `examine`).
+    ("log_parameter_max_length_on_error", "0"),
     // Migrations say what was there already; a rollback of nothing is meant.
     ("client_min_messages", "error"),
 ];
@@ -241,7 +243,26 @@ async fn examine(conn: &mut PgConnection) -> Result<(), StoreError> {
             "fsync is off on the PostgreSQL server: a crash of its machine loses messages"
         );
     }
+    if logs_values(conn).await? {
+        tracing::warn!(
+            "the PostgreSQL server logs statements with their values: texts, numbers and secrets \
+             come into its log; let its superuser set log_parameter_max_length to 0 for our role"
+        );
+    }
     Ok(())
+}
+
+/// Whether the server writes the values of this session's statements into its log.
+pub(super) async fn logs_values(conn: &mut PgConnection) -> Result<bool, StoreError> {
+    let row = sqlx::query(
+        "select current_setting('log_parameter_max_length') <> '0' \
+         and (current_setting('log_statement') in ('mod', 'all') \
+         or current_setting('log_min_duration_statement') <> '-1' \
+         or current_setting('log_min_duration_sample') <> '-1')",
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.try_get(0)?)
 }
 
 /// Takes the house lock, within a time.

@@ -165,6 +165,36 @@ async fn synchronous_commit_is_on_whatever_the_role_says() {
 }
 
 #[tokio::test]
+async fn a_server_that_logs_values_is_noticed_and_an_error_logs_none() {
+    let database = database();
+    let logging = |set: &str| {
+        let sql = format!(
+            "do $$ begin execute format('alter database %I set {set}', current_database()); end $$"
+        );
+        database.run(&sql).unwrap();
+    };
+    logging("log_parameter_max_length_on_error = -1");
+    for (set, told) in [
+        ("log_min_duration_statement = -1", false),
+        ("log_min_duration_statement = 500", true),
+        ("log_parameter_max_length = 0", false),
+    ] {
+        logging(set);
+        let (mut sql, _reader) = opened(database.url()).await.unwrap();
+        let Db::Postgres(conn) = sql.conn().unwrap().db() else {
+            unreachable!("the URL is PostgreSQL's");
+        };
+        assert_eq!(postgres::logs_values(conn).await.unwrap(), told, "{set}");
+        let on_error: String = sqlx::query_scalar("show log_parameter_max_length_on_error")
+            .fetch_one(conn)
+            .await
+            .unwrap();
+        assert_eq!(on_error, "0");
+        sql.close(true).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn readers_cannot_write_and_are_not_waited_for_by_new_partitions() {
     let database = database();
     let (mut sql, reader) = opened(database.url()).await.unwrap();
