@@ -116,10 +116,27 @@ pub(super) struct Task<R> {
     /// asks waits for the answer.
     tidying: VecDeque<Request>,
     orderly: Arc<AtomicBool>,
-    /// Whether it has been said, since commits worked last, that another has the database.
-    told_in_use: bool,
+    told: Told,
     meter: meter::Writer,
     reached: meter::Reached,
+}
+
+/// What has been told of, since commits worked last, of why they do not.
+#[derive(Default)]
+struct Told(Vec<String>);
+
+impl Told {
+    /// Reasons of one outage that are told; what more there is brings nobody further.
+    const MAX: usize = 16;
+
+    /// Whether this is to be told.
+    fn is_news(&mut self, why: String) -> bool {
+        let news = self.0.len() < Self::MAX && !self.0.contains(&why);
+        if news {
+            self.0.push(why);
+        }
+        news
+    }
 }
 
 /// What reaches the writer, and what it tells others.
@@ -147,7 +164,7 @@ impl<R: Rows> Task<R> {
             closed: Vec::new(),
             tidying: VecDeque::new(),
             orderly: Arc::new(AtomicBool::new(true)),
-            told_in_use: false,
+            told: Told::default(),
             meter: meter::Writer::new(classes),
             reached,
         }
@@ -336,15 +353,18 @@ impl<R: Rows> Task<R> {
     }
 
     fn set_well(&mut self) {
-        self.told_in_use = false;
+        self.told = Told::default();
         if self.ends.health.set_well(true) {
             tracing::info!("the store commits again");
         }
     }
 
-    fn set_sick(&self, error: &StoreError) {
+    fn set_sick(&mut self, error: &StoreError) {
+        let news = self.told.is_news(error.to_string());
         if self.ends.health.set_well(false) {
             tracing::error!(%error, "commit failed; accepting and submitting are suspended");
+        } else if news {
+            tracing::error!(%error, "commits fail for another reason now");
         }
         self.meter.failed();
     }
@@ -381,11 +401,9 @@ impl<R: Rows> Task<R> {
         Ok(())
     }
 
-    /// A further try has failed. Another daemon in our place is news; the rest has been told.
+    /// A further try has failed. What has been told of is not told of again.
     async fn still_sick(&mut self, error: &StoreError) {
-        if let StoreError::InUse { .. } = error
-            && !std::mem::replace(&mut self.told_in_use, true)
-        {
+        if self.told.is_news(error.to_string()) {
             tracing::error!(%error, "the database cannot be had again yet");
         }
         self.pause().await;
@@ -491,5 +509,20 @@ fn turn_back(intents: Vec<Intent>) {
         };
         // As in `answer`.
         let _ = intent.to.try_send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Told;
+
+    #[test]
+    fn each_reason_of_an_outage_is_told_once() {
+        let mut told = Told::default();
+        let said = ["lost", "lost", "in use", "lost", "no room", "in use"];
+        let news = said.map(|why| told.is_news(why.into()));
+        assert_eq!(news, [true, false, true, false, true, false]);
+        let many = (0..100).filter(|number| told.is_news(number.to_string()));
+        assert_eq!(many.count(), Told::MAX - 3);
     }
 }

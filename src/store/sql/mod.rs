@@ -194,16 +194,16 @@ impl Sql {
     /// one more whose answer was lost.
     async fn take_up(&mut self, conn: Conn) -> Result<i64, StoreError> {
         self.conn = Some(conn);
-        let found = self.last_commit().await?;
-        if found == self.kept || Some(found) == self.asked {
-            Ok(found)
-        } else {
-            self.conn = None;
-            Err(StoreError::Diverged {
+        let error = match self.last_commit().await {
+            Ok(found) if found == self.kept || Some(found) == self.asked => return Ok(found),
+            Ok(found) => StoreError::Diverged {
                 expected: self.kept,
                 found,
-            })
-        }
+            },
+            Err(error) => error,
+        };
+        self.conn = None;
+        Err(error)
     }
 }
 

@@ -55,6 +55,19 @@ async fn a_commit_whose_answer_was_lost_was_kept() {
 }
 
 #[tokio::test]
+async fn a_connection_that_could_not_be_looked_at_is_not_gone_on_with() {
+    let database = database();
+    let (mut sql, _reader) = opened(database.url()).await.unwrap();
+    kill(&database);
+    database
+        .run("delete from house where key = 'commit'")
+        .unwrap();
+    for _ in 0..2 {
+        assert!(sql.begin().await.is_err());
+    }
+}
+
+#[tokio::test]
 async fn a_session_ended_before_its_commit_has_kept_nothing() {
     let database = database();
     let (mut sql, _reader) = opened(database.url()).await.unwrap();
