@@ -250,6 +250,9 @@ impl<R: Rows> Engine<R> {
         let left: HashMap<EventId, Timestamp> = batch.left.iter().copied().collect();
         let left: Vec<(EventId, Timestamp)> = left.into_iter().collect();
         self.rows.set_due(&left).await?;
+        // All of the batch at once; chores look at the outbox, and may have events of their own.
+        self.rows.insert_events(&effects.events).await?;
+        let told = effects.events.len();
         for chore in &batch.chores {
             let done = self.chore(&chore.chore, &mut effects).await?;
             if let Some(audit) = &chore.audit {
@@ -257,6 +260,7 @@ impl<R: Rows> Engine<R> {
             }
             effects.chores.push(done);
         }
+        self.rows.insert_events(&effects.events[told..]).await?;
         Ok(effects)
     }
 
@@ -430,7 +434,6 @@ impl<R: Rows> Engine<R> {
             .map(|one| (one.carrier, one.message.class, one.to));
         effects.reached.extend(reached);
         let jobs: Vec<EventJob> = made.into_iter().filter_map(announce).collect();
-        self.rows.insert_events(&jobs).await?;
         effects.events.extend(jobs);
         let refused = refused.into_iter();
         Ok(refused.map(|(one, _)| (one.message.seq, one.to)).collect())

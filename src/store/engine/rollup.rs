@@ -80,7 +80,6 @@ pub(super) async fn roll_up(
         }
         rolled.jobs.extend(event(stored, &one));
     }
-    rows.insert_events(&rolled.jobs).await?;
     Ok(rolled)
 }
 

@@ -112,7 +112,7 @@ pub(in crate::store) async fn intend(
     intents: &[Intent],
 ) -> Result<(), StoreError> {
     static INTEND: Bulk = Bulk::new(
-        "insert into intents (id, carrier, bind, at, messages) {rows} on conflict (id) do nothing",
+        "insert into intents (id, carrier, bind, at, messages) {rows} {once}",
         &[Kind::Int, Kind::Text, Kind::Text, Kind::Int, Kind::Bytes],
     );
     let packed: Vec<(&Intent, Vec<u8>)> = intents

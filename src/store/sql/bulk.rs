@@ -9,7 +9,9 @@
 //! cores takes longer than its work: a list that falls between two sizes is therefore filled up
 //! with copies of its last row rather than cut into pieces. So every statement here must bear to
 //! see a row twice (`on conflict do nothing`, `in`, `update … from`); and since PostgreSQL refuses
-//! to update one row twice, `on conflict do update` must be given each key once.
+//! to update one row twice, `on conflict do update` must be given each key once. An insert of rows
+//! that are new by construction says `{once}` at its end: PostgreSQL is spared `on conflict do
+//! nothing`, by which it looks for each row before it writes it, and confirms it after.
 //! Never here: what the statements mean.
 
 use std::sync::OnceLock;
@@ -63,7 +65,9 @@ impl Bulk {
         let text = self.sqlite[place].get_or_init(|| {
             let row = format!("({})", vec!["?"; self.kinds.len()].join(","));
             let rows = format!("values {}", vec![row; SIZES[place]].join(","));
-            Box::leak(self.text.replace("{rows}", &rows).into_boxed_str())
+            let text = self.text.replace("{rows}", &rows);
+            let text = text.replace("{once}", "on conflict do nothing");
+            Box::leak(text.into_boxed_str())
         });
         (text, SIZES[place])
     }
@@ -219,7 +223,11 @@ fn unnested(text: &str, kinds: &[Kind]) -> &'static str {
         })
         .collect();
     let rows = format!("select * from unnest({})", arrays.join(", "));
-    Box::leak(text.replace("{rows}", &rows).into_boxed_str())
+    Box::leak(
+        text.replace("{rows}", &rows)
+            .replace("{once}", "")
+            .into_boxed_str(),
+    )
 }
 
 #[cfg(test)]

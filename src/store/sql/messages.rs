@@ -79,7 +79,7 @@ pub(in crate::store) fn likely(id: MessageId) -> Option<(MessageSeq, MessageSeq)
 static INSERT: Bulk = Bulk::new(
     "insert into messages (seq, id, org, class, state, carrier, recipient, sender, body, encoding, \
      segments, webhook_url, metadata, tags, accepted_at, due_at, valid_until, place) {rows} \
-     on conflict (seq) do nothing",
+     {once}",
     &[
         Kind::Int,
         Kind::Id,

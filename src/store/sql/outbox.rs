@@ -17,7 +17,7 @@ use crate::store::{Carriers, StoreError};
 
 static INSERT: Bulk = Bulk::new(
     "insert into outbox (event, message, sequence, kind, at, state, failure, due_at) {rows} \
-     on conflict (event) do nothing",
+     {once}",
     &[
         Kind::Id,
         Kind::Int,
