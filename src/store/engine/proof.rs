@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::moves::once;
 use super::{Engine, receipts, rollup};
 use crate::domain::ids::{MessageSeq, ReceiptKey};
 use crate::domain::lifecycle::SegmentState;
@@ -178,7 +179,10 @@ impl<R: Rows> Engine<R> {
         if proofs.is_empty() {
             return Ok(());
         }
-        self.rows.prove(&proofs).await?;
+        // Two receipts may prove the same attempt: parts that went in one submit_sm.
+        let attempt = |proof: &Proof| (proof.message, proof.part, proof.attempt);
+        let named: Vec<Proof> = once(&proofs, attempt).into_iter().cloned().collect();
+        self.rows.prove(&named).await?;
         self.take_proofs(proofs, messages, effects).await
     }
 

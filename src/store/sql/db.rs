@@ -256,6 +256,24 @@ impl Row {
     }
 }
 
+/// Reads rows on the writer's way. One that cannot be read is left out, with a line in the log: it
+/// is nothing to stop all writing for, since what fails there is tried for ever.
+pub(super) fn readable<T>(
+    rows: &[Row],
+    what: &'static str,
+    read: impl Fn(&Row) -> Result<T, StoreError>,
+) -> Vec<T> {
+    rows.iter()
+        .filter_map(|row| {
+            read(row)
+                .inspect_err(|error| {
+                    tracing::error!(%error, "{what} cannot be read and is passed over");
+                })
+                .ok()
+        })
+        .collect()
+}
+
 const fn too_large() -> StoreError {
     StoreError::Corrupt {
         what: "a number out of its range",

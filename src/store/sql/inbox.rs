@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use uuid::Uuid;
 
 use super::bulk::Bulk;
-use super::db::{Db, Kind, Row};
+use super::db::{Db, Kind, Row, readable};
 use super::messages::failure;
 use super::receipts::segment;
 use super::statement::Statement;
@@ -133,6 +133,17 @@ fn receipt(row: &Row) -> Result<Receipt, StoreError> {
     })
 }
 
+/// The order in which receipts came, as far as it is known.
+fn order(receipt: &Receipt) -> (Timestamp, &str, &str, &str, &str) {
+    (
+        receipt.received_at,
+        &receipt.carrier.0,
+        &receipt.normalised,
+        &receipt.stat,
+        &receipt.done_date,
+    )
+}
+
 /// Takes parked receipts with these keys out of the inbox, in the order in which they came.
 pub(in crate::store) async fn unpark(
     db: &mut Db<'_>,
@@ -152,8 +163,9 @@ pub(in crate::store) async fn unpark(
         )
     });
     let rows = UNPARK.fetch(db, keys, |key| [key.0.into()]).await?;
-    let mut receipts = rows.iter().map(receipt).collect::<Result<Vec<_>, _>>()?;
-    receipts.sort_by_key(|receipt| receipt.received_at);
+    let mut receipts = readable(&rows, "a parked receipt", receipt);
+    // The same order on every database, also of what came in one millisecond.
+    receipts.sort_by(|one, other| order(one).cmp(&order(other)));
     Ok(receipts)
 }
 
@@ -182,7 +194,9 @@ pub(in crate::store) async fn orphans(
             [(&*carrier.0).into(), to.digits().into()]
         })
         .await?;
-    rows.iter().map(receipt).collect()
+    let mut receipts = readable(&rows, "a parked receipt", receipt);
+    receipts.sort_by(|one, other| order(one).cmp(&order(other)));
+    Ok(receipts)
 }
 
 /// Where receipts are parked that came in this span (both ends included) and name a recipient.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
 use super::bulk::Bulk;
-use super::db::{Db, Kind, Row, Value};
+use super::db::{Db, Kind, Row, Value, readable};
 use super::statement::Statement;
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
@@ -174,9 +174,9 @@ pub(in crate::store) async fn due(
         ))
     });
     let rows = DUE.fetch(db, &[now.0.into(), limit.into()]).await?;
-    rows.iter()
-        .map(|row| Ok(message(row, carriers)?.message))
-        .collect()
+    Ok(readable(&rows, "a scheduled message", |row| {
+        Ok(message(row, carriers)?.message)
+    }))
 }
 
 // A plus before a column keeps both databases from taking a partial index on the state for a
@@ -224,17 +224,9 @@ pub(in crate::store) async fn overdue(
     let rows = statement
         .fetch(db, &[before.0.into(), limit.into()])
         .await?;
-    let read = rows.iter().map(|row| message(row, carriers));
-    Ok(read
-        .filter_map(|stored| {
-            stored
-                .inspect_err(|error| {
-                    // What fails here is tried for ever.
-                    tracing::error!(%error, "an overdue message cannot be read and is left as it is");
-                })
-                .ok()
-        })
-        .collect())
+    Ok(readable(&rows, "an overdue message", |row| {
+        message(row, carriers)
+    }))
 }
 
 /// As [`rows::Rows::mark`].

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use super::bulk::Bulk;
-use super::db::{Db, Kind, Row};
+use super::db::{Db, Kind, Row, readable};
 use super::messages::{self, COLUMNS};
 use super::statement::Statement;
 use crate::domain::ids::EventId;
@@ -152,7 +152,7 @@ pub(in crate::store) async fn due_events(
         ))
     });
     let rows = DUE.fetch(db, &[now.0.into(), limit.into()]).await?;
-    rows.iter().map(|row| job(row, carriers)).collect()
+    Ok(readable(&rows, "an event", |row| job(row, carriers)))
 }
 
 fn job(row: &Row, carriers: &Carriers) -> Result<EventJob, StoreError> {

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::bulk::Bulk;
-use super::db::{Db, Kind, Row};
+use super::db::{Db, Kind, Row, readable};
 use super::messages::{COLUMNS, message};
 use crate::domain::ids::ReceiptKey;
 use crate::domain::lifecycle::SegmentState;
@@ -89,8 +89,7 @@ pub(in crate::store) async fn keyed(
             .fetch(db, &missing, |key| [day.into(), key.0.into()])
             .await?;
         let mut there = HashSet::with_capacity(rows.len());
-        for row in &rows {
-            let one = read_keyed(row, carriers)?;
+        for one in readable(&rows, "an attempt", |row| read_keyed(row, carriers)) {
             there.insert(one.key);
             found.push(one);
         }
@@ -99,9 +98,9 @@ pub(in crate::store) async fn keyed(
             return Ok(found);
         }
     }
-    for row in EVER.fetch(db, &missing, |key| [key.0.into()]).await? {
-        found.push(read_keyed(&row, carriers)?);
-    }
+    let rows = EVER.fetch(db, &missing, |key| [key.0.into()]).await?;
+    let old = readable(&rows, "an attempt", |row| read_keyed(row, carriers));
+    found.extend(old);
     Ok(found)
 }
 
@@ -241,7 +240,7 @@ pub(in crate::store) async fn doubts(
             stored: message(row, carriers)?,
         })
     };
-    rows.iter().map(doubt).collect()
+    Ok(readable(&rows, "an attempt in doubt", doubt))
 }
 
 /// Gives attempts in doubt the ids that their receipts have brought, as their responses would
