@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
 use super::db::{Conn, Db};
+use super::statement::Statement;
 use super::{ANSWER, Home, LOCK_WAIT, Sql, days, house, lost, postgres, within};
 use crate::store::StoreError;
 use crate::store::rows::Unkept;
@@ -113,15 +114,17 @@ impl Sql {
 
     /// A commit that really writes and leaves nothing behind.
     pub(super) async fn probe(&mut self) -> Result<(), StoreError> {
-        if self.conn.is_none() {
-            self.reconnect().await?;
-        }
+        self.begin().await?;
         let patience = self.patience;
-        let done = match self.conn()?.db() {
-            Db::Sqlite(conn) => sqlite_probe(conn).await,
-            Db::Postgres(conn) => within(patience, postgres_probe(conn)).await,
+        let written = within(patience, write_and_delete(&mut self.conn()?.db())).await;
+        let done = match self.heed(written) {
+            Ok(()) => self.command("commit").await,
+            Err(error) => Err(error),
         };
-        self.heed(done)
+        if done.is_err() {
+            self.rollback().await;
+        }
+        done
     }
 
     /// Notes an orderly end, truncates SQLite's write-ahead log, and closes.
@@ -196,26 +199,13 @@ async fn postgres_commit(conn: &mut PgConnection, number: i64) -> Result<(), Sto
     Ok(())
 }
 
-async fn sqlite_probe(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    let mut transaction = conn.begin().await?;
-    for sql in [
-        "insert or replace into intents (id, carrier, bind, at, messages) values (0, '', '', 0, zeroblob(8192))",
-        "delete from intents where id = 0",
-    ] {
-        sqlx::query(sql).execute(&mut *transaction).await?;
-    }
-    transaction.commit().await?;
-    Ok(())
-}
-
-async fn postgres_probe(conn: &mut PgConnection) -> Result<(), StoreError> {
-    // One text is one transaction, which an error rolls back.
-    sqlx::raw_sql(
-        "insert into intents (id, carrier, bind, at, messages) \
-         values (0, '', '', 0, decode(repeat('00', 8192), 'hex')) on conflict (id) do nothing; \
-         delete from intents where id = 0",
-    )
-    .execute(conn)
-    .await?;
+async fn write_and_delete(db: &mut Db<'_>) -> Result<(), StoreError> {
+    static WRITE: Statement = Statement::new(
+        "insert into intents (id, carrier, bind, at, messages) values (0, '', '', 0, $1) \
+         on conflict (id) do nothing",
+    );
+    static DELETE: Statement = Statement::new("delete from intents where id = 0");
+    WRITE.execute(db, &[(&[0; 8192][..]).into()]).await?;
+    DELETE.execute(db, &[]).await?;
     Ok(())
 }
