@@ -88,7 +88,7 @@ pub(in crate::store) async fn standing(
     static STANDING: Bulk = Bulk::new(
         "with v (message) as (select distinct * from ({rows}) as r) \
          select a.message, a.part, a.attempt, a.state \
-         from v join attempts a on a.message == v.message",
+         from v join {attempts} a on a.message == v.message",
         &[Kind::Int],
     );
     let rows = STANDING.fetch(db, messages, |seq| [seq.0.into()]).await?;

@@ -12,12 +12,20 @@
 //! to update one row twice, `on conflict do update` must be given each key once. An insert of rows
 //! that are new by construction says `{once}` at its end: PostgreSQL is spared `on conflict do
 //! nothing`, by which it looks for each row before it writes it, and confirms it after.
+//!
+//! A text that says `{messages}` or `{attempts}` goes to PostgreSQL's partitions of the day (`days`)
+//! where those are known, a day after the other. Its rows begin with the number of a message.
 //! Never here: what the statements mean.
 
 use std::sync::OnceLock;
 
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+
+use super::days::{self, Days};
 use super::db::{Db, Kind, PgQuery, Row, SqliteQuery, Value, bind_sqlite, clean};
 use super::statement::for_postgres;
+use crate::domain::ids::MessageSeq;
+use crate::store::rows::day_of_seq;
 
 /// Numbers of rows that SQLite's statements are prepared for, ascending.
 const SIZES: [usize; 18] = [
@@ -67,7 +75,7 @@ impl Bulk {
             let rows = format!("values {}", vec![row; SIZES[place]].join(","));
             let text = self.text.replace("{rows}", &rows);
             let text = text.replace("{once}", "on conflict do nothing");
-            Box::leak(text.into_boxed_str())
+            Box::leak(days::named(&text, None).into_boxed_str())
         });
         (text, SIZES[place])
     }
@@ -103,10 +111,9 @@ impl Bulk {
                     changed += done.rows_affected();
                 }
             }
-            Db::Postgres(conn) => {
-                for chunk in rows.chunks(PG_ROWS_MAX) {
-                    let done = self.for_pg(chunk, &fill).execute(&mut **conn).await?;
-                    changed += done.rows_affected();
+            Db::Postgres(conn, days) => {
+                for query in self.for_pg(*days, rows, &fill) {
+                    changed += query.execute(&mut **conn).await?.rows_affected();
                 }
             }
         }
@@ -128,9 +135,9 @@ impl Bulk {
                     found.extend(part.into_iter().map(Row::Sqlite));
                 }
             }
-            Db::Postgres(conn) => {
-                for chunk in rows.chunks(PG_ROWS_MAX) {
-                    let part = self.for_pg(chunk, &fill).fetch_all(&mut **conn).await?;
+            Db::Postgres(conn, days) => {
+                for query in self.for_pg(*days, rows, &fill) {
+                    let part = query.fetch_all(&mut **conn).await?;
                     found.extend(part.into_iter().map(Row::Postgres));
                 }
             }
@@ -154,15 +161,38 @@ impl Bulk {
             })
     }
 
+    /// The statements for PostgreSQL: one, as a rule, or one for each day.
     fn for_pg<'q, T, R: AsRef<[Value<'q>]>>(
         &self,
+        days: Option<&Days>,
         rows: &'q [T],
         fill: impl Fn(&'q T) -> R,
-    ) -> PgQuery {
-        let cells: Vec<R> = rows.iter().map(fill).collect();
-        let mut query = sqlx::query(self.postgres());
+    ) -> Vec<PgQuery> {
+        let text = self.postgres();
+        let mut rows: Vec<R> = rows.iter().map(fill).collect();
+        let whole = |text: SqlStr, rows: &[R]| -> Vec<PgQuery> {
+            let chunks = rows.chunks(PG_ROWS_MAX);
+            chunks.map(|rows| self.one(text.clone(), rows)).collect()
+        };
+        if !days::is_parted(text) {
+            return whole(text.into_sql_str(), &rows);
+        }
+        let named = |day| AssertSqlSafe(days::named(text, day)).into_sql_str();
+        let Some(days) = days else {
+            return whole(named(None), &rows);
+        };
+        let day = |row: &R| int(row.as_ref()[0]).map_or(0, |seq| day_of_seq(MessageSeq(seq)));
+        rows.sort_by_key(day);
+        rows.chunk_by(|a, b| day(a) == day(b))
+            .filter(|rows| days.have(text, day(&rows[0])))
+            .flat_map(|rows| whole(named(Some(day(&rows[0]))), rows))
+            .collect()
+    }
+
+    fn one<'q, R: AsRef<[Value<'q>]>>(&self, sql: SqlStr, rows: &[R]) -> PgQuery {
+        let mut query = sqlx::query(sql);
         for (column, kind) in self.kinds.iter().enumerate() {
-            let cells = cells.iter().map(|row| row.as_ref()[column]);
+            let cells = rows.iter().map(|row| row.as_ref()[column]);
             query = match kind {
                 Kind::Int => query.bind(cells.map(int).collect::<Vec<_>>()),
                 Kind::Text => query.bind(cells.map(text).collect::<Vec<_>>()),

@@ -31,7 +31,7 @@ impl ById {
         db: &mut Db<'_>,
         id: MessageId,
     ) -> sqlx::Result<Option<Row>> {
-        if let Db::Postgres(_) = db
+        if let Db::Postgres(..) = db
             && let Some((from, before)) = likely(id)
         {
             let values = [id.0.into(), from.0.into(), before.0.into()];

@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection};
 
+use super::days::Days;
 use super::db::{Conn, Db};
 use super::statement::Statement;
 use super::{ANSWER, Home, LOCK_WAIT, Sql, days, house, lost, postgres, within};
@@ -35,13 +36,24 @@ impl Sql {
     /// Begins; on a new connection if the old one is lost, or turns out to be.
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
         if self.conn.is_some() {
-            match self.command(BEGIN).await {
+            match self.begin_here().await {
                 // Nothing has begun: it may be asked of another connection.
                 Err(_) if self.conn.is_none() => {}
                 done => return done,
             }
         }
         self.reconnect().await?;
+        self.begin_here().await
+    }
+
+    async fn begin_here(&mut self) -> Result<(), StoreError> {
+        let patience = self.patience;
+        if self.days.is_none()
+            && let Db::Postgres(conn, _) = self.conn()?.db()
+        {
+            let read = within(patience, Days::read(conn)).await;
+            self.days = Some(self.heed(read)?);
+        }
         self.command(BEGIN).await
     }
 
@@ -52,7 +64,7 @@ impl Sql {
         let conn = self.conn().map_err(Unkept::Refused)?;
         let done = match conn.db() {
             Db::Sqlite(conn) => sqlite_commit(conn, number).await,
-            Db::Postgres(conn) => within(patience, postgres_commit(conn, number)).await,
+            Db::Postgres(conn, _) => within(patience, postgres_commit(conn, number)).await,
         };
         match self.heed(done) {
             Ok(()) => {
@@ -104,10 +116,11 @@ impl Sql {
         if self.conn.is_none() {
             self.reconnect().await?;
         }
+        self.days = None;
         let patience = self.patience;
         let done = match self.conn()?.db() {
             Db::Sqlite(_) => Ok(()),
-            Db::Postgres(conn) => within(patience, days::prepare(conn, day)).await,
+            Db::Postgres(conn, _) => within(patience, days::prepare(conn, day)).await,
         };
         self.heed(done)
     }
@@ -166,7 +179,7 @@ impl Sql {
                 let done = sqlx::query(command).execute(conn).await;
                 done.map(drop).map_err(StoreError::from)
             }
-            Db::Postgres(conn) => {
+            Db::Postgres(conn, _) => {
                 let done = async {
                     sqlx::raw_sql(command).execute(conn).await?;
                     Ok(())

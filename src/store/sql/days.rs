@@ -3,6 +3,10 @@
 //! A partition is made as a table of its own and then attached. That locks the whole table against
 //! other changes of its form only (SHARE UPDATE EXCLUSIVE), while `create table … partition of`
 //! would wait for every reader, and make every new reader wait behind it (ACCESS EXCLUSIVE).
+//!
+//! The writer's statements over lists of messages name the day's partition itself: one that names
+//! the whole table opens all its partitions first, whatever it looks for. (On 2 cores a look-up in
+//! the whole takes 1 ms with 97 days and 8 ms with 372.)
 //! Never here: dropping them.
 
 use std::collections::BTreeSet;
@@ -59,6 +63,44 @@ pub(in crate::store) const PARTED: [Parted; 4] = [
         storage: "fillfactor = 100",
     },
 ];
+
+/// The days of which the tables that texts may name by the day have partitions.
+#[derive(Debug)]
+pub(in crate::store) struct Days([BTreeSet<i64>; 2]);
+
+/// Those tables, as the texts have them.
+const NAMED: [(&str, &str); 2] = [("{messages}", "messages"), ("{attempts}", "attempts")];
+
+impl Days {
+    /// Reads what there is.
+    pub(super) async fn read(conn: &mut PgConnection) -> Result<Self, StoreError> {
+        let mut found = [const { BTreeSet::new() }; 2];
+        for (found, (_, table)) in found.iter_mut().zip(NAMED) {
+            found.extend(days(conn, table).await?);
+        }
+        Ok(Self(found))
+    }
+
+    /// Whether all that a text names has a partition of the day. If not there is nothing that it
+    /// could find.
+    pub(super) fn have(&self, text: &str, day: i64) -> bool {
+        let mut named = NAMED.iter().zip(&self.0);
+        named.all(|((word, _), days)| !text.contains(word) || days.contains(&day))
+    }
+}
+
+/// Whether a text goes to partitions.
+pub(super) fn is_parted(text: &str) -> bool {
+    NAMED.iter().any(|(word, _)| text.contains(word))
+}
+
+/// The text for a day's partitions, or for the whole tables.
+pub(super) fn named(text: &str, day: Option<i64>) -> String {
+    let name = |table: &str| day.map_or_else(|| table.into(), |day| partition(table, day));
+    NAMED.iter().fold(text.to_owned(), |text, (word, table)| {
+        text.replace(word, &name(table))
+    })
+}
 
 /// The name of a table's partition of a day: `messages_d20778`.
 pub(in crate::store) fn partition(table: &str, day: i64) -> String {

@@ -11,6 +11,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Postgres, Row as _, Sqlite, TypeInfo as _, ValueRef as _};
 use uuid::Uuid;
 
+use super::days::Days;
 use crate::store::StoreError;
 
 /// A connection, owned or lent by a pool.
@@ -26,9 +27,9 @@ impl Conn {
     pub(in crate::store) fn db(&mut self) -> Db<'_> {
         match self {
             Self::Sqlite(conn) => Db::Sqlite(conn),
-            Self::Postgres(conn) => Db::Postgres(conn),
+            Self::Postgres(conn) => Db::Postgres(conn, None),
             Self::PooledSqlite(conn) => Db::Sqlite(conn),
-            Self::PooledPostgres(conn) => Db::Postgres(conn),
+            Self::PooledPostgres(conn) => Db::Postgres(conn, None),
         }
     }
 
@@ -45,7 +46,18 @@ impl Conn {
 /// A connection of either database, borrowed.
 pub(in crate::store) enum Db<'c> {
     Sqlite(&'c mut SqliteConnection),
-    Postgres(&'c mut PgConnection),
+    /// With the days that have partitions, if they are known.
+    Postgres(&'c mut PgConnection, Option<&'c Days>),
+}
+
+impl<'c> Db<'c> {
+    /// The same, knowing these days.
+    pub(super) fn with(self, known: Option<&'c Days>) -> Self {
+        match self {
+            Self::Postgres(conn, _) => Self::Postgres(conn, known),
+            sqlite => sqlite,
+        }
+    }
 }
 
 /// A value to bind. Numbers are 64 bits wide everywhere; columns may be narrower.

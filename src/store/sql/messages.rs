@@ -144,7 +144,7 @@ pub(in crate::store) async fn messages(
     static READ: LazyLock<Bulk> = LazyLock::new(|| {
         let text = format!(
             "with v (seq) as (select distinct * from ({{rows}}) as r) \
-             select {COLUMNS} from v join messages m on m.seq == v.seq"
+             select {COLUMNS} from v join {{messages}} m on m.seq == v.seq"
         );
         Bulk::made(text, &[Kind::Int])
     });
@@ -189,7 +189,7 @@ pub(in crate::store) async fn release(
     placed: &[(MessageSeq, Place)],
 ) -> Result<(), StoreError> {
     static RELEASE: Bulk = Bulk::new(
-        "with v (seq, place) as ({rows}) update messages set place = v.place, state = 1 from v \
+        "with v (seq, place) as ({rows}) update {messages} as messages set place = v.place, state = 1 from v \
          where messages.seq == v.seq and +messages.state = 0",
         &[Kind::Int, Kind::Int],
     );
@@ -235,7 +235,7 @@ pub(in crate::store) async fn mark(
     messages: &[MessageSeq],
 ) -> Result<(), StoreError> {
     static MARK: Bulk = Bulk::new(
-        "with v (seq) as ({rows}) update messages set possible_duplicate = 1 from v \
+        "with v (seq) as ({rows}) update {messages} as messages set possible_duplicate = 1 from v \
          where messages.seq == v.seq",
         &[Kind::Int],
     );
@@ -244,7 +244,7 @@ pub(in crate::store) async fn mark(
 }
 
 const MOVE: &str = "with v (seq, state, mask, sent_at, final_at, failure, detail) as ({rows}) \
-     update messages set state = v.state, sent_at = coalesce(messages.sent_at, v.sent_at), \
+     update {messages} as messages set state = v.state, sent_at = coalesce(messages.sent_at, v.sent_at), \
      final_at = v.final_at, failure = v.failure, detail = v.detail \
      from v where messages.seq == v.seq and ((v.mask >> messages.state) & 1) = 1";
 const MOVE_KINDS: &[Kind] = &[
@@ -271,7 +271,7 @@ pub(in crate::store) async fn make_moves(
     static STANDING: Bulk = Bulk::new(
         "with v (seq) as (select distinct * from ({rows}) as r) select m.seq, m.state, \
          case m.state when 4 then m.sent_at else m.final_at end \
-         from v join messages m on m.seq == v.seq",
+         from v join {messages} m on m.seq == v.seq",
         &[Kind::Int],
     );
     if moves.iter().any(|one| one.since().is_none()) {
@@ -316,7 +316,7 @@ pub(in crate::store) async fn reroute(
 ) -> Result<HashMap<MessageSeq, State>, StoreError> {
     static REROUTE: Bulk = Bulk::new(
         "with v (seq, source, carrier, place, marked) as ({rows}) \
-         update messages set carrier = v.carrier, place = v.place, \
+         update {messages} as messages set carrier = v.carrier, place = v.place, \
          possible_duplicate = case when v.marked = 1 and messages.state = 1 then 1 \
          else messages.possible_duplicate end \
          from v where messages.seq == v.seq and messages.carrier = v.source \
@@ -328,7 +328,7 @@ pub(in crate::store) async fn reroute(
     );
     static PLACES: Bulk = Bulk::new(
         "with v (seq) as (select distinct * from ({rows}) as r) \
-         select m.seq, m.place, m.state from v join messages m on m.seq == v.seq",
+         select m.seq, m.place, m.state from v join {messages} m on m.seq == v.seq",
         &[Kind::Int],
     );
     let changed = REROUTE
@@ -374,7 +374,7 @@ pub(in crate::store) async fn unsent(
 ) -> Result<HashSet<MessageSeq>, StoreError> {
     static UNSENT: Bulk = Bulk::new(
         "with v (seq, carrier) as ({rows}) \
-         select m.seq from v join messages m on m.seq == v.seq and m.carrier = v.carrier \
+         select m.seq from v join {messages} m on m.seq == v.seq and m.carrier = v.carrier \
          where +m.state in (1, 3)",
         &[Kind::Int, Kind::Text],
     );

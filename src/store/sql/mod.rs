@@ -40,6 +40,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
+use self::days::Days;
 use self::db::Conn;
 use super::{Carriers, Config, StoreError};
 
@@ -66,6 +67,8 @@ pub(in crate::store) struct Sql {
     /// `None`: lost.
     conn: Option<Conn>,
     home: Home,
+    /// The days that have partitions; `None`: to be read before the next transaction.
+    days: Option<Days>,
     carriers: Arc<Carriers>,
     /// The number of the last commit that is known to be kept.
     kept: i64,
@@ -148,6 +151,7 @@ async fn take(config: &Config, carriers: Arc<Carriers>) -> Result<(Sql, Reader),
     let mut sql = Sql {
         conn: Some(conn),
         home,
+        days: None,
         carriers: Arc::clone(&carriers),
         kept: 0,
         asked: None,
@@ -163,8 +167,12 @@ impl Sql {
         self.conn.as_mut().ok_or_else(lost)
     }
 
-    /// Lets go of a connection that an error has broken.
+    /// Lets go of a connection that an error has broken, and of what may have caused any other: a
+    /// partition that somebody dropped by hand.
     fn heed<T>(&mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        if done.is_err() {
+            self.days = None;
+        }
         if let Err(error) = &done
             && error.breaks()
         {

@@ -172,7 +172,7 @@ pub(in crate::store) async fn to_lane(
     // that rather than by the numbers.
     static TO_LANE: Bulk = Bulk::new(
         "with v (seq, carrier, place) as ({rows}) \
-         update messages set carrier = v.carrier, place = v.place from v \
+         update {messages} as messages set carrier = v.carrier, place = v.place from v \
          where messages.seq == v.seq and +messages.state = 1",
         &[Kind::Int, Kind::Text, Kind::Int],
     );

@@ -152,7 +152,7 @@ impl Sql {
         rows: &[Vec<Value<'_>>],
     ) -> Result<(), StoreError> {
         let patience = self.patience;
-        if let Db::Postgres(conn) = self.conn()?.db() {
+        if let Db::Postgres(conn, _) = self.conn()?.db() {
             let day = |row: &Vec<Value<'_>>| match row[0] {
                 Value::Int(Some(seq)) => Some(day_of_seq(MessageSeq(seq))),
                 _ => None,
@@ -179,7 +179,7 @@ impl Sql {
                 let pragmas = "pragma synchronous = normal; pragma cache_size = -262144";
                 sqlx::raw_sql(pragmas).execute(conn).await?;
             }
-            Db::Postgres(conn) => {
+            Db::Postgres(conn, _) => {
                 let set = "set synchronous_commit = off";
                 sqlx::raw_sql(set).execute(conn).await?;
             }
@@ -195,7 +195,7 @@ impl Sql {
                 let pragma = "pragma synchronous = full";
                 sqlx::raw_sql(pragma).execute(conn).await?;
             }
-            Db::Postgres(conn) => unhurry(conn).await?,
+            Db::Postgres(conn, _) => unhurry(conn).await?,
         }
         Ok(())
     }

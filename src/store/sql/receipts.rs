@@ -16,34 +16,36 @@ use crate::domain::lifecycle::SegmentState;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::store::inbox::Match;
-use crate::store::rows::{AttemptId, Doubt, Keyed, Proof, Recipient, day_of};
+use crate::store::rows::{AttemptId, Doubt, Keyed, Proof, Recipient, day_of, first_of_day};
 use crate::store::{Carriers, StoreError};
 
 /// What [`read_keyed`] reads behind the message's columns.
 const KEYED: &str = "a.receipt_key, a.part, a.attempt, a.carrier, a.normalised, a.state, \
      m.possible_duplicate";
 
-/// Attempts of messages of one day, which every row names, by their keys. The index has the day
+/// Attempts of messages of one day, whose first number every row names, by their keys. The index has the day
 /// before the key: with one order over all days random keys change a page each, and at 10 million
 /// rows the rate falls to a seventh (`reference/storage.md`).
 static ON_DAY: LazyLock<Bulk> = LazyLock::new(|| {
     let sqlite = format!(
-        "with v (day, key) as ({{rows}}) select {COLUMNS}, {KEYED} \
-         from (select distinct day, key from v) v \
+        "with v (first, key) as ({{rows}}) select {COLUMNS}, {KEYED} \
+         from (select distinct first, key from v) v \
          cross join attempts a indexed by attempts_by_receipt cross join messages m \
-         where (a.message >> 40) = v.day and a.receipt_key = v.key \
+         where (a.message >> 40) = (v.first >> 40) and a.receipt_key = v.key \
          and a.receipt_key is not null and m.seq = a.message"
     );
-    // The day is compared as a parameter, not as a column: so the other days' partitions are left
-    // out when the statement begins.
+    // Where the day's partitions are not known it is compared as a parameter, not as a column: so
+    // the other days are left out when the statement begins.
     let of_day = |number: &str| {
-        let day = "($1::int8[])[1]";
-        format!("{number} >= {day} << 40 and {number} < ({day} + 1) << 40")
+        let first = "($1::int8[])[1]";
+        format!("{number} >= {first} and {number} < {first} + (1::int8 << 40)")
     };
     let postgres = format!(
-        "select {COLUMNS}, {KEYED} from (select distinct * from ({{rows}}) v) v (day, key) \
-         cross join lateral (select * from attempts a where a.receipt_key = v.key and {} offset 0) a \
-         cross join lateral (select * from messages m where m.seq = a.message and {} offset 0) m",
+        "select {COLUMNS}, {KEYED} from (select distinct * from ({{rows}}) v) v (first, key) \
+         cross join lateral (select * from {{attempts}} a \
+         where a.receipt_key = v.key and {} offset 0) a \
+         cross join lateral (select * from {{messages}} m \
+         where m.seq = a.message and {} offset 0) m",
         of_day("a.message"),
         of_day("m.seq"),
     );
@@ -85,8 +87,9 @@ pub(in crate::store) async fn keyed(
     let mut found: Vec<Keyed> = Vec::with_capacity(missing.len());
     let today = day_of(at);
     for day in [today, today - 1] {
+        let first = first_of_day(day).0;
         let rows = ON_DAY
-            .fetch(db, &missing, |key| [day.into(), key.0.into()])
+            .fetch(db, &missing, |key| [first.into(), key.0.into()])
             .await?;
         let mut there = HashSet::with_capacity(rows.len());
         for one in readable(&rows, "an attempt", |row| read_keyed(row, carriers)) {
@@ -131,7 +134,7 @@ pub(in crate::store) async fn settle_attempts(
 ) -> Result<(), StoreError> {
     static SETTLE: Bulk = Bulk::new(
         "with v (message, part, attempt, state, stat, err, done_date, receipt_at, done_at) \
-         as ({rows}) update attempts set state = v.state, stat = v.stat, err = v.err, \
+         as ({rows}) update {attempts} as attempts set state = v.state, stat = v.stat, err = v.err, \
          done_date = v.done_date, receipt_at = v.receipt_at, done_at = v.done_at from v \
          where attempts.message == v.message and attempts.part = v.part \
          and attempts.attempt = v.attempt",
@@ -249,7 +252,7 @@ pub(in crate::store) async fn prove(db: &mut Db<'_>, proofs: &[Proof]) -> Result
     // `+ 0`: not by the index of all that is in doubt.
     static PROVE: Bulk = Bulk::new(
         "with v (message, part, attempt, answered_at, raw_id, normalised, receipt_key) as ({rows}) \
-         update attempts set state = 0, resolved = 3, answered_at = v.answered_at, \
+         update {attempts} as attempts set state = 0, resolved = 3, answered_at = v.answered_at, \
          carrier_message_id = v.raw_id, normalised = v.normalised, receipt_key = v.receipt_key \
          from v where attempts.message == v.message and attempts.part = v.part \
          and attempts.attempt = v.attempt and attempts.state + 0 = 7",
@@ -286,7 +289,7 @@ pub(in crate::store) async fn rekey(
 ) -> Result<(), StoreError> {
     static REKEY: Bulk = Bulk::new(
         "with v (message, part, attempt, normalised, receipt_key) as ({rows}) \
-         update attempts set normalised = v.normalised, receipt_key = v.receipt_key from v \
+         update {attempts} as attempts set normalised = v.normalised, receipt_key = v.receipt_key from v \
          where attempts.message == v.message and attempts.part = v.part \
          and attempts.attempt = v.attempt and attempts.state = 0",
         &[Kind::Int, Kind::Int, Kind::Int, Kind::Text, Kind::Int],

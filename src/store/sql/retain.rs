@@ -28,7 +28,7 @@ const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// As [`Upkeep::drop_day`](crate::store::upkeep::Upkeep::drop_day).
 pub(super) async fn drop_day(db: &mut Db<'_>, day: i64) -> Result<Dropped, StoreError> {
-    let Db::Postgres(conn) = db else {
+    let Db::Postgres(conn, _) = db else {
         return Ok(Dropped::ByRows);
     };
     match drop_partitions(conn, day).await {
@@ -177,7 +177,7 @@ pub(super) async fn marks(db: &mut Db<'_>) -> Result<Marks, StoreError> {
 pub(super) async fn all_days(db: &mut Db<'_>) -> Result<Vec<i64>, StoreError> {
     let mut found = match db {
         Db::Sqlite(conn) => days_with_rows(conn).await?,
-        Db::Postgres(conn) => days(conn, "messages").await?,
+        Db::Postgres(conn, _) => days(conn, "messages").await?,
     };
     found.sort_unstable();
     Ok(found)
@@ -207,7 +207,7 @@ pub(super) async fn held(db: &mut Db<'_>, day: i64) -> Result<Held, StoreError> 
     let (from, until) = (first_of_day(day).0, first_of_day(day + 1).0);
     let open = match db {
         Db::Sqlite(conn) => open_rows(conn, (from, until)).await?,
-        Db::Postgres(conn) => open_in_partition(conn, day).await?,
+        Db::Postgres(conn, _) => open_in_partition(conn, day).await?,
     };
     let values = [from.into(), until.into()];
     let events = EVENTS.fetch_optional(db, &values).await?.is_some();

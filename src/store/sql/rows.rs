@@ -33,7 +33,7 @@ macro_rules! ask {
         let conn = $self.conn.as_mut().ok_or_else(lost)?;
         // SQLite is no further away than the disk.
         let bounded = matches!(conn, Conn::Postgres(_));
-        let mut lent = conn.db();
+        let mut lent = conn.db().with($self.days.as_ref());
         let $db = &mut lent;
         let done = if bounded {
             within(patience, $question).await

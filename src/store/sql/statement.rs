@@ -59,7 +59,7 @@ impl Statement {
                     .fold(sqlx::query(self.text), bind_sqlite);
                 Ok(query.execute(&mut **conn).await?.rows_affected())
             }
-            Db::Postgres(conn) => {
+            Db::Postgres(conn, _) => {
                 let query = sqlx::query(self.postgres());
                 let query = values.iter().copied().fold(query, bind_postgres);
                 Ok(query.execute(&mut **conn).await?.rows_affected())
@@ -82,7 +82,7 @@ impl Statement {
                 let rows = query.fetch_all(&mut **conn).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
-            Db::Postgres(conn) => {
+            Db::Postgres(conn, _) => {
                 let query = sqlx::query(self.postgres());
                 let query = values.iter().copied().fold(query, bind_postgres);
                 let rows = query.fetch_all(&mut **conn).await?;

@@ -324,7 +324,7 @@ mod tests {
              and c.relnamespace = 'public'::regnamespace and c.relname not like '\\_sqlx%' \
              order by c.relname, a.attname",
         );
-        let mut db = Db::Postgres(&mut conn);
+        let mut db = Db::Postgres(&mut conn, None);
         let rows = schema.fetch(&mut db, &[]).await.unwrap();
         // The order of columns is each schema's own.
         let mut known = known();

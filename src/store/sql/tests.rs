@@ -154,7 +154,7 @@ async fn synchronous_commit_is_on_whatever_the_role_says() {
         .run("do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$")
         .unwrap();
     let (mut sql, _reader) = opened(database.url()).await.unwrap();
-    let Db::Postgres(conn) = sql.conn().unwrap().db() else {
+    let Db::Postgres(conn, _) = sql.conn().unwrap().db() else {
         unreachable!("the URL is PostgreSQL's");
     };
     let setting: String = sqlx::query_scalar("show synchronous_commit")
@@ -181,7 +181,7 @@ async fn a_server_that_logs_values_is_noticed_and_an_error_logs_none() {
     ] {
         logging(set);
         let (mut sql, _reader) = opened(database.url()).await.unwrap();
-        let Db::Postgres(conn) = sql.conn().unwrap().db() else {
+        let Db::Postgres(conn, _) = sql.conn().unwrap().db() else {
             unreachable!("the URL is PostgreSQL's");
         };
         assert_eq!(postgres::logs_values(conn).await.unwrap(), told, "{set}");
@@ -199,7 +199,7 @@ async fn readers_cannot_write_and_are_not_waited_for_by_new_partitions() {
     let database = database();
     let (mut sql, reader) = opened(database.url()).await.unwrap();
     let mut conn = reader.conn().await.unwrap();
-    let Db::Postgres(conn) = conn.db() else {
+    let Db::Postgres(conn, _) = conn.db() else {
         unreachable!("the URL is PostgreSQL's");
     };
     sqlx::raw_sql("begin; select * from messages; select * from attempts")
@@ -222,7 +222,7 @@ async fn partitions_are_made_two_days_ahead_and_once() {
     sql.prepare_day(DAY).await.unwrap();
     sql.prepare_day(DAY).await.unwrap();
     sql.prepare_day(DAY + 1).await.unwrap();
-    let Db::Postgres(conn) = sql.conn().unwrap().db() else {
+    let Db::Postgres(conn, _) = sql.conn().unwrap().db() else {
         unreachable!("the URL is PostgreSQL's");
     };
     for parted in &days::PARTED {
@@ -232,7 +232,7 @@ async fn partitions_are_made_two_days_ahead_and_once() {
     }
     // An old day is made alone: those after it have been dropped.
     sql.prepare_day(DAY - 20).await.unwrap();
-    let Db::Postgres(conn) = sql.conn().unwrap().db() else {
+    let Db::Postgres(conn, _) = sql.conn().unwrap().db() else {
         unreachable!("the URL is PostgreSQL's");
     };
     let there = days::days(conn, "attempts").await.unwrap();

@@ -14,6 +14,8 @@ use crate::store::upkeep::{Dropped, Held, Marks, Page, Span, Survey, Upkeep, Wan
 
 impl Upkeep for Sql {
     async fn drop_day(&mut self, day: i64) -> Result<Dropped, StoreError> {
+        // Gone only when that is committed.
+        self.days = None;
         rows::ask!(self, |db| retain::drop_day(db, day))
     }
 

@@ -113,7 +113,7 @@ impl Ground {
             }
             Self::Postgres(database) => {
                 let mut conn = PgConnection::connect(&database.url()).await.unwrap();
-                dump(&mut Db::Postgres(&mut conn)).await.unwrap()
+                dump(&mut Db::Postgres(&mut conn, None)).await.unwrap()
             }
             Self::Memory(disk, _) => disk.dump(),
         }

@@ -15,7 +15,7 @@ const CONTRACT: &str = "update house set value = 2 where key = 'compat'";
 
 async fn run(sql: &mut Sql, text: &'static str) {
     match sql.conn().unwrap().db() {
-        Db::Postgres(conn) => {
+        Db::Postgres(conn, _) => {
             sqlx::raw_sql(text).execute(conn).await.unwrap();
         }
         Db::Sqlite(conn) => {
