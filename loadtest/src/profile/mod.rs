@@ -52,9 +52,10 @@ const STORES_RATIO_MIN: f64 = 0.7;
 /// What a full store must reach of an empty one's rates.
 const STORED_RATIO_MIN: f64 = 0.8;
 
-/// Messages of a full store, and the days over which they are spread, today among them.
+/// Messages of a full store, and the days over which they are spread, today among them: those that
+/// the default retention keeps.
 const STORED: u64 = 10_000_000;
-const STORED_DAYS: u32 = 7;
+const STORED_DAYS: u32 = 90;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
