@@ -77,7 +77,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "20s"),
     ("client_connection_check_interval", "5s"),
-    // No text, number or secret in the server's log, as far as it is ours to say (see `examine`).
+    // No text, number or secret in the server's log, as far as it is ours to say (see `advise`).
     ("log_parameter_max_length_on_error", "0"),
     // Migrations say what was there already; a rollback of nothing is meant.
     ("client_min_messages", "error"),
@@ -119,6 +119,7 @@ pub(super) async fn open(config: &Config) -> Result<(Conn, Home, Pool), StoreErr
     };
     let writer = session(&options, "writer", WRITER);
     let mut conn = locked(&writer, LOCK_WAIT).await.map_err(failed)?;
+    advise(&mut conn).await?;
     let mut migrations = sqlx::migrate!("migrations/postgres");
     // What a newer version has added; what it has taken away `house` tells.
     migrations.set_ignore_missing(true);
@@ -205,11 +206,11 @@ async fn locked(options: &PgConnectOptions, wait: Duration) -> Result<PgConnecti
     super::within(CONNECT + wait, work).await
 }
 
-/// Whether the server is one that this program can rely on.
+/// Whether the server is one that this program can rely on; what the session can see to is seen to.
 async fn examine(conn: &mut PgConnection) -> Result<(), StoreError> {
     let row = sqlx::query(
         "select current_setting('server_version_num')::int4, current_setting('server_encoding'), \
-         pg_is_in_recovery(), current_setting('synchronous_commit'), current_setting('fsync')",
+         pg_is_in_recovery(), current_setting('synchronous_commit')",
     )
     .fetch_one(&mut *conn)
     .await?;
@@ -231,16 +232,30 @@ async fn examine(conn: &mut PgConnection) -> Result<(), StoreError> {
         return refuse("it is a standby, which cannot be written to; name the primary".into());
     }
     if row.try_get::<&str, _>(3)? == "off" {
-        tracing::warn!(
-            "synchronous_commit is off on the PostgreSQL server: it is on for this daemon's session"
-        );
         sqlx::query("set synchronous_commit = on")
             .execute(&mut *conn)
             .await?;
     }
-    if row.try_get::<&str, _>(4)? == "off" {
+    Ok(())
+}
+
+/// Says what is not as it should be on a server that will do all the same: when a store is opened,
+/// not with every connection.
+async fn advise(conn: &mut PgConnection) -> Result<(), StoreError> {
+    let row = sqlx::query(
+        "select current_setting('fsync'), \
+         (select reset_val from pg_settings where name = 'synchronous_commit')",
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if row.try_get::<&str, _>(0)? == "off" {
         tracing::warn!(
             "fsync is off on the PostgreSQL server: a crash of its machine loses messages"
+        );
+    }
+    if row.try_get::<&str, _>(1)? == "off" {
+        tracing::warn!(
+            "synchronous_commit is off on the PostgreSQL server: it is on for this daemon's session"
         );
     }
     if logs_values(conn).await? {
