@@ -75,13 +75,22 @@ async fn work(
         }
     }
     if events {
-        let given_up = store.give_up_events(now() - EVENTS_KEPT).await?;
-        if given_up > 0 {
-            tracing::warn!(
-                events = given_up,
-                "webhook events given up: not taken for five days"
-            );
+        give_up_events(store, now() - EVENTS_KEPT).await?;
+    }
+    Ok(())
+}
+
+async fn give_up_events(store: &Store, before: Timestamp) -> Result<(), StoreError> {
+    let mut events = 0;
+    loop {
+        let given_up = store.give_up_events(before, ROUND).await?;
+        events += given_up;
+        if given_up < u64::from(ROUND) {
+            break;
         }
+    }
+    if events > 0 {
+        tracing::warn!(events, "webhook events given up: not taken for five days");
     }
     Ok(())
 }

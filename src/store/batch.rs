@@ -81,6 +81,7 @@ pub(super) enum Chore {
     Receipts(InboxWork),
     GiveUpEvents {
         before: Timestamp,
+        limit: u32,
     },
     EndOverdue {
         queued_before: Timestamp,

@@ -5,9 +5,10 @@
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
-use uuid::{NoContext, Uuid};
+use uuid::Uuid;
 
 use super::StoreError;
+use super::engine::v7;
 use super::rows::{Rows, day_of, first_of_day};
 use super::sql::Sql;
 use super::sql::db::Value;
@@ -139,7 +140,7 @@ impl Plan {
         Past {
             seq,
             at,
-            id: v7(at),
+            id: v7(Timestamp(at)),
             org: self.org,
             class: Class::ALL[(number % 3) as usize],
             account,
@@ -153,7 +154,7 @@ impl Plan {
             receipt_key: ReceiptKey::new(&self.accounts[turn], &carrier_message_id).0,
             carrier_message_id,
             done_date: done_date(at + 3_000),
-            events: EVENTS.map(|_| v7(at)),
+            events: EVENTS.map(|_| v7(Timestamp(at))),
         }
     }
 }
@@ -245,17 +246,6 @@ async fn write(store: &mut Sql, page: &[Past]) -> Result<(), StoreError> {
 fn deliveries(page: &[Past]) -> Vec<Vec<Value<'_>>> {
     let events = |past| (0..EVENTS.len()).map(move |event| Past::delivery(past, event));
     page.iter().flat_map(events).collect()
-}
-
-/// An id of this time, in milliseconds.
-fn v7(at: i64) -> Uuid {
-    let at = u64::try_from(at).unwrap_or(0);
-    let nanoseconds = u32::try_from(at % 1000 * 1_000_000).unwrap_or(0);
-    Uuid::new_v7(uuid::Timestamp::from_unix(
-        NoContext,
-        at / 1000,
-        nanoseconds,
-    ))
 }
 
 /// A time as carriers write it: `2601310959`.

@@ -435,12 +435,13 @@ impl Store {
         .await
     }
 
-    /// Gives up webhook events from before a time; returns how many.
+    /// Gives up at most `limit` webhook events from before a time, the oldest first; returns how
+    /// many.
     ///
     /// # Errors
     /// [`StoreError::Closed`].
-    pub async fn give_up_events(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.count(Chore::GiveUpEvents { before }).await
+    pub async fn give_up_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.count(Chore::GiveUpEvents { before, limit }).await
     }
 
     /// Leases webhook events that are due.

@@ -424,8 +424,9 @@ pub(super) trait Rows: Upkeep + Send {
     async fn due_events(&mut self, now: Timestamp, limit: u32)
     -> Result<Vec<EventJob>, StoreError>;
 
-    /// Drops events that happened before a time; returns how many.
-    async fn give_up_events(&mut self, before: Timestamp) -> Result<u64, StoreError>;
+    /// Drops at most `limit` events that happened before a time, the oldest first; returns how many.
+    /// Their ids say when they happened ([`v7`](super::engine::v7)).
+    async fn give_up_events(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     // People.
 

@@ -37,8 +37,8 @@ impl<R: Rows> Engine<R> {
                 ChoreDone::Events(jobs)
             }
             Chore::Receipts(work) => ChoreDone::Receipts(self.inbox(work, effects).await?),
-            Chore::GiveUpEvents { before } => {
-                ChoreDone::Count(self.rows.give_up_events(*before).await?)
+            Chore::GiveUpEvents { before, limit } => {
+                ChoreDone::Count(self.rows.give_up_events(*before, *limit).await?)
             }
             Chore::EndOverdue {
                 queued_before,

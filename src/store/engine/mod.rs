@@ -18,7 +18,7 @@ mod upkeep;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use uuid::Uuid;
+use uuid::{NoContext, Uuid};
 
 use super::StoreError;
 use super::batch::{Batch, Effects};
@@ -440,9 +440,17 @@ impl<R: Rows> Engine<R> {
     }
 }
 
-/// A fresh event id.
-fn new_event() -> EventId {
-    EventId(Uuid::now_v7())
+/// An id for an event that happened at this time, and says so.
+fn new_event(at: Timestamp) -> EventId {
+    EventId(v7(at))
+}
+
+/// A fresh id of this time.
+pub(super) fn v7(at: Timestamp) -> Uuid {
+    let ms = u64::try_from(at.0).unwrap_or(0);
+    let nanoseconds = u32::try_from(ms % 1000 * 1_000_000).unwrap_or(0);
+    let at = uuid::Timestamp::from_unix(NoContext, ms / 1000, nanoseconds);
+    Uuid::new_v7(at)
 }
 
 /// The event that announces a transition decided outside the store, if its message wants one.
@@ -450,7 +458,7 @@ fn announce(transition: &Transition) -> Option<EventJob> {
     transition.message.webhook_url.as_ref()?;
     let kind = EventKind::of_state(transition.to)?;
     Some(EventJob {
-        event: new_event(),
+        event: new_event(transition.at),
         kind,
         sequence: if kind == EventKind::Sent { 1 } else { 2 },
         message: Arc::clone(&transition.message),

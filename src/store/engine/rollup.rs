@@ -139,7 +139,7 @@ fn event(stored: Stored, one: &Move) -> Option<EventJob> {
     // The order of a message's events: sent 1, its end 2, a carrier's late word 3.
     let late = stored.state.is_terminal();
     Some(EventJob {
-        event: new_event(),
+        event: new_event(one.at),
         kind: EventKind::of_state(one.to)?,
         sequence: if late { 3 } else { 2 },
         at: one.at,

@@ -80,8 +80,10 @@ impl Tables {
         due.filter_map(job).take(limit as usize).collect()
     }
 
-    pub(super) fn give_up_events(&mut self, before: Timestamp) -> u64 {
+    pub(super) fn give_up_events(&mut self, before: Timestamp, limit: u32) -> u64 {
+        // In order of their ids, and so of their times.
         let old = self.outbox.all().filter(|row| row.at < before);
+        let old = old.take(limit as usize);
         let old: Vec<EventId> = old.map(|row| row.event).collect();
         for event in &old {
             self.outbox.remove(event);

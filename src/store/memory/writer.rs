@@ -292,8 +292,8 @@ impl Rows for Memory {
         Ok(tables.due_events(carriers, now, limit))
     }
 
-    async fn give_up_events(&mut self, before: Timestamp) -> Answer<u64> {
-        Ok(self.tables()?.0.give_up_events(before))
+    async fn give_up_events(&mut self, before: Timestamp, limit: u32) -> Answer<u64> {
+        Ok(self.tables()?.0.give_up_events(before, limit))
     }
 
     async fn create_org(&mut self, org: &Organisation) -> Answer<bool> {

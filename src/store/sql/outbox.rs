@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use uuid::Uuid;
+
 use super::bulk::Bulk;
 use super::db::{Db, Kind, Row, readable};
 use super::messages::{self, COLUMNS};
@@ -132,9 +134,24 @@ pub(in crate::store) async fn set_due(
 pub(in crate::store) async fn give_up_events(
     db: &mut Db<'_>,
     before: Timestamp,
+    limit: u32,
 ) -> Result<u64, StoreError> {
-    static GIVE_UP: Statement = Statement::new("delete from outbox where at < $1");
-    Ok(GIVE_UP.execute(db, &[before.0.into()]).await?)
+    // By the key: an index of its own on `at` would cost every event, and every delay of one, an
+    // entry more.
+    static GIVE_UP: Statement = Statement::new(
+        "delete from outbox where event <= (select event from \
+         (select event from outbox where event < $1 order by event limit $2) old \
+         order by event desc limit 1)",
+    );
+    let values = [first_event_of(before).0.into(), limit.into()];
+    Ok(GIVE_UP.execute(db, &values).await?)
+}
+
+/// No event that happened at this time or later has a lower id than this.
+fn first_event_of(at: Timestamp) -> EventId {
+    let ms = u128::try_from(at.0).unwrap_or(0);
+    // A UUIDv7 begins with 48 bits of milliseconds.
+    EventId(Uuid::from_u128(ms << 80))
 }
 
 /// As [`Rows::due_events`](crate::store::rows::Rows::due_events).

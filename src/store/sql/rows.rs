@@ -273,8 +273,8 @@ impl Rows for Sql {
         ))
     }
 
-    async fn give_up_events(&mut self, before: Timestamp) -> Result<u64, StoreError> {
-        ask!(self, |db| outbox::give_up_events(db, before))
+    async fn give_up_events(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        ask!(self, |db| outbox::give_up_events(db, before, limit))
     }
 
     async fn create_org(&mut self, org: &Organisation) -> Result<bool, StoreError> {

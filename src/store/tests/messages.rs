@@ -10,6 +10,7 @@ on_each_store! {
     waiting_messages_come_in_order_with_what_is_left_of_them,
     a_scheduled_message_reaches_its_lane_when_due,
     every_message_ends_by_its_validity_and_grace,
+    events_are_given_up_by_their_time_the_oldest_first,
     an_undelivered_event_comes_back_and_a_delivered_one_does_not,
     keys_are_found_by_hash_and_only_for_existing_organisations,
     a_thousand_accepts_share_commits_and_keep_their_order,
@@ -220,6 +221,39 @@ async fn every_message_ends_by_its_validity_and_grace(ground: Ground) {
     );
     assert_eq!(world.state(&open).await, State::Delivered);
     assert_eq!(world.events(), [(EventKind::Delivered, 3)]);
+    world.close().await;
+}
+
+async fn events_are_given_up_by_their_time_the_oldest_first(ground: Ground) {
+    let mut world = World::open(&ground).await;
+    // The newest is written first.
+    for (at, id) in [(9_000, "A1"), (3_999, "A2"), (4_000, "A3"), (1_000, "A4")] {
+        let message = world.accept(1).await;
+        let submitted = Transition {
+            at: Timestamp(at),
+            ..moved(&message, State::Submitted)
+        };
+        let settlement = Settlement {
+            attempts: vec![taken(&message, 1, id)],
+            transitions: vec![submitted],
+            ..Settlement::default()
+        };
+        world.settle(settlement).await;
+    }
+    let store = &world.store;
+    let left = async || {
+        let later = Timestamp(3_600_000);
+        let events = store.claim_events(later, 10).await.unwrap();
+        store.leave_events(events.iter().map(|job| (job.event, job.at)).collect());
+        events.iter().map(|job| job.at.0).collect::<Vec<_>>()
+    };
+    let before = Timestamp(4_000);
+    assert_eq!(left().await, [1_000, 3_999, 4_000, 9_000]);
+    assert_eq!(store.give_up_events(before, 1).await.unwrap(), 1);
+    assert_eq!(left().await, [3_999, 4_000, 9_000]);
+    assert_eq!(store.give_up_events(before, 10).await.unwrap(), 1);
+    assert_eq!(left().await, [4_000, 9_000]);
+    assert_eq!(store.give_up_events(before, 10).await.unwrap(), 0);
     world.close().await;
 }
 

@@ -91,6 +91,7 @@ async fn ask_everything(sql: &mut Sql, number: i64) {
     sql.overdue(Overdue::Open, now, 10).await.unwrap();
     sql.overdue(Overdue::Unsent, now, 10).await.unwrap();
     sql.due_events(now, 10).await.unwrap();
+    sql.give_up_events(now, 10).await.unwrap();
     sql.keyed(&[ReceiptKey(7), ReceiptKey(8)], now)
         .await
         .unwrap();

@@ -299,7 +299,7 @@ impl Player {
                     .deliveries(self.event(*event).map(record).into_iter().collect())
                     .await)
             }
-            Deed::GiveUp(before) => say(store.give_up_events(*before).await),
+            Deed::GiveUp(before) => say(store.give_up_events(*before, 500).await),
             Deed::Cancel(message, otp, audit) => {
                 let id = self.messages[*message].message.id;
                 say(store.cancel(id, *otp, "typo".into(), audit.clone()).await)
