@@ -25,7 +25,8 @@ create table house (
     autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0,
     autovacuum_analyze_threshold = 1000000);
 -- commit: the number of the last commit. compat: the oldest level of the schema whose programs may
--- run on this one; a migration that takes something away raises it.
+-- run on this one; a migration that takes something away raises it. given: no message number or
+-- place above it has been given; there once one has been.
 insert into house (key, value) values ('commit', 0), ('compat', 1);
 
 create table organisations (

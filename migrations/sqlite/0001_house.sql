@@ -4,6 +4,7 @@
 
 -- What a run leaves to the next. commit: the number of the last commit. compat: the oldest level of
 -- the schema whose programs may run on this one; a migration that takes something away raises it.
+-- given: no message number or place above it has been given; there once one has been.
 create table house (
     key text primary key,
     value integer not null

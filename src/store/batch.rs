@@ -13,7 +13,7 @@ use super::inbox::{Ended, InboxDone, InboxWork};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{
-    BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, ReceiptKey,
+    BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, Place, ReceiptKey,
 };
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{Message, State};
@@ -173,4 +173,6 @@ pub(super) struct Effects {
     pub(super) reached: Vec<(CarrierIndex, Class, State)>,
     /// Moves that the lifecycle refused.
     pub(super) refused_moves: u64,
+    /// What was noted of the numbers given, if anything; 0 = nothing.
+    pub(super) noted: Place,
 }

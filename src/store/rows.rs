@@ -199,7 +199,7 @@ pub(super) enum Overdue {
 /// What the last run has left to this one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct House {
-    /// The newest number given, as a `seq` or as the place of what waits; 0 in an empty store.
+    /// No number above it has been given, as a `seq` or as a place; 0 in an empty store.
     pub(super) last: Place,
     /// The last run ended by itself: every attempt that it made has its outcome.
     pub(super) orderly: bool,
@@ -256,6 +256,9 @@ pub(super) trait Rows: Upkeep + Send {
     /// never attempted are ended, so that they are due since they happened: their workers have
     /// gone with their process.
     async fn house(&mut self) -> Result<House, StoreError>;
+
+    /// Notes for the next run, as [`House::last`], that numbers up to this one may have been given.
+    async fn note_given(&mut self, last: Place) -> Result<(), StoreError>;
 
     /// The attempts that stand in an open intent, ordered by message; of several of one message
     /// the one in the newest intent, which is with the account that had the message last.

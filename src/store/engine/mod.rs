@@ -30,6 +30,10 @@ use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::flow::{AttemptRecord, EventJob, EventKind, Ready, ReceiptResult, Reroute, Transition};
 
+/// How many numbers are noted as given ahead of their use, and so passed over by the next start: of
+/// the 2^40 of a day.
+const NUMBERS: i64 = 1 << 20;
+
 /// What was found at start.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Recovered {
@@ -61,6 +65,8 @@ pub(super) struct Engine<R> {
     /// The next number for a `seq` or a place: one counter for both, which each day begins anew
     /// at the day's first number.
     next_place: i64,
+    /// What the rows have noted: no number above it has been given. The next run begins behind it.
+    noted: Place,
     next_intent: i64,
     /// The number of the last commit that is known to be kept.
     commits: i64,
@@ -98,6 +104,7 @@ impl<R: Rows> Engine<R> {
         let engine = Self {
             rows,
             next_place: house.last.0 + 1,
+            noted: house.last,
             next_intent: 1,
             commits,
             unresolved: false,
@@ -205,6 +212,7 @@ impl<R: Rows> Engine<R> {
 
     fn kept(&mut self, effects: &Effects) {
         self.commits += 1;
+        self.noted = self.noted.max(effects.noted);
         if let Some(left) = &effects.left_parked {
             self.parked = left | &effects.parked;
         }
@@ -261,7 +269,18 @@ impl<R: Rows> Engine<R> {
             effects.chores.push(done);
         }
         self.rows.insert_events(&effects.events[told..]).await?;
+        effects.noted = self.note_given().await?;
         Ok(effects)
+    }
+
+    /// Notes how far the numbers go, ahead by so many that hardly a commit has to.
+    async fn note_given(&mut self) -> Result<Place, StoreError> {
+        if self.next_place <= self.noted.0 + 1 {
+            return Ok(Place(0));
+        }
+        let last = Place(self.next_place + NUMBERS);
+        self.rows.note_given(last).await?;
+        Ok(last)
     }
 
     /// Outcomes, then new receipts together with parked ones that the outcomes have brought home.

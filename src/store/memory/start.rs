@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::tables::{AttemptRow, COMMIT, IntentRow, MessageMark, MessageRow, ORDERLY, Tables};
+use super::tables::{
+    AttemptRow, COMMIT, GIVEN, IntentRow, MessageMark, MessageRow, ORDERLY, Tables,
+};
 use crate::domain::class::Class;
 use crate::domain::ids::{BindName, CarrierId, IntentId, MessageSeq, Place};
 use crate::domain::lifecycle::SegmentState;
@@ -15,10 +17,8 @@ use crate::store::rows::{House, Interrupted};
 impl Tables {
     pub(super) fn open_house(&mut self) -> House {
         let newest = self.messages.all().next_back().map(|row| row.message.seq.0);
-        let queued = self.messages.all().filter(|row| row.state == State::Queued);
-        let last = queued.map(|row| row.place.0).max().max(newest);
         let house = House {
-            last: Place(last.unwrap_or(0)),
+            last: Place(self.left(GIVEN).max(newest.unwrap_or(0))),
             orderly: self.house.remove(&ORDERLY).is_some(),
             commit: self.left(COMMIT),
         };

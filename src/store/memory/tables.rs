@@ -21,6 +21,8 @@ use crate::store::{Carriers, MessageView};
 
 /// The house's key of the number of the last commit.
 pub(super) const COMMIT: &str = "commit";
+/// No number above it has been given.
+pub(super) const GIVEN: &str = "given";
 /// The level that a program needs, see the migrations.
 const COMPAT: &str = "compat";
 /// There while nobody is: the last run ended by itself.

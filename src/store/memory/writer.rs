@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Memory;
 use super::faults::{CommitFault, injected};
-use super::tables::{COMMIT, ORDERLY, Tables};
+use super::tables::{COMMIT, GIVEN, ORDERLY, Tables};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::ids::{CarrierId, EventId, IntentId, MessageId, MessageSeq, Place, ReceiptKey};
 use crate::domain::lifecycle::SegmentState;
@@ -115,6 +115,11 @@ impl Rows for Memory {
 
     async fn house(&mut self) -> Answer<House> {
         Ok(self.tables()?.0.open_house())
+    }
+
+    async fn note_given(&mut self, last: Place) -> Answer<()> {
+        self.tables()?.0.leave(GIVEN, last.0);
+        Ok(())
     }
 
     async fn interrupted(&mut self) -> Answer<Vec<Interrupted>> {

@@ -87,12 +87,23 @@ pub(super) async fn sign_off(db: &mut Db<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// As [`Rows::note_given`](crate::store::rows::Rows::note_given).
+pub(super) async fn note_given(db: &mut Db<'_>, last: Place) -> Result<(), StoreError> {
+    static NOTE: Statement = Statement::new(
+        "insert into house (key, value) values ('given', $1) \
+         on conflict (key) do update set value = excluded.value",
+    );
+    NOTE.execute(db, &[last.0.into()]).await?;
+    Ok(())
+}
+
 /// As [`Rows::house`](crate::store::rows::Rows::house).
 pub(in crate::store) async fn house(db: &mut Db<'_>) -> Result<House, StoreError> {
-    // Places of what waits no more are in nobody's order.
+    // The note is above all numbers that were ever given. A store that was made up of rows
+    // (`fill`) has none, and a number given twice would be a message lost.
     static LAST: Statement = Statement::new(
-        "select coalesce((select max(seq) from messages), 0), coalesce((select max(place) \
-         from messages indexed by messages_waiting where state = 1), 0)",
+        "select coalesce((select max(seq) from messages), 0), \
+         coalesce((select value from house where key = 'given'), 0)",
     );
     static ORDERLY: Statement = Statement::new("delete from house where key = 'orderly'");
     // Workers that held a lease on an event not yet attempted are gone with their process.

@@ -87,6 +87,10 @@ impl Rows for Sql {
         ask!(self, |db| house::house(db))
     }
 
+    async fn note_given(&mut self, last: Place) -> Result<(), StoreError> {
+        ask!(self, |db| house::note_given(db, last))
+    }
+
     async fn interrupted(&mut self) -> Result<Vec<Interrupted>, StoreError> {
         ask!(self, |db| attempts::interrupted(db))
     }

@@ -9,6 +9,7 @@ on_each_store! {
     what_was_intended_and_has_no_outcome_is_uncertain_after_a_restart,
     waiting_messages_come_in_order_with_what_is_left_of_them,
     a_scheduled_message_reaches_its_lane_when_due,
+    places_rise_over_crashes,
     every_message_ends_by_its_validity_and_grace,
     events_are_given_up_by_their_time_the_oldest_first,
     an_undelivered_event_comes_back_and_a_delivered_one_does_not,
@@ -159,6 +160,29 @@ async fn waiting_messages_come_in_order_with_what_is_left_of_them(ground: Ground
         (1, 2, Timestamp(1_000))
     );
     world.close().await;
+}
+
+async fn places_rise_over_crashes(ground: Ground) {
+    let mut last = 0;
+    for _ in 0..3 {
+        let mut world = World::open(&ground).await;
+        assert!(world.last.0 >= last, "{:?} was given by then", world.last);
+        let scheduled = Message {
+            due_at: Timestamp(5_000),
+            ..message(1)
+        };
+        world.store.accept(scheduled).await.unwrap();
+        let accepted = world.accept(1).await;
+        assert!(accepted.seq.0 > last);
+        world.store.release_due(Timestamp(5_000), 1).await.unwrap();
+        let released = world.committed.recv().await.unwrap().messages.remove(0);
+        assert!(released.place.0 > accepted.seq.0);
+        last = released.place.0;
+        // What waits no more has had its place all the same.
+        world.submit(&released.message, &["A1"]).await;
+        world.writer.abort();
+        let _ = world.writer.await;
+    }
 }
 
 async fn a_scheduled_message_reaches_its_lane_when_due(ground: Ground) {
