@@ -18,19 +18,25 @@ use crate::store::rows::Unkept;
 
 impl Sql {
     /// To be called in the runtime that will drive the connection. One to a server that was opened
-    /// in another runtime would be woken through it, so it is given up for a new one.
+    /// in another runtime would be woken through it, so it is given up for a new one. Should that
+    /// fail the connection is lost, as it may be at any other time: the next transaction begins on
+    /// another one.
     pub(super) async fn enter(&mut self) -> Result<(), StoreError> {
         self.patience = ANSWER;
         let Home::Postgres(options) = &self.home else {
             return Ok(());
         };
-        if let Some(Conn::Postgres(conn)) = self.conn.take() {
-            // If that fails the session has ended too.
-            let _ = within(self.patience, async { Ok(conn.close().await?) }).await;
+        let Some(Conn::Postgres(old)) = self.conn.take() else {
+            return Ok(());
+        };
+        let entered = match postgres::hand_over(options, *old, LOCK_WAIT).await {
+            Ok(conn) => self.take_up(conn).await,
+            Err(error) => Err(error),
+        };
+        match entered {
+            Err(error) if error.ends() => Err(error),
+            Ok(_) | Err(_) => Ok(()),
         }
-        let conn = postgres::connect(options, LOCK_WAIT).await?;
-        self.take_up(conn).await?;
-        Ok(())
     }
 
     /// Begins; on a new connection if the old one is lost, or turns out to be.

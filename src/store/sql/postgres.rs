@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
 use super::db::Conn;
 use super::{Home, LOCK_WAIT, Pool, STATEMENTS, house};
 use crate::store::{Config, StoreError};
 
 /// The house lock's number: "mnara" in ASCII, and 1. Advisory locks are each database's own.
-const LOCK: i64 = 0x6d6e_6172_6100_0001;
+pub(super) const LOCK: i64 = 0x6d6e_6172_6100_0001;
 
 /// How often it is asked for the lock while another has it.
 const LOCK_POLL: Duration = Duration::from_millis(100);
@@ -142,6 +142,40 @@ pub(super) async fn connect(
     wait: Duration,
 ) -> Result<Conn, StoreError> {
     let conn = locked(options, wait).await?;
+    let mut conn = Conn::Postgres(Box::new(conn));
+    house::admits(&mut conn.db(), level()).await?;
+    Ok(conn)
+}
+
+/// A new connection for the writer, in the place of one that has the lock. At no moment is the lock
+/// to be had for another daemon: in between both share it, and whoever asks for it wants it alone.
+pub(super) async fn hand_over(
+    options: &PgConnectOptions,
+    mut old: PgConnection,
+    wait: Duration,
+) -> Result<Conn, StoreError> {
+    let work = async {
+        let mut conn = PgConnection::connect_with(options).await?;
+        examine(&mut conn).await?;
+        sqlx::raw_sql(AssertSqlSafe(format!(
+            "select pg_advisory_lock_shared({LOCK}); select pg_advisory_unlock({LOCK})"
+        )))
+        .execute(&mut old)
+        .await?;
+        let shared = format!("select pg_advisory_lock_shared({LOCK})");
+        sqlx::raw_sql(AssertSqlSafe(shared))
+            .execute(&mut conn)
+            .await?;
+        // If that fails the session has ended too.
+        let _ = old.close().await;
+        take_lock(&mut conn, wait).await?;
+        let unshared = format!("select pg_advisory_unlock_shared({LOCK})");
+        sqlx::raw_sql(AssertSqlSafe(unshared))
+            .execute(&mut conn)
+            .await?;
+        Ok(conn)
+    };
+    let conn = super::within(CONNECT + wait, work).await?;
     let mut conn = Conn::Postgres(Box::new(conn));
     house::admits(&mut conn.db(), level()).await?;
     Ok(conn)
@@ -306,6 +340,7 @@ async fn holder(conn: &mut PgConnection) -> Result<String, StoreError> {
          coalesce(host(a.client_addr), 'its own machine') \
          from pg_locks l join pg_stat_activity a on a.pid = l.pid \
          where l.locktype = 'advisory' and l.granted and l.objsubid = 1 \
+         and a.pid <> pg_backend_pid() \
          and l.database = (select oid from pg_database where datname = current_database()) \
          and (l.classid::int8 << 32 | l.objid::int8) = $1",
     )

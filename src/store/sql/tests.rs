@@ -10,6 +10,7 @@ mod proxy;
 use std::time::{Duration, Instant};
 
 use mnara_privatepg::Database;
+use sqlx::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -99,6 +100,50 @@ async fn a_second_daemon_is_refused_on_postgresql_and_told_who_has_it() {
     assert!(error.contains(&process), "{error}");
     first.close(true).await.unwrap();
     opened(database.url()).await.unwrap();
+}
+
+#[tokio::test]
+async fn while_the_writer_changes_its_runtime_no_other_daemon_gets_the_lock() {
+    let database = database();
+    let (mut sql, _reader) = opened(database.url()).await.unwrap();
+    let mut other = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+    let entering = async {
+        for _ in 0..20 {
+            sql.enter().await.unwrap();
+            assert!(sql.conn.is_some());
+        }
+    };
+    let asking = async {
+        loop {
+            let had: bool = sqlx::query_scalar("select pg_try_advisory_lock($1)")
+                .bind(postgres::LOCK)
+                .fetch_one(&mut other)
+                .await
+                .unwrap();
+            assert!(!had, "it was to be had");
+        }
+    };
+    tokio::select! {
+        () = entering => {}
+        () = asking => {}
+    }
+    // What is left is one lock, and as before it goes with its session.
+    let held = database.run("select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())");
+    assert_eq!(held.unwrap().trim(), "1");
+    drop(sql);
+    opened(database.url()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_lost_while_the_writer_changes_its_runtime_is_replaced_later() {
+    let database = database();
+    let (mut sql, _reader) = opened(database.url()).await.unwrap();
+    sql.prepare_day(DAY).await.unwrap();
+    database
+        .run("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'mnara writer%'")
+        .unwrap();
+    sql.enter().await.unwrap();
+    commit(&mut sql, 1).await.unwrap();
 }
 
 #[tokio::test]
