@@ -1,6 +1,7 @@
 //! Lives here: what can go wrong with the store, and which of it passes by itself.
 //! Never here: what is done about it.
 
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 /// What can go wrong. What [`StoreError::passes`] does so by itself; the rest needs a person.
@@ -44,7 +45,7 @@ pub enum StoreError {
     },
     /// The schema cannot be brought up to date.
     #[error("cannot migrate the database: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[from] MigrateError),
     /// A newer version has changed the schema so that this one cannot run on it any more.
     #[error(
         "the database needs a newer version of mnara: only programs of schema level {needs} or \
@@ -122,8 +123,8 @@ impl StoreError {
         self.passes() && !matches!(self, Self::InDoubt)
     }
 
-    /// Whether the server could not be reached when its database was to be opened: it may be
-    /// starting just now.
+    /// Whether the server could not be reached when its database was to be opened, or was lost
+    /// while it was: it may be starting just now.
     pub fn is_away(&self) -> bool {
         match self {
             Self::Open { source, .. } => {
@@ -133,6 +134,10 @@ impl StoreError {
                     || waits(source)
                     || code.is_some_and(|code| starting(&code))
             }
+            Self::Sql(source)
+            | Self::Migrate(
+                MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _),
+            ) => breaks(source) || waits(source),
             Self::Url { .. }
             | Self::Server { .. }
             | Self::InUse { .. }
@@ -141,7 +146,6 @@ impl StoreError {
             | Self::TooNew { .. }
             | Self::Incomplete
             | Self::Diverged { .. }
-            | Self::Sql(_)
             | Self::Corrupt { .. }
             | Self::Unavailable
             | Self::Overloaded

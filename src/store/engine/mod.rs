@@ -17,7 +17,9 @@ mod upkeep;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
 use super::StoreError;
@@ -29,6 +31,12 @@ use crate::domain::message::{Message, State};
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::flow::{AttemptRecord, EventJob, EventKind, Ready, ReceiptResult, Reroute, Transition};
+
+/// How long a start asks what has become of its commit: as long as the daemon waits for a server that
+/// is not there.
+const START_WAIT: Duration = Duration::from_secs(60);
+/// Between two such questions.
+const START_POLL: Duration = Duration::from_millis(250);
 
 /// How many numbers are noted as given ahead of their use, and so passed over by the next start: of
 /// the 2^40 of a day.
@@ -95,9 +103,11 @@ impl<R: Rows> Engine<R> {
         let interrupted = rows.interrupted().await?;
         let uncertain = rows.doubt(&interrupted).await?;
         let commits = house.commit + 1;
-        rows.commit(commits).await.map_err(|unkept| match unkept {
-            Unkept::Refused(error) | Unkept::Unknown(error) => error,
-        })?;
+        match rows.commit(commits).await {
+            Ok(()) => {}
+            Err(Unkept::Refused(error)) => return Err(error),
+            Err(Unkept::Unknown(error)) => resolve(&mut rows, commits, error).await?,
+        }
         let parked = rows.parked_keys().await?;
         let orderly = house.orderly && interrupted.is_empty();
         let unsure = if orderly { Place(0) } else { house.last };
@@ -456,6 +466,28 @@ impl<R: Rows> Engine<R> {
         effects.events.extend(jobs);
         let refused = refused.into_iter();
         Ok(refused.map(|(one, _)| (one.message.seq, one.to)).collect())
+    }
+}
+
+/// Asks what has become of the start's commit until that is known, for a while. Begun anew, the start
+/// would not find the note of an orderly end that its lost commit may have taken off, and would take
+/// all OTPs that wait for possible duplicates.
+///
+/// # Errors
+/// `lost`: it was not kept, and may be begun anew. [`StoreError::Diverged`], or what is in the way at
+/// the end of that while: the next start goes by what it finds, and trusts no end that it does not
+/// know.
+async fn resolve(rows: &mut impl Rows, number: i64, lost: StoreError) -> Result<(), StoreError> {
+    tracing::warn!(error = %lost,
+        "the answer to the start's commit was lost; asking for a minute what has become of it");
+    let begun = Instant::now();
+    loop {
+        match rows.was_kept(number).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => return Err(lost),
+            Err(error) if error.ends() || begun.elapsed() >= START_WAIT => return Err(error),
+            Err(_) => tokio::time::sleep(START_POLL).await,
+        }
     }
 }
 

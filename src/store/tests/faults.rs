@@ -344,6 +344,35 @@ async fn an_event_that_several_workers_leave_at_once_is_left_once() {
     world.close().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_commit_was_kept_unheard_still_knows_that_the_last_run_ended_well() {
+    let (ground, mut world, faults) = world().await;
+    world.accept(1).await;
+    world.close().await;
+    faults.plan_commits([Some(CommitFault::LostAfter)]);
+    faults.fail_questions(3);
+    let world = World::open(&ground).await;
+    assert!(faults.spent());
+    assert_eq!(world.last, ids::Place(0), "nothing is unsure");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_commit_was_lost_may_be_begun_anew() {
+    let (ground, mut world, faults) = world().await;
+    world.accept(1).await;
+    world.close().await;
+    faults.plan_commits([Some(CommitFault::LostBefore)]);
+    faults.fail_questions(3);
+    let (committed, events) = (mpsc::channel(1).0, mpsc::channel(1).0);
+    let opened = ground.try_open(vec![carrier()], committed, events).await;
+    let error = opened.err().expect("nothing was kept");
+    assert!(error.is_away(), "{error}");
+    let world = World::open(&ground).await;
+    assert_eq!(world.last, ids::Place(0), "nothing is unsure");
+    world.close().await;
+}
+
 impl World {
     /// Asks for a yes and tells an outcome, so that both are in one batch.
     async fn together(
