@@ -41,7 +41,9 @@ enum Task {
     Bench,
 }
 
-/// The load profiles, with what makes some of them small: all together take about five minutes.
+/// The load profiles, with what makes some of them small: all together take about ten minutes. Those
+/// on PostgreSQL use the server of `DATABASE_URL`, else a private one each; the one that kills it has
+/// its own in any case.
 const PROFILES: &[(&str, &[&str])] = &[
     ("singles", &[]),
     ("singles-full", &[]),
@@ -55,6 +57,10 @@ const PROFILES: &[(&str, &[&str])] = &[
     ("receipt-flood", &["--seconds", "10"]),
     ("receipt-dirt", &["--messages", "10000"]),
     ("slow-carrier", &["--seconds", "10"]),
+    ("singles-full", &["--store", "both"]),
+    ("stored", &["--rows", "100000", "--store", "sqlite"]),
+    ("stored", &["--rows", "100000", "--store", "postgres"]),
+    ("pg-kill", &["--kills", "3"]),
 ];
 
 fn main() -> ExitCode {
@@ -114,6 +120,7 @@ fn ci(steps: &mut Steps) -> Result<()> {
 
 fn bench(steps: &mut Steps) -> Result<()> {
     steps.run("C compiler", checks::c_compiler)?;
+    steps.run("PostgreSQL's programs", postgres::present)?;
     steps.run("criterion benches", || {
         cargo(["bench", "--package", "mnara", "--benches"]).run()
     })?;
@@ -145,9 +152,8 @@ fn bench(steps: &mut Steps) -> Result<()> {
         )?;
     }
     for (profile, options) in PROFILES {
-        steps.run(&format!("load profile {profile}"), || {
-            checks::profile(profile, options)
-        })?;
+        let step = format!("load profile {profile} {}", options.join(" "));
+        steps.run(step.trim_end(), || checks::profile(profile, options))?;
     }
     Ok(())
 }
