@@ -11,7 +11,6 @@ use super::control::AuditEntry;
 use crate::domain::ids::MessageSeq;
 use crate::domain::message::State;
 use crate::domain::phone::Msisdn;
-use crate::domain::time::Timestamp;
 
 /// Messages between two numbers, neither of which is among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +22,8 @@ pub(super) struct Span {
 /// Which messages of a span are looked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wanted {
-    /// Those that ended before this time.
-    Ended(Timestamp),
+    /// Those that have ended.
+    Ended,
     /// Those that have ended and still have their text.
     Texts,
     /// Those to this number.
@@ -56,6 +55,8 @@ pub(super) enum Dropped {
     Gone,
     /// Readers were in the way; nothing has changed. Later.
     Busy,
+    /// Something of it has not ended, or an event of it waits; nothing has changed.
+    Held,
     /// These rows know no days: message by message, then.
     ByRows,
 }
@@ -72,13 +73,16 @@ pub(super) struct Marks {
 
 /// The changes, each within the open transaction; lists name a message once.
 pub(super) trait Upkeep {
-    /// Drops everything of a day's messages at once, if these rows are kept by days. Alone in its
-    /// transaction, which is to be rolled back unless the day is [`Dropped::Gone`].
+    /// Drops everything of a day's messages at once, if these rows are kept by days and nothing
+    /// holds the day. Alone in its transaction, which is to be rolled back unless the day is
+    /// [`Dropped::Gone`].
     async fn drop_day(&mut self, day: i64) -> Result<Dropped, StoreError>;
 
-    /// Deletes those of these messages that have ended, with their attempts, receipts and
-    /// deliveries; returns how many.
-    async fn delete(&mut self, messages: &[MessageSeq]) -> Result<u64, StoreError>;
+    /// Deletes those of these messages that still stand in this state, which is an end, with their
+    /// attempts, receipts and deliveries; returns how many. Those with events in the outbox are not
+    /// among them: they have been left out after they were found ([`Survey::awaited`]), and who has
+    /// had an event since stands elsewhere.
+    async fn delete(&mut self, messages: &[(MessageSeq, State)]) -> Result<u64, StoreError>;
 
     /// Takes the text from those of these messages that have ended; returns how many.
     async fn redact(&mut self, messages: &[MessageSeq]) -> Result<u64, StoreError>;
@@ -124,7 +128,7 @@ pub(super) enum Tidy {
     /// As [`Upkeep::drop_day`].
     DropDay(i64),
     /// As [`Upkeep::delete`].
-    Delete(Vec<MessageSeq>),
+    Delete(Vec<(MessageSeq, State)>),
     /// As [`Upkeep::redact`].
     Redact(Vec<MessageSeq>),
     /// As [`Upkeep::come_to`].

@@ -24,7 +24,7 @@ impl<R: Rows> Engine<R> {
                 return Err(error.into());
             }
         };
-        if let Tidied::Day(Dropped::Busy | Dropped::ByRows) = done {
+        if let Tidied::Day(Dropped::Busy | Dropped::Held | Dropped::ByRows) = done {
             self.rows.rollback().await;
             return Ok(done);
         }

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::plan::{Plan, Step, There};
 use super::rows::first_of_day;
-use super::upkeep::{Dropped, Span, Survey, Tidied, Tidy, Wanted};
+use super::upkeep::{Dropped, Page, Span, Survey, Tidied, Tidy, Wanted};
 use super::{Store, StoreError};
 use crate::domain::ids::MessageSeq;
+use crate::domain::message::State;
 use crate::domain::time::Timestamp;
 use crate::telemetry::metrics::retention as meter;
 
@@ -35,8 +36,7 @@ impl Default for Retention {
     }
 }
 
-/// Webhook events that no receiver has taken for so long are given up: messages that ended earlier
-/// have none.
+/// Webhook events that no receiver has taken for so long are given up.
 pub const EVENTS_KEPT: Duration = Duration::from_secs(5 * 86_400);
 
 /// How often it is looked whether anything is due.
@@ -153,27 +153,16 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
                     self.gone(day);
                     return Ok(true);
                 }
-                // Readers are never without end: at the next tick.
-                Tidied::Day(Dropped::Busy) => return Ok(false),
+                // Readers are never without end, and what holds it since is seen: at the next tick.
+                Tidied::Day(Dropped::Busy | Dropped::Held) => return Ok(false),
                 Tidied::Day(Dropped::ByRows)
                 | Tidied::Done
                 | Tidied::Messages(_)
                 | Tidied::Erased { .. } => {}
             }
         }
-        let ended = if held.events {
-            (self.now)() - EVENTS_KEPT
-        } else {
-            Timestamp(i64::MAX)
-        };
         let whole = self
-            .each(
-                day,
-                Wanted::Ended(ended),
-                DELETED,
-                Tidy::Delete,
-                meter::deleted,
-            )
+            .each(day, Wanted::Ended, DELETED, Tidy::Delete, meter::deleted)
             .await?;
         if !whole {
             return Ok(false);
@@ -200,8 +189,11 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
         let open = self.store.inner.reader.held(day).await?.open;
         let again = day < there.marks.looked;
         if !(open && again) {
+            let redact = |found: Vec<(MessageSeq, State)>| {
+                Tidy::Redact(found.into_iter().map(|(seq, _)| seq).collect())
+            };
             let whole = self
-                .each(day, Wanted::Texts, REDACTED, Tidy::Redact, meter::redacted)
+                .each(day, Wanted::Texts, REDACTED, redact, meter::redacted)
                 .await?;
             if !whole {
                 return Ok(false);
@@ -221,7 +213,7 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
         day: i64,
         wanted: Wanted,
         round: usize,
-        work: impl Fn(Vec<MessageSeq>) -> Tidy,
+        work: impl Fn(Vec<(MessageSeq, State)>) -> Tidy,
         count: impl Fn(u64),
     ) -> Result<bool, StoreError> {
         let mut span = Span {
@@ -230,20 +222,19 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
         };
         loop {
             let begun = Instant::now();
-            let page = self.store.inner.reader.page(span, wanted, PAGE).await?;
+            let (found, upto) = self.page(span, wanted).await?;
             self.pause(begun.elapsed()).await;
-            for found in page.found.chunks(round) {
+            for found in found.chunks(round) {
                 if self.stop.is_cancelled() {
                     return Ok(false);
                 }
                 let begun = Instant::now();
-                let found = found.iter().map(|(seq, _)| *seq).collect();
-                if let Tidied::Messages(changed) = self.store.tidy(work(found)).await? {
+                if let Tidied::Messages(changed) = self.store.tidy(work(found.to_vec())).await? {
                     count(changed);
                 }
                 self.pause(begun.elapsed() * PAUSE).await;
             }
-            match page.upto {
+            match upto {
                 Some(upto) => span.after = upto,
                 None => return Ok(true),
             }
@@ -251,6 +242,24 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
                 return Ok(false);
             }
         }
+    }
+
+    /// What is wanted of the first messages of a span. Of those that have ended without what their
+    /// owners have not been told of: that is asked after they were found, so that who has an event
+    /// later stands elsewhere than it was found.
+    async fn page(
+        &self,
+        span: Span,
+        wanted: Wanted,
+    ) -> Result<(Vec<(MessageSeq, State)>, Option<MessageSeq>), StoreError> {
+        let reader = &self.store.inner.reader;
+        let Page { mut found, upto } = reader.page(span, wanted, PAGE).await?;
+        if let Wanted::Ended = wanted {
+            let seqs: Vec<MessageSeq> = found.iter().map(|(seq, _)| *seq).collect();
+            let awaited = reader.awaited(&seqs).await?;
+            found.retain(|(seq, _)| !awaited.contains(seq));
+        }
+        Ok((found, upto))
     }
 
     async fn pause(&self, pause: Duration) {

@@ -24,9 +24,10 @@ impl Upkeep for Memory {
         Ok(Dropped::ByRows)
     }
 
-    async fn delete(&mut self, messages: &[MessageSeq]) -> Answer<u64> {
+    async fn delete(&mut self, messages: &[(MessageSeq, State)]) -> Answer<u64> {
         let tables = self.tables()?.0;
-        Ok(messages.iter().filter(|seq| tables.delete(**seq)).count() as u64)
+        let mut delete = |(seq, state): &&(MessageSeq, State)| tables.delete(*seq, *state);
+        Ok(messages.iter().filter(&mut delete).count() as u64)
     }
 
     async fn redact(&mut self, messages: &[MessageSeq]) -> Answer<u64> {
@@ -90,9 +91,7 @@ impl Survey for MemoryReader {
                 .take(limit as usize)
                 .collect();
             let is_wanted = |row: &&&MessageRow| match wanted {
-                Wanted::Ended(before) => {
-                    has_ended(row) && row.final_at.is_some_and(|at| at < before)
-                }
+                Wanted::Ended => has_ended(row),
                 Wanted::Texts => has_ended(row) && !row.message.body.is_empty(),
                 Wanted::To(number) => row.message.to == number,
             };
@@ -130,9 +129,10 @@ fn has_ended(row: &MessageRow) -> bool {
 }
 
 impl Tables {
-    /// Deletes a message that has ended, with all that is of it; whether it did.
-    fn delete(&mut self, seq: MessageSeq) -> bool {
-        if !self.messages.get(&seq).is_some_and(has_ended) {
+    /// Deletes a message that stands so, with all that is of it; whether it did.
+    fn delete(&mut self, seq: MessageSeq, state: State) -> bool {
+        let stands = |row: &MessageRow| has_ended(row) && row.state == state;
+        if !self.messages.get(&seq).is_some_and(stands) {
             return false;
         }
         self.messages.remove(&seq);

@@ -19,7 +19,7 @@ impl Upkeep for Sql {
         rows::ask!(self, |db| retain::drop_day(db, day))
     }
 
-    async fn delete(&mut self, messages: &[MessageSeq]) -> Result<u64, StoreError> {
+    async fn delete(&mut self, messages: &[(MessageSeq, State)]) -> Result<u64, StoreError> {
         rows::ask!(self, |db| retain::delete(db, messages))
     }
 

@@ -10,12 +10,13 @@ use super::*;
 use crate::store::erasure::{Erased, Erasure};
 use crate::store::housekeeping::{Keeper, Retention};
 use crate::store::memory::{CommitFault, Faults};
-use crate::store::upkeep::{Held, Marks, Page, Span, Survey, Wanted};
+use crate::store::upkeep::{Dropped, Held, Marks, Page, Span, Survey, Tidied, Tidy, Wanted};
 
 on_each_store! {
     a_day_goes_with_everything_of_its_messages,
     what_has_not_ended_stays_and_its_day_goes_when_it_has,
     what_its_owner_has_not_been_told_of_stays,
+    a_late_word_between_look_and_deletion_keeps_its_message,
     what_is_still_said_of_a_day_that_has_gone_stops_nobody,
     texts_go_before_their_messages_and_of_what_was_open_later,
     days_and_pages_are_told_in_order,
@@ -245,6 +246,87 @@ async fn what_its_owner_has_not_been_told_of_stays(ground: Ground) {
     world.close().await;
 }
 
+/// A message on a day whose owner has been told of all that has become of it: sent, and then
+/// nothing more from its carrier.
+async fn silent(world: &mut World, id: &str) -> Arc<Message> {
+    let message = Message {
+        webhook_url: Some("http://127.0.0.1:1/".into()),
+        ..on(10)
+    };
+    let message = world.keep_message(message).await;
+    world.submit(&message, &[id]).await;
+    world
+        .settle(Settlement {
+            transitions: vec![moved(&message, State::Unknown)],
+            ..Settlement::default()
+        })
+        .await;
+    for _ in 0..2 {
+        let event = world.events.recv().await.unwrap();
+        let told = told(&event);
+        world.store.deliveries(vec![told]).await.unwrap();
+    }
+    message
+}
+
+fn told(event: &EventJob) -> DeliveryRecord {
+    DeliveryRecord {
+        event: event.event,
+        message: event.message.seq,
+        sequence: event.sequence,
+        attempt: 1,
+        at: event.at,
+        latency_ms: 1,
+        status: Some(200),
+        error: None,
+        retry_at: None,
+    }
+}
+
+async fn a_late_word_between_look_and_deletion_keeps_its_message(ground: Ground) {
+    let mut world = World::open(&ground).await;
+    let quiet = silent(&mut world, "A1").await;
+    let spoken_of = silent(&mut world, "A2").await;
+    let day = Span {
+        after: MessageSeq(0),
+        before: MessageSeq(i64::MAX),
+    };
+    let reader = &world.store.inner.reader;
+    assert_eq!(reader.held(10).await.unwrap(), Held::default());
+    let page = reader.page(day, Wanted::Ended, 10).await.unwrap();
+    assert_eq!(page.found.len(), 2);
+    let late = world.receive("A2", Some(SegmentState::Delivered)).await;
+    assert_eq!(late, ReceiptResult::Applied);
+
+    let whole = world.store.tidy(Tidy::DropDay(10)).await.unwrap();
+    assert!(matches!(
+        whole,
+        Tidied::Day(Dropped::Held | Dropped::ByRows)
+    ));
+    assert!(world.is_kept(&quiet).await && world.is_kept(&spoken_of).await);
+    let each = world.store.tidy(Tidy::Delete(page.found)).await.unwrap();
+    assert_eq!(each, Tidied::Messages(1));
+    assert!(!world.is_kept(&quiet).await && world.is_kept(&spoken_of).await);
+
+    // Who was to deliver the event is gone.
+    world.close().await;
+    let world = World::open(&ground).await;
+    let now = Timestamp(101 * DAY_MS);
+    let due = world.store.claim_events(now, 10).await.unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(
+        (due[0].message.seq, due[0].state),
+        (spoken_of.seq, State::Delivered)
+    );
+    let mut house = House::of(&world, 90, 90);
+    house.tend(101, 0).await;
+    assert!(world.is_kept(&spoken_of).await);
+    world.store.deliveries(vec![told(&due[0])]).await.unwrap();
+    house.tend(101, 1).await;
+    assert!(!world.is_kept(&spoken_of).await);
+    world.close().await;
+}
+
 async fn texts_go_before_their_messages_and_of_what_was_open_later(ground: Ground) {
     let mut world = World::open(&ground).await;
     let ended = world.through(on(10), "A1").await;
@@ -300,9 +382,8 @@ async fn days_and_pages_are_told_in_order(ground: Ground) {
     let rest = reader.page(span(seqs[2].0.0), Wanted::Texts, 3).await;
     let (found, upto) = (vec![seqs[3]], None);
     assert_eq!(rest.unwrap(), Page { found, upto });
-    let ended = Wanted::Ended(Timestamp(14 * DAY_MS));
-    let ended = reader.page(span(0), ended, 10).await.unwrap();
-    assert_eq!(ended.found, seqs[..3]);
+    let ended = reader.page(span(0), Wanted::Ended, 10).await.unwrap();
+    assert_eq!(ended.found, seqs);
     let all = reader.page(span(0), Wanted::To(number()), 10).await;
     assert_eq!(all.unwrap().found.last(), Some(&(open.seq, State::Queued)));
     assert_eq!(reader.held(10).await.unwrap(), Held::default());

@@ -126,11 +126,10 @@ async fn ask_everything(sql: &mut Sql, number: i64) {
     sql.requeue(seqs[0], Place(seqs[0].0)).await.unwrap();
     sql.candidate(message(1).id).await.unwrap();
     let gone = [message(5_001).seq, message(5_002).seq];
-    sql.delete(&gone).await.unwrap();
     sql.redact(&gone).await.unwrap();
-    sql.erase(&gone.map(|seq| (seq, State::Delivered)))
-        .await
-        .unwrap();
+    let gone = gone.map(|seq| (seq, State::Delivered));
+    sql.erase(&gone).await.unwrap();
+    sql.delete(&gone).await.unwrap();
     sql.forget(message(1).to).await.unwrap();
     sql.commit(number).await.unwrap();
 }
