@@ -276,7 +276,7 @@ pub(super) trait Rows: Upkeep + Send {
 
     /// Writes new messages, each queued, or scheduled if its due time is later than its accept;
     /// their place is their seq. A seq that is there already stays as it is. Their days have been
-    /// prepared, as those of all attempts and deliveries that are written.
+    /// prepared, and with them the places of all that will be written of them.
     async fn insert_messages(&mut self, messages: &[Arc<Message>]) -> Result<(), StoreError>;
 
     /// Those of these messages that exist, in no order.
@@ -322,7 +322,7 @@ pub(super) trait Rows: Upkeep + Send {
 
     // Attempts.
 
-    /// Writes attempts, each once. One that is there already is replaced if it is in doubt (its
+    /// Writes attempts, each once, of messages that are there. One that is there already is replaced if it is in doubt (its
     /// answer has come late: `resolved` is 1 for a yes, 2 for a no), else left as it is.
     async fn write_attempts(
         &mut self,
@@ -415,7 +415,7 @@ pub(super) trait Rows: Upkeep + Send {
     /// Writes events, leased to the worker that is about to be told of them.
     async fn insert_events(&mut self, jobs: &[EventJob]) -> Result<(), StoreError>;
 
-    /// Records attempts to deliver, takes what is done out of the outbox, and says when the rest
+    /// Records attempts to deliver, of messages that are there, takes what is done out of the outbox, and says when the rest
     /// is due again. An attempt that is recorded already stays as it is.
     async fn record_deliveries(&mut self, records: &[&DeliveryRecord]) -> Result<(), StoreError>;
 

@@ -84,6 +84,9 @@ pub(super) trait Upkeep {
     /// had an event since stands elsewhere.
     async fn delete(&mut self, messages: &[(MessageSeq, State)]) -> Result<u64, StoreError>;
 
+    /// Which of these messages there are.
+    async fn there(&mut self, messages: &[MessageSeq]) -> Result<HashSet<MessageSeq>, StoreError>;
+
     /// Takes the text from those of these messages that have ended; returns how many.
     async fn redact(&mut self, messages: &[MessageSeq]) -> Result<u64, StoreError>;
 

@@ -83,6 +83,8 @@ pub(super) struct Engine<R> {
     /// Days for whose messages there is room in the rows, as far as it has been asked for. A number
     /// for each day of which this run has heard.
     prepared: HashSet<i64>,
+    /// All that this run has deleted is of days before this one.
+    gone_before: i64,
     /// Keys of parked receipts, so that outcomes need not look in an empty inbox. May hold keys
     /// that are gone; never lacks one that is there.
     parked: HashSet<ReceiptKey>,
@@ -119,6 +121,7 @@ impl<R: Rows> Engine<R> {
             commits,
             unresolved: false,
             prepared: HashSet::new(),
+            gone_before: i64::MIN,
             parked,
             unsure,
             watchful_until: Timestamp(0),
@@ -187,18 +190,11 @@ impl<R: Rows> Engine<R> {
         self.rows.begin().await
     }
 
-    /// Makes room for all that the batch writes for good. What is still said of messages that have
-    /// gone with their day (a late answer, a second worker's delivery) must have a place too: it
-    /// cannot be unsaid, and would be tried for ever. Retention drops that day once more.
+    /// Makes room for the messages that the batch accepts, and for all that will be written of them.
+    /// What it says of others has its place: they are there, or nothing is written ([`Self::gone`]).
     async fn prepare(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let settlements = batch.settlements.iter();
-        let attempts = settlements.flat_map(|settle| &settle.settlement.attempts);
-        let deliveries = batch.deliveries.iter().flat_map(|one| &one.records);
-        let accepts = batch.accepts.iter().map(|accept| accept.message.seq);
-        let all = accepts
-            .chain(attempts.map(|record| record.message.seq))
-            .chain(deliveries.map(|record| record.message));
-        for day in all.map(day_of_seq) {
+        let accepts = batch.accepts.iter();
+        for day in accepts.map(|accept| day_of_seq(accept.message.seq)) {
             if !self.prepared.contains(&day) {
                 self.rows.prepare_day(day).await?;
                 self.prepared.insert(day);
@@ -256,12 +252,14 @@ impl<R: Rows> Engine<R> {
             .map(Ready::first)
             .collect();
         self.rows.intend(&batch.intents).await?;
-        self.settle(batch, &mut effects).await?;
+        let gone = self.gone(batch).await?;
+        self.settle(batch, &gone, &mut effects).await?;
         self.turn_back_stale(batch, &mut effects).await?;
         let records: Vec<_> = batch
             .deliveries
             .iter()
             .flat_map(|deliveries| &deliveries.records)
+            .filter(|record| !gone.contains(&record.message))
             .collect();
         self.rows.record_deliveries(&records).await?;
         // Several workers may have left the same event: the last word holds.
@@ -294,10 +292,16 @@ impl<R: Rows> Engine<R> {
     }
 
     /// Outcomes, then new receipts together with parked ones that the outcomes have brought home.
-    async fn settle(&mut self, batch: &Batch, effects: &mut Effects) -> Result<(), StoreError> {
+    async fn settle(
+        &mut self,
+        batch: &Batch,
+        gone: &HashSet<MessageSeq>,
+        effects: &mut Effects,
+    ) -> Result<(), StoreError> {
         let settlements = || batch.settlements.iter().map(|settle| &settle.settlement);
         let records: Vec<_> = settlements()
             .flat_map(|settlement| &settlement.attempts)
+            .filter(|record| !gone.contains(&record.message.seq))
             .collect();
         let keys = self.attempts(&records).await?;
         let transitions: Vec<_> = settlements()

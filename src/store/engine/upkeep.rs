@@ -1,20 +1,33 @@
 //! Lives here: retention, redaction and erasure as the writer does them: each in a transaction of
-//! its own, between batches.
+//! its own, between batches; and what is still said of messages that have gone with it.
 //! Never here: what is due (`housekeeping`), how rows are dropped (`rows`).
 
+use std::collections::HashSet;
+
 use super::{Engine, Unfinished};
+use crate::domain::ids::MessageSeq;
 use crate::store::StoreError;
+use crate::store::batch::Batch;
 use crate::store::control::AuditEntry;
-use crate::store::rows::{Rows, Unkept};
+use crate::store::rows::{Rows, Unkept, day_of_seq};
 use crate::store::upkeep::{Dropped, Erase, Tidied, Tidy};
 
 impl<R: Rows> Engine<R> {
     /// Does it and commits it. Of what is [`Unfinished::Unknown`] there is nothing to tell anybody:
     /// it is asked for again.
     pub(in crate::store) async fn tidy(&mut self, work: &Tidy) -> Result<Tidied, Unfinished> {
-        if let Tidy::DropDay(day) = work {
-            // Before it is known whether it goes: to prepare a day twice does nothing.
-            self.prepared.remove(day);
+        // Before it is known whether they go: to prepare a day twice does nothing, nor to ask for what
+        // is there.
+        match work {
+            Tidy::DropDay(day) => {
+                self.prepared.remove(day);
+                self.gone_before = self.gone_before.max(day + 1);
+            }
+            Tidy::Delete(messages) => {
+                let days = messages.iter().map(|(seq, _)| day_of_seq(*seq) + 1);
+                self.gone_before = days.fold(self.gone_before, i64::max);
+            }
+            Tidy::Redact(_) | Tidy::ComeTo(_) | Tidy::Erase(_) => {}
         }
         self.begin().await?;
         let done = match self.tidied(work).await {
@@ -42,6 +55,28 @@ impl<R: Rows> Engine<R> {
                 Err(Unfinished::Unknown(Box::default(), error))
             }
         }
+    }
+
+    /// The messages that the batch has something to say of and that have gone: a late answer, a second
+    /// worker's delivery. Nothing of it is written. Nobody would find it, or delete it again, and
+    /// where days are dropped as a whole it would have no place. A run only hears of messages that
+    /// were there while it ran, so only those are asked for that are as old as what it has deleted.
+    pub(super) async fn gone(&mut self, batch: &Batch) -> Result<HashSet<MessageSeq>, StoreError> {
+        let settlements = batch.settlements.iter();
+        let attempts = settlements.flat_map(|settle| &settle.settlement.attempts);
+        let deliveries = batch.deliveries.iter().flat_map(|one| &one.records);
+        let said = attempts
+            .map(|record| record.message.seq)
+            .chain(deliveries.map(|record| record.message));
+        let mut old: HashSet<MessageSeq> = said
+            .filter(|seq| day_of_seq(*seq) < self.gone_before)
+            .collect();
+        if !old.is_empty() {
+            let asked: Vec<MessageSeq> = old.iter().copied().collect();
+            let there = self.rows.there(&asked).await?;
+            old.retain(|seq| !there.contains(seq));
+        }
+        Ok(old)
     }
 
     async fn tidied(&mut self, work: &Tidy) -> Result<Tidied, StoreError> {

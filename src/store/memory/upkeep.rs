@@ -30,6 +30,12 @@ impl Upkeep for Memory {
         Ok(messages.iter().filter(&mut delete).count() as u64)
     }
 
+    async fn there(&mut self, messages: &[MessageSeq]) -> Answer<HashSet<MessageSeq>> {
+        let tables = self.tables()?.0;
+        let there = |seq: &&MessageSeq| tables.messages.get(seq).is_some();
+        Ok(messages.iter().filter(there).copied().collect())
+    }
+
     async fn redact(&mut self, messages: &[MessageSeq]) -> Answer<u64> {
         let tables = self.tables()?.0;
         let mut redact = |seq: &&MessageSeq| {

@@ -106,6 +106,21 @@ fn of_messages(table: &str) -> Bulk {
     )
 }
 
+/// As [`Upkeep::there`](crate::store::upkeep::Upkeep::there). A scalar rather than a join: PostgreSQL
+/// would answer that from the whole of the primary key.
+pub(super) async fn there(
+    db: &mut Db<'_>,
+    messages: &[MessageSeq],
+) -> Result<HashSet<MessageSeq>, StoreError> {
+    static THERE: Bulk = Bulk::new(
+        "with v (seq) as ({rows}) select v.seq from v \
+         where (select 1 from messages where messages.seq = v.seq limit 1) is not null",
+        &[Kind::Int],
+    );
+    let rows = THERE.fetch(db, messages, |seq| [seq.0.into()]).await?;
+    Ok(seqs(&rows)?.into_iter().collect())
+}
+
 /// As [`Upkeep::redact`](crate::store::upkeep::Upkeep::redact).
 pub(super) async fn redact(db: &mut Db<'_>, messages: &[MessageSeq]) -> Result<u64, StoreError> {
     static REDACT: Bulk = Bulk::new(

@@ -23,6 +23,10 @@ impl Upkeep for Sql {
         rows::ask!(self, |db| retain::delete(db, messages))
     }
 
+    async fn there(&mut self, messages: &[MessageSeq]) -> Result<HashSet<MessageSeq>, StoreError> {
+        rows::ask!(self, |db| retain::there(db, messages))
+    }
+
     async fn redact(&mut self, messages: &[MessageSeq]) -> Result<u64, StoreError> {
         rows::ask!(self, |db| retain::redact(db, messages))
     }

@@ -196,6 +196,12 @@ async fn what_is_still_said_of_a_day_that_has_gone_stops_nobody(ground: Ground) 
         // A late answer to its first attempt, and a second worker's word on its event.
         world.submit(&gone, &["A2"]).await;
         world.store.deliveries(vec![delivered]).await.unwrap();
+        // Nothing of it is kept: nobody would ever look for it, or delete it.
+        assert!(world.store.timeline(gone.seq).await.unwrap().is_empty());
+        let days = world.store.inner.reader.days().await.unwrap();
+        assert!(!days.contains(&10), "{days:?}");
+        let word = world.receive("A2", Some(SegmentState::Delivered)).await;
+        assert_eq!(word, ReceiptResult::Parked);
         // The clock has been put right.
         world.store.accept(on(10)).await.unwrap();
     };

@@ -126,6 +126,7 @@ async fn ask_everything(sql: &mut Sql, number: i64) {
     sql.requeue(seqs[0], Place(seqs[0].0)).await.unwrap();
     sql.candidate(message(1).id).await.unwrap();
     let gone = [message(5_001).seq, message(5_002).seq];
+    sql.there(&gone).await.unwrap();
     sql.redact(&gone).await.unwrap();
     let gone = gone.map(|seq| (seq, State::Delivered));
     sql.erase(&gone).await.unwrap();
