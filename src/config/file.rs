@@ -161,6 +161,7 @@ pub(super) struct Receipts {
 pub(super) struct Retention {
     pub(super) messages_days: Option<Spanned<Days>>,
     pub(super) bodies_days: Option<Spanned<Days>>,
+    pub(super) clock_leap_days_max: Option<Spanned<Days>>,
 }
 
 /// A number of days, or a word.

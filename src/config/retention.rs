@@ -13,6 +13,9 @@ use crate::{inbound, ingest, scheduler};
 
 /// Ten years: "never" says more of what is meant.
 const DAYS_MAX: u32 = 3660;
+/// No number of days: they are not counted.
+const NEVER: &str = "never";
+const ANY: &str = "any";
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What else decides how short the times may be.
@@ -30,9 +33,9 @@ pub(super) fn retention(
 ) -> Checked<housekeeping::Retention> {
     let default = housekeeping::Retention::default();
     let messages_min = in_days(others.lives());
-    let messages_days = days(typed.messages_days.as_ref(), messages_min, source)?;
+    let messages_days = days(typed.messages_days.as_ref(), messages_min, NEVER, source)?;
     let messages_days = messages_days.unwrap_or(default.messages_days);
-    let bodies_days = days(typed.bodies_days.as_ref(), 1, source)?;
+    let bodies_days = days(typed.bodies_days.as_ref(), 1, NEVER, source)?;
     // Who keeps messages for less than texts are kept by default need not say it twice.
     let usual = messages_days
         .min(default.bodies_days)
@@ -63,6 +66,8 @@ pub(super) fn retention(
     Ok(housekeeping::Retention {
         messages_days,
         bodies_days,
+        clock_leap_days_max: days(typed.clock_leap_days_max.as_ref(), 1, ANY, source)?
+            .unwrap_or(default.clock_leap_days_max),
     })
 }
 
@@ -81,17 +86,18 @@ fn in_days(time: Duration) -> u32 {
     u32::try_from(days).unwrap_or(DAYS_MAX)
 }
 
-/// `None`: nothing was typed; `Some(None)`: "never".
+/// `None`: nothing was typed; `Some(None)`: the word for no number.
 fn days(
     typed: Option<&Spanned<Days>>,
     min: u32,
+    none: &str,
     source: &Source<'_>,
 ) -> Checked<Option<Option<u32>>> {
     let Some(typed) = typed else {
         return Ok(None);
     };
     let number = match typed.get_ref() {
-        Days::Word(word) if word == "never" => return Ok(Some(None)),
+        Days::Word(word) if word == none => return Ok(Some(None)),
         Days::Number(days) => u32::try_from(*days).ok(),
         Days::Word(_) => None,
     };
@@ -99,7 +105,7 @@ fn days(
         Some(days) => Ok(Some(Some(days))),
         None => Err(source.error(
             Some(typed.span()),
-            format!("give {min} to {DAYS_MAX} days, or \"never\""),
+            format!("give {min} to {DAYS_MAX} days, or \"{none}\""),
         )),
     }
 }

@@ -558,6 +558,10 @@ fn retention_is_in_whole_days_or_never() {
     assert_eq!(retention("messages_days = \"never\""), (None, Some(30)));
     let typed = "messages_days = \"never\"\nbodies_days = \"never\"";
     assert_eq!(retention(typed), (None, None));
+    let leap = |keys: &str| with_retention(keys).unwrap().retention.clock_leap_days_max;
+    assert_eq!(leap(""), Some(3));
+    assert_eq!(leap("clock_leap_days_max = 30"), Some(30));
+    assert_eq!(leap("clock_leap_days_max = \"any\""), None);
 }
 
 #[test]
@@ -579,6 +583,11 @@ fn wrong_retention_is_refused_with_what_to_do() {
             "bodies_days = 7",
             "for 8 days, longer than retention keeps texts; shorten receipts.parked_ttl_s and \
              receipts.quarantine_ttl_s to 7 days together",
+        ),
+        ("clock_leap_days_max = 0", "give 1 to 3660 days, or \"any\""),
+        (
+            "clock_leap_days_max = \"never\"",
+            "give 1 to 3660 days, or \"any\"",
         ),
         ("bodys_days = 3", "unknown field `bodys_days`"),
     ];

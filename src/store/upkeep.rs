@@ -61,7 +61,8 @@ pub(super) enum Dropped {
     ByRows,
 }
 
-/// How far redaction has come, in days of the messages' numbers.
+/// What housekeeping leaves to its next run, in days since 1970: of the messages' numbers how far
+/// redaction has come, and of the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks {
     /// All days before this one have been gone through once.
@@ -69,6 +70,8 @@ pub(super) struct Marks {
     /// All days before this one are done: nothing of them was open when they were last gone
     /// through. Never above `looked`.
     pub(super) done: i64,
+    /// The day on which the clock was believed last; 0 = never yet.
+    pub(super) seen: i64,
 }
 
 /// The changes, each within the open transaction; lists name a message once.
@@ -98,7 +101,7 @@ pub(super) trait Upkeep {
     /// Deletes the receipts about this number, parked or in quarantine; returns how many.
     async fn forget(&mut self, number: Msisdn) -> Result<u64, StoreError>;
 
-    /// Remembers how far redaction has come.
+    /// Remembers how far housekeeping has come.
     async fn come_to(&mut self, marks: Marks) -> Result<(), StoreError>;
 }
 
@@ -120,7 +123,7 @@ pub(super) trait Survey {
     /// How many receipts about this number are parked or in quarantine.
     async fn about(&self, number: Msisdn) -> Result<u64, StoreError>;
 
-    /// How far redaction has come.
+    /// How far housekeeping has come.
     async fn marks(&self) -> Result<Marks, StoreError>;
 }
 

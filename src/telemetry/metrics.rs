@@ -263,6 +263,11 @@ pub const ALL: &[(&str, Kind, &str)] = &[
         "Days of messages whose time is over and that hold what has not ended.",
     ),
     (
+        RETENTION_CLOCK_DOUBTED,
+        Kind::Gauge,
+        "1 while the clock is too far from the day on which retention worked last to go by it.",
+    ),
+    (
         RETENTION_SUCCESS,
         Kind::Gauge,
         "When all that retention had to do was done last, Unix time.",
@@ -347,6 +352,7 @@ const RETENTION_DAYS: &str = "mnara_retention_days_dropped_total";
 const RETENTION_MESSAGES: &str = "mnara_retention_messages_total";
 const RETENTION_OLDEST: &str = "mnara_retention_oldest_day_timestamp_seconds";
 const RETENTION_HELD: &str = "mnara_retention_days_held";
+const RETENTION_CLOCK_DOUBTED: &str = "mnara_retention_clock_doubted";
 const RETENTION_SUCCESS: &str = "mnara_retention_success_timestamp_seconds";
 const PORTED_ROWS: &str = "mnara_ported_rows";
 const PORTED_MODIFIED_SECONDS: &str = "mnara_ported_modified_timestamp_seconds";

@@ -1,30 +1,35 @@
 //! Lives here: the task that keeps the store from growing and old texts from staying: days of
 //! messages dropped, texts of ended messages redacted, round by round, with room for the traffic
 //! between.
-//! Never here: SQL; what is due (`plan`).
+//! Never here: SQL; what is due (`plan`); whether the clock is believed (`clock`).
 
+mod clock;
 mod plan;
 
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
+use self::clock::Clock;
 use self::plan::{Plan, Step, There};
-use super::rows::first_of_day;
-use super::upkeep::{Dropped, Page, Span, Survey, Tidied, Tidy, Wanted};
+use super::rows::{day_of, first_of_day};
+use super::upkeep::{Dropped, Marks, Page, Span, Survey, Tidied, Tidy, Wanted};
 use super::{Store, StoreError};
 use crate::domain::ids::MessageSeq;
 use crate::domain::message::State;
 use crate::domain::time::Timestamp;
 use crate::telemetry::metrics::retention as meter;
 
-/// How long messages and their texts are kept, in whole days; `None` = for good.
+/// How long messages and their texts are kept, in whole days; `None` = for good; and by which clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Messages with everything of theirs, from the day of their acceptance.
     pub messages_days: Option<u32>,
     /// Texts of messages that have ended; no longer than the messages.
     pub bodies_days: Option<u32>,
+    /// If the clock is further from the day on which it was believed last, nothing goes until it has
+    /// been so for 24 hours of one run; `None` = any clock is believed.
+    pub clock_leap_days_max: Option<u32>,
 }
 
 impl Default for Retention {
@@ -32,6 +37,7 @@ impl Default for Retention {
         Self {
             messages_days: Some(90),
             bodies_days: Some(30),
+            clock_leap_days_max: Some(3),
         }
     }
 }
@@ -74,6 +80,8 @@ pub async fn keep(
 /// The task's own.
 pub(super) struct Keeper<N> {
     plan: Plan,
+    clock: Clock,
+    begun: Instant,
     store: Store,
     now: N,
     stop: CancellationToken,
@@ -82,14 +90,11 @@ pub(super) struct Keeper<N> {
 }
 
 impl<N: Fn() -> Timestamp> Keeper<N> {
-    pub(super) const fn new(
-        config: Retention,
-        store: Store,
-        now: N,
-        stop: CancellationToken,
-    ) -> Self {
+    pub(super) fn new(config: Retention, store: Store, now: N, stop: CancellationToken) -> Self {
         Self {
             plan: Plan::new(config),
+            clock: Clock::new(config.clock_leap_days_max),
+            begun: Instant::now(),
             store,
             now,
             stop,
@@ -107,7 +112,9 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
                 if !std::mem::replace(&mut self.well, true) {
                     tracing::info!("retention works again");
                 }
-                meter::succeeded(SystemTime::now());
+                if !self.clock.is_doubted() {
+                    meter::succeeded(SystemTime::now());
+                }
             }
             Err(StoreError::Closed) => return Err(StoreError::Closed),
             Err(error) => {
@@ -121,10 +128,15 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
 
     async fn work(&mut self) -> Result<(), StoreError> {
         loop {
-            let there = self.there().await?;
+            let mut there = self.there().await?;
             let oldest = there.days.first().map(|day| day * 86_400);
             meter::found(oldest, self.plan.held());
-            let step = self.plan.next((self.now)(), &there);
+            let now = (self.now)();
+            if !self.believes(now, &there) {
+                return Ok(());
+            }
+            self.see(now, &mut there.marks).await?;
+            let step = self.plan.next(now, &there);
             let going = match step {
                 None => false,
                 Some(Step::Drop(day)) => self.drop_day(day).await?,
@@ -134,6 +146,33 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether the clock may be acted upon; says so when that changes.
+    fn believes(&mut self, now: Timestamp, there: &There) -> bool {
+        let doubted = self.clock.is_doubted();
+        let last = there.last_seen(now);
+        let believed = self.clock.believes(now, self.begun.elapsed(), last);
+        meter::doubts_clock(!believed);
+        if !believed && !doubted {
+            tracing::warn!(today = %name(day_of(now)), last = %name(last),
+                "the clock is far from the day on which retention worked last: no message and no \
+                 text goes until it has been so for 24 hours. Put it right if it is wrong; if it is \
+                 right and this cannot wait, set retention.clock_leap_days_max = \"any\" and restart");
+        } else if believed && doubted {
+            tracing::info!(today = %name(day_of(now)), "retention goes by the clock again");
+        }
+        believed
+    }
+
+    /// Remembers, once a day, which day the clock showed while it was believed.
+    async fn see(&self, now: Timestamp, marks: &mut Marks) -> Result<(), StoreError> {
+        let seen = day_of(now);
+        if marks.seen != seen {
+            *marks = Marks { seen, ..*marks };
+            self.store.tidy(Tidy::ComeTo(*marks)).await?;
+        }
+        Ok(())
     }
 
     async fn there(&self) -> Result<There, StoreError> {

@@ -17,7 +17,7 @@ const HELD_FOR: Duration = Duration::from_secs(3600);
 pub(super) struct There {
     /// The days of which there are messages, in order.
     pub(super) days: Vec<i64>,
-    /// How far redaction has come.
+    /// How far earlier rounds have come.
     pub(super) marks: Marks,
 }
 
@@ -68,7 +68,7 @@ impl Plan {
     /// open.
     fn to_redact(&self, now: Timestamp, there: &There) -> Option<Step> {
         let end = first_kept(self.config.bodies_days, now)?;
-        let Marks { looked, done } = there.marks;
+        let Marks { looked, done, .. } = there.marks;
         let first_from = |from: i64, until: i64| {
             let mut days = there.days.iter().copied();
             days.find(|day| (from..until).contains(day))
@@ -104,7 +104,7 @@ impl Plan {
         now: Timestamp,
         there: &There,
     ) -> Marks {
-        let Marks { looked, done } = there.marks;
+        let Marks { looked, done, seen } = there.marks;
         let mut before = there.days.iter().take_while(|other| **other < day);
         let first = before.all(|other| *other < done);
         if first && open {
@@ -117,6 +117,18 @@ impl Plan {
             } else {
                 done
             },
+            seen,
+        }
+    }
+}
+
+impl There {
+    /// The day on which the clock was believed last, as far as it is known: in a store that has not
+    /// been looked at yet, that of its newest message.
+    pub(super) fn last_seen(&self, now: Timestamp) -> i64 {
+        match self.marks.seen {
+            0 => self.days.last().copied().unwrap_or_else(|| day_of(now)),
+            seen => seen,
         }
     }
 }
@@ -141,13 +153,19 @@ mod tests {
         Plan::new(Retention {
             messages_days: messages_days.into(),
             bodies_days: bodies_days.into(),
+            clock_leap_days_max: None,
         })
+    }
+
+    fn marks(looked: i64, done: i64) -> Marks {
+        let seen = 0;
+        Marks { looked, done, seen }
     }
 
     fn there(days: &[i64], looked: i64, done: i64) -> There {
         There {
             days: days.to_vec(),
-            marks: Marks { looked, done },
+            marks: marks(looked, done),
         }
     }
 
@@ -198,13 +216,7 @@ mod tests {
         let mut plan = plan(90, 30);
         let mut there = there(&[10, 11, 15], 0, 0);
         assert_eq!(redact(&mut plan, &mut there, at(42), &[]), [10, 11]);
-        assert_eq!(
-            there.marks,
-            Marks {
-                looked: 12,
-                done: 12
-            }
-        );
+        assert_eq!(there.marks, marks(12, 12));
         assert_eq!(redact(&mut plan, &mut there, at(45), &[]), [] as [i64; 0]);
         assert_eq!(redact(&mut plan, &mut there, at(46), &[]), [15]);
     }
@@ -215,33 +227,15 @@ mod tests {
         let mut there = there(&[10, 11, 12, 13], 0, 0);
         let now = at(43);
         assert_eq!(redact(&mut plan, &mut there, now, &[11]), [10, 11, 12]);
-        assert_eq!(
-            there.marks,
-            Marks {
-                looked: 13,
-                done: 11
-            }
-        );
+        assert_eq!(there.marks, marks(13, 11));
         assert_eq!(plan.next(now, &there), None);
         // Still open: the day holds up those behind it, which were looked at meanwhile.
         let later = now + HELD_FOR;
         assert_eq!(redact(&mut plan, &mut there, later, &[11]), [11]);
-        assert_eq!(
-            there.marks,
-            Marks {
-                looked: 13,
-                done: 11
-            }
-        );
+        assert_eq!(there.marks, marks(13, 11));
         let ended = later + HELD_FOR;
         assert_eq!(redact(&mut plan, &mut there, ended, &[]), [11, 12]);
-        assert_eq!(
-            there.marks,
-            Marks {
-                looked: 13,
-                done: 13
-            }
-        );
+        assert_eq!(there.marks, marks(13, 13));
     }
 
     #[test]
@@ -249,12 +243,6 @@ mod tests {
         let mut plan = plan(90, 30);
         let mut there = there(&[50], 13, 11);
         assert_eq!(redact(&mut plan, &mut there, at(81), &[]), [50]);
-        assert_eq!(
-            there.marks,
-            Marks {
-                looked: 51,
-                done: 51
-            }
-        );
+        assert_eq!(there.marks, marks(51, 51));
     }
 }

@@ -17,6 +17,7 @@ type Answer<T> = Result<T, StoreError>;
 
 const LOOKED: &str = "redaction_looked";
 const DONE: &str = "redaction_done";
+const SEEN: &str = "clock_seen";
 
 impl Upkeep for Memory {
     async fn drop_day(&mut self, _day: i64) -> Answer<Dropped> {
@@ -64,6 +65,7 @@ impl Upkeep for Memory {
         let tables = self.tables()?.0;
         tables.leave(LOOKED, marks.looked);
         tables.leave(DONE, marks.done);
+        tables.leave(SEEN, marks.seen);
         Ok(())
     }
 }
@@ -126,6 +128,7 @@ impl Survey for MemoryReader {
         self.look(|tables, _| Marks {
             looked: tables.left(LOOKED),
             done: tables.left(DONE),
+            seen: tables.left(SEEN),
         })
     }
 }

@@ -191,10 +191,10 @@ pub(super) async fn about(db: &mut Db<'_>, number: Msisdn) -> Result<u64, StoreE
 /// As [`Upkeep::come_to`](crate::store::upkeep::Upkeep::come_to).
 pub(super) async fn come_to(db: &mut Db<'_>, marks: Marks) -> Result<(), StoreError> {
     static COME_TO: Statement = Statement::new(
-        "insert into house (key, value) values ('redaction_looked', $1), ('redaction_done', $2) \
-         on conflict (key) do update set value = excluded.value",
+        "insert into house (key, value) values ('redaction_looked', $1), ('redaction_done', $2), \
+         ('clock_seen', $3) on conflict (key) do update set value = excluded.value",
     );
-    let values = [marks.looked.into(), marks.done.into()];
+    let values = [marks.looked.into(), marks.done.into(), marks.seen.into()];
     COME_TO.execute(db, &values).await?;
     Ok(())
 }
@@ -203,12 +203,14 @@ pub(super) async fn come_to(db: &mut Db<'_>, marks: Marks) -> Result<(), StoreEr
 pub(super) async fn marks(db: &mut Db<'_>) -> Result<Marks, StoreError> {
     static MARKS: Statement = Statement::new(
         "select coalesce((select value from house where key = 'redaction_looked'), 0), \
-         coalesce((select value from house where key = 'redaction_done'), 0)",
+         coalesce((select value from house where key = 'redaction_done'), 0), \
+         coalesce((select value from house where key = 'clock_seen'), 0)",
     );
     let row = MARKS.fetch_one(db, &[]).await?;
     Ok(Marks {
         looked: row.int(0)?,
         done: row.int(1)?,
+        seen: row.int(2)?,
     })
 }
 

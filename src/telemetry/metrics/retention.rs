@@ -6,7 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use metrics::{counter, gauge};
 
 use super::{
-    RETENTION_DAYS, RETENTION_HELD, RETENTION_MESSAGES, RETENTION_OLDEST, RETENTION_SUCCESS,
+    RETENTION_CLOCK_DOUBTED, RETENTION_DAYS, RETENTION_HELD, RETENTION_MESSAGES, RETENTION_OLDEST,
+    RETENTION_SUCCESS,
 };
 
 /// A day of messages is gone.
@@ -33,6 +34,11 @@ pub fn erased(messages: u64) {
 pub fn found(oldest_s: Option<i64>, held: usize) {
     gauge!(RETENTION_OLDEST).set(oldest_s.unwrap_or_default() as f64);
     gauge!(RETENTION_HELD).set(held as f64);
+}
+
+/// Whether retention does nothing because the clock has leapt.
+pub fn doubts_clock(doubts: bool) {
+    gauge!(RETENTION_CLOCK_DOUBTED).set(f64::from(u8::from(doubts)));
 }
 
 /// All that was due is done.
