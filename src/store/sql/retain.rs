@@ -33,7 +33,7 @@ pub(super) async fn drop_day(db: &mut Db<'_>, day: i64) -> Result<Dropped, Store
     };
     // In the transaction that drops it, whoever has looked before: a carrier's late word has perhaps
     // come since, and its event would go unheard.
-    if held(&mut Db::Postgres(conn), day).await? != Held::default() {
+    if held(&mut Db::Postgres(conn, None), day).await? != Held::default() {
         return Ok(Dropped::Held);
     }
     match drop_partitions(conn, day).await {
