@@ -244,6 +244,8 @@ pub enum ReceiptResult {
     Conflict,
     /// No attempt has this id yet: parked until an outcome brings it or its time is up.
     Parked,
+    /// The database will not have it: it is not kept.
+    Refused,
 }
 
 /// A webhook event, durable in the outbox and due now.

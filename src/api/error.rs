@@ -398,6 +398,7 @@ mod tests {
             Refusal::Schedule,
             Refusal::Store(StoreError::Overloaded),
             Refusal::Store(StoreError::Unavailable),
+            Refusal::Store(StoreError::Unfit),
             Refusal::Store(StoreError::Closed),
             Refusal::Store(StoreError::InDoubt),
             Refusal::Store(StoreError::Corrupt { what: "x" }),

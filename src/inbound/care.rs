@@ -29,13 +29,14 @@ const STATES: [&str; 6] = [
     "unknown",
 ];
 
-const RESULTS: [&str; 6] = [
+const RESULTS: [&str; 7] = [
     "applied",
     "intermediate",
     "duplicate",
     "conflict",
     "parked",
     "unparked",
+    "refused",
 ];
 /// The place of what was parked and has found its message, whatever it came to there.
 const UNPARKED: usize = 5;
@@ -82,7 +83,8 @@ impl Care {
         }
     }
 
-    /// A receipt has been committed.
+    /// A receipt has been committed, or the store will not have it: then its carrier is told so, and
+    /// may send it again.
     pub(super) fn took(
         &mut self,
         carrier: CarrierIndex,
@@ -93,6 +95,9 @@ impl Care {
         let parked = result == ReceiptResult::Parked;
         self.meter
             .committed(carrier.index(), place_of(state), result_of(result));
+        if result == ReceiptResult::Refused {
+            return;
+        }
         self.share.count(carrier, at, parked);
         if parked {
             self.untried.get_or_insert(at);
@@ -132,11 +137,14 @@ impl Care {
             return Ok(());
         }
         self.turns += 1;
-        self.prove(now).await?;
-        if self.turns.is_multiple_of(KEEP_EVERY) || self.parked >= KEEP_AFTER {
-            self.keep(now).await?;
-        }
-        self.judge(now).await
+        // What the store will not have of one does not keep the others from their turn.
+        let proven = self.prove(now).await;
+        let kept = if self.turns.is_multiple_of(KEEP_EVERY) || self.parked >= KEEP_AFTER {
+            self.keep(now).await
+        } else {
+            Ok(())
+        };
+        proven.and(kept).and(self.judge(now).await)
     }
 
     /// Tries what has been parked for long enough. A receipt that comes before its attempt is put
@@ -234,5 +242,6 @@ const fn result_of(result: ReceiptResult) -> usize {
         ReceiptResult::Duplicate => 2,
         ReceiptResult::Conflict => 3,
         ReceiptResult::Parked => 4,
+        ReceiptResult::Refused => 6,
     }
 }

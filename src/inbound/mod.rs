@@ -15,7 +15,7 @@ use self::care::Care;
 use crate::domain::ids::CarrierIndex;
 use crate::domain::time::Timestamp;
 use crate::flow::signs::Signs;
-use crate::flow::{Answered, ReceiptAck, ReceiptArrived};
+use crate::flow::{Answered, ReceiptAck, ReceiptArrived, ReceiptResult};
 use crate::store::inbox::ReceiptNews;
 use crate::store::{Carriers, Store};
 
@@ -124,7 +124,7 @@ async fn commit(
     match store.receipts(receipts).await {
         Ok(results) => {
             for ((ack, (carrier, state, at)), result) in acks.into_iter().zip(told).zip(results) {
-                answer(&ack, true);
+                answer(&ack, result != ReceiptResult::Refused);
                 care.took(carrier, state, at, result);
             }
         }

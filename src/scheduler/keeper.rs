@@ -51,36 +51,49 @@ pub async fn keep(
             continue;
         }
         let events = round.is_multiple_of(EVENTS_EVERY);
-        // The store is closed only at shutdown, which ends this task by itself.
-        if work(&config, &store, &now, events).await.is_err() {
+        // What the store will not have of one (its log says why) does not keep the others from their
+        // turn. It is closed only at shutdown, which ends this task by itself.
+        let turns = [
+            release(&store, &now).await,
+            end(&config, &store, &now).await,
+            if events {
+                give_up(&store, &now).await
+            } else {
+                Ok(())
+            },
+        ];
+        if turns
+            .iter()
+            .any(|turn| matches!(turn, Err(StoreError::Closed)))
+        {
             return;
         }
     }
 }
 
-async fn work(
+async fn release(store: &Store, now: &impl Fn() -> Timestamp) -> Result<(), StoreError> {
+    while store.release_due(now(), ROUND).await? >= u64::from(ROUND) {}
+    Ok(())
+}
+
+async fn end(
     config: &Config,
     store: &Store,
     now: &impl Fn() -> Timestamp,
-    events: bool,
 ) -> Result<(), StoreError> {
-    while store.release_due(now(), ROUND).await? >= u64::from(ROUND) {}
     loop {
         let at = now();
         let ended = store
             .end_overdue(at - margin(config.answer_max), at - config.grace, at, ROUND)
             .await?;
         if ended < u64::from(ROUND) {
-            break;
+            return Ok(());
         }
     }
-    if events {
-        give_up_events(store, now() - EVENTS_KEPT).await?;
-    }
-    Ok(())
 }
 
-async fn give_up_events(store: &Store, before: Timestamp) -> Result<(), StoreError> {
+async fn give_up(store: &Store, now: &impl Fn() -> Timestamp) -> Result<(), StoreError> {
+    let before = now() - EVENTS_KEPT;
     let mut events = 0;
     loop {
         let given_up = store.give_up_events(before, ROUND).await?;

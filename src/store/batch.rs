@@ -46,21 +46,40 @@ pub(super) struct Intent {
 #[derive(Debug)]
 pub(super) struct Settle {
     pub(super) settlement: Settlement,
-    pub(super) reply: oneshot::Sender<()>,
+    /// `None`: a part of one, of which a later part answers for all.
+    pub(super) reply: Option<oneshot::Sender<()>>,
 }
 
 /// Receipts that arrived.
 #[derive(Debug)]
 pub(super) struct Receipts {
     pub(super) receipts: Vec<Receipt>,
+    /// The results of those before them, if they have been divided: known by now.
+    pub(super) earlier: Option<oneshot::Receiver<Vec<ReceiptResult>>>,
     pub(super) reply: oneshot::Sender<Vec<ReceiptResult>>,
+}
+
+impl Receipts {
+    /// Tells their results, and those of the parts before them. Who has gone needs none.
+    pub(super) fn answer(self, results: Vec<ReceiptResult>) {
+        let earlier = self.earlier.map(|mut earlier| earlier.try_recv());
+        let mut all = match earlier {
+            None => Vec::new(),
+            Some(Ok(earlier)) => earlier,
+            // Nobody knows what came of those before: as if none of them had been kept.
+            Some(Err(_)) => return,
+        };
+        all.extend(results);
+        let _ = self.reply.send(all);
+    }
 }
 
 /// Attempts to deliver webhook events.
 #[derive(Debug)]
 pub(super) struct Deliveries {
     pub(super) records: Vec<DeliveryRecord>,
-    pub(super) reply: oneshot::Sender<()>,
+    /// As of a [`Settle`].
+    pub(super) reply: Option<oneshot::Sender<()>>,
 }
 
 /// Rare work of the writer.
@@ -91,6 +110,22 @@ pub(super) enum Chore {
     },
 }
 
+impl Chore {
+    /// The log's word for it.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::CreateOrg(_) => "create an organisation",
+            Self::CreateKey(_) => "create a key",
+            Self::Control(_) => "an operator's change",
+            Self::ReleaseDue { .. } => "release scheduled messages",
+            Self::ClaimEvents { .. } => "lease events",
+            Self::Receipts(_) => "look after receipts",
+            Self::GiveUpEvents { .. } => "give up events",
+            Self::EndOverdue { .. } => "end overdue messages",
+        }
+    }
+}
+
 /// What a chore came to.
 #[derive(Debug)]
 pub(super) enum ChoreDone {
@@ -107,7 +142,7 @@ pub(super) struct Errand {
     pub(super) chore: Chore,
     /// Written in the same commit, if an operator asked for it.
     pub(super) audit: Option<AuditEntry>,
-    pub(super) reply: oneshot::Sender<ChoreDone>,
+    pub(super) reply: oneshot::Sender<Result<ChoreDone, StoreError>>,
 }
 
 /// Everything of one transaction. Kept until it is committed: all but accepts are tried again
@@ -126,6 +161,10 @@ pub(super) struct Batch {
     pub(super) closed: Vec<IntentId>,
     /// Rows that the work beside accepts will touch, roughly.
     pub(super) rows: usize,
+    /// How often the database has refused it for what is in it.
+    pub(super) refusals: u32,
+    /// It is written instead of what the database will not have.
+    pub(super) instead: bool,
 }
 
 impl Batch {

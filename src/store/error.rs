@@ -77,7 +77,7 @@ pub enum StoreError {
         found: i64,
     },
     /// A statement failed.
-    #[error("the database failed: {0}")]
+    #[error("the database failed: {}", words(.0))]
     Sql(#[from] sqlx::Error),
     /// A row holds what no version of this program wrote.
     #[error("the database holds an impossible value in {what}; restore from a backup")]
@@ -85,6 +85,10 @@ pub enum StoreError {
         /// Where.
         what: &'static str,
     },
+    /// The database will not have it, and has everything else: the log says why. Nothing was kept,
+    /// and it would be the same again.
+    #[error("the database will not have it")]
+    Unfit,
     /// Commits fail at present (disk full, say). Nothing was kept; try again.
     #[error("the store cannot commit at present")]
     Unavailable,
@@ -114,13 +118,14 @@ impl StoreError {
             | Self::TooNew { .. }
             | Self::Incomplete
             | Self::Diverged { .. }
-            | Self::Corrupt { .. } => false,
+            | Self::Corrupt { .. }
+            | Self::Unfit => false,
         }
     }
 
-    /// Whether nothing was done, and it passes by itself.
+    /// Whether nothing was done: nothing speaks against asking again.
     pub fn refused(&self) -> bool {
-        self.passes() && !matches!(self, Self::InDoubt)
+        matches!(self, Self::Unfit) || (self.passes() && !matches!(self, Self::InDoubt))
     }
 
     /// Whether the server could not be reached when its database was to be opened, or was lost
@@ -147,6 +152,7 @@ impl StoreError {
             | Self::Incomplete
             | Self::Diverged { .. }
             | Self::Corrupt { .. }
+            | Self::Unfit
             | Self::Unavailable
             | Self::Overloaded
             | Self::InDoubt
@@ -157,6 +163,29 @@ impl StoreError {
     /// Whether the daemon can go on no more with what it has in memory, or with its own version.
     pub(super) fn ends(&self) -> bool {
         matches!(self, Self::Diverged { .. } | Self::TooNew { .. })
+    }
+
+    /// Whether it is the database's word about what was to be written or was found there, over a
+    /// connection that is well: it would say the same again, and perhaps of one part alone.
+    pub(super) fn is_of_contents(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Sql(error) => is_of_contents(error),
+            Self::Open { .. }
+            | Self::Url { .. }
+            | Self::Server { .. }
+            | Self::InUse { .. }
+            | Self::Folder { .. }
+            | Self::Migrate(_)
+            | Self::TooNew { .. }
+            | Self::Incomplete
+            | Self::Diverged { .. }
+            | Self::Unfit
+            | Self::Unavailable
+            | Self::Overloaded
+            | Self::InDoubt
+            | Self::Closed => false,
+        }
     }
 
     /// Whether the connection that brought it can be used no more.
@@ -189,6 +218,56 @@ pub(super) fn breaks(error: &sqlx::Error) -> bool {
     }
 }
 
+/// As [`StoreError::is_of_contents`].
+fn is_of_contents(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) => true,
+        sqlx::Error::Database(answer) => match answer.try_downcast_ref::<PgDatabaseError>() {
+            Some(postgres) => !breaks(error) && is_class_of_contents(postgres.code()),
+            None => answer
+                .code()
+                .and_then(|code| code.parse().ok())
+                .is_some_and(is_result_of_contents),
+        },
+        _ => false,
+    }
+}
+
+/// PostgreSQL's classes (appendix A of its manual): 21 cardinality, 22 data (values, arithmetic),
+/// 23 integrity, 27 triggered change, 42 rules (a table, column or right that is not there), 44 check
+/// option, 54 limits (a value too large for an index), P0 raised by a procedure.
+/// None of them is what has only to be waited for, or a full disk, or too little memory (53).
+fn is_class_of_contents(code: &str) -> bool {
+    ["21", "22", "23", "27", "42", "44", "54", "P0"]
+        .iter()
+        .any(|class| code.starts_with(class))
+}
+
+/// SQLite's result codes, of which the lower octet says what it is: 1 error (arithmetic, a missing
+/// table), 18 too big, 19 constraint (also `raise` of a trigger), 20 mismatch, 25 range.
+const fn is_result_of_contents(code: u32) -> bool {
+    matches!(code & 0xff, 1 | 18 | 19 | 20 | 25)
+}
+
+/// What a database says, for people. Never its details, which show rows; nor its message where that
+/// may quote a value: those of class 22 do, those of P0 are written by others.
+fn words(error: &sqlx::Error) -> String {
+    let answer = error.as_database_error();
+    let answer = answer.and_then(|answer| answer.try_downcast_ref::<PgDatabaseError>());
+    match answer {
+        Some(answer) => {
+            let code = answer.code();
+            if code.starts_with("22") || code.starts_with("P0") {
+                return format!(
+                    "SQLSTATE {code}; the server's own log has its words, which may show contents"
+                );
+            }
+            format!("{error} (SQLSTATE {code})")
+        }
+        None => error.to_string(),
+    }
+}
+
 /// Whether something has only to be waited for.
 fn waits(error: &sqlx::Error) -> bool {
     match error {
@@ -204,5 +283,38 @@ fn waits(error: &sqlx::Error) -> bool {
                 })
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_about_contents_is_told_from_what_will_pass() {
+        for code in [
+            "22003", "22021", "23505", "23514", "42P01", "54000", "P0001",
+        ] {
+            assert!(is_class_of_contents(code), "{code}");
+        }
+        // Serialization, deadlock, full disk, memory, connections, lock, read-only, shutdown,
+        // disk error, corrupt index, a failed transaction, a plan that is out of date.
+        for code in [
+            "40001", "40P01", "53100", "53200", "53300", "55P03", "25006", "57P01", "57014",
+            "58030", "XX002", "25P02", "0A000",
+        ] {
+            assert!(!is_class_of_contents(code), "{code}");
+        }
+        // Check, unique, trigger, mismatch, too big, overflow.
+        for code in [275, 2067, 1811, 20, 18, 1] {
+            assert!(is_result_of_contents(code), "{code}");
+        }
+        // Busy, locked, memory, read-only, input and output, corrupt, full, schema.
+        for code in [5, 6, 7, 8, 10, 778, 11, 13, 17] {
+            assert!(!is_result_of_contents(code), "{code}");
+        }
+        assert!(StoreError::Corrupt { what: "x" }.is_of_contents());
+        assert!(!StoreError::Sql(sqlx::Error::PoolTimedOut).is_of_contents());
+        assert!(StoreError::Unfit.refused() && !StoreError::Unfit.passes());
     }
 }

@@ -18,6 +18,7 @@ pub mod housekeeping;
 pub mod inbox;
 #[cfg(test)]
 mod memory;
+mod portions;
 mod reader;
 mod reads;
 mod replay;
@@ -295,25 +296,32 @@ impl Store {
         }
     }
 
-    /// Commits what carriers answered; returns once it is durable, however long that takes.
+    /// Commits what carriers answered; returns once it is durable, however long that takes. What
+    /// the database will not have of it is in doubt then.
     ///
     /// # Errors
     /// [`StoreError::Closed`].
     pub async fn settle(&self, settlement: Settlement) -> Result<(), StoreError> {
         let (reply, done) = oneshot::channel();
+        let reply = Some(reply);
         self.send(Work::Settle(Settle { settlement, reply }))
             .await?;
         done.await.map_err(|_| StoreError::Closed)
     }
 
-    /// Applies receipts; returns once they are durable, with a result for each.
+    /// Applies receipts; returns once they are durable, with a result for each
+    /// ([`ReceiptResult::Refused`]: that one is not).
     ///
     /// # Errors
     /// [`StoreError::Closed`]: none was kept.
     pub async fn receipts(&self, receipts: Vec<Receipt>) -> Result<Vec<ReceiptResult>, StoreError> {
         let (reply, done) = oneshot::channel();
-        self.send(Work::Receipts(Receipts { receipts, reply }))
-            .await?;
+        let receipts = Receipts {
+            receipts,
+            earlier: None,
+            reply,
+        };
+        self.send(Work::Receipts(receipts)).await?;
         done.await.map_err(|_| StoreError::Closed)
     }
 
@@ -323,6 +331,7 @@ impl Store {
     /// [`StoreError::Closed`].
     pub async fn deliveries(&self, records: Vec<DeliveryRecord>) -> Result<(), StoreError> {
         let (reply, done) = oneshot::channel();
+        let reply = Some(reply);
         self.send(Work::Deliveries(Deliveries { records, reply }))
             .await?;
         done.await.map_err(|_| StoreError::Closed)
@@ -363,7 +372,7 @@ impl Store {
             reply,
         };
         self.send(Work::Errand(Box::new(errand))).await?;
-        done.await.map_err(|_| StoreError::Closed)
+        done.await.map_err(|_| StoreError::Closed)?
     }
 
     async fn count(&self, chore: Chore) -> Result<u64, StoreError> {

@@ -220,6 +220,7 @@ fn receipt(id: &str, state: Option<SegmentState>) -> Receipt {
     }
 }
 
+mod aside;
 mod control;
 mod dice;
 mod doubt;

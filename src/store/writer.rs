@@ -5,7 +5,10 @@
 //! other work and OTP accepts before all; other work is capped for each transaction so that a
 //! lump of it does not delay accepts (400 updates at once made the accept p99 three times worse,
 //! `reference/storage.md`).
-//! Never here: SQL, deciding what happens to messages.
+//! Never here: SQL, deciding what happens to messages, what becomes of a batch that the database
+//! refuses for what is in it (`aside`).
+
+mod aside;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -16,9 +19,11 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::aside::Aside;
 use super::batch::{Accept, Batch, Deliveries, Effects, Errand, Intent, Receipts, Settle};
 use super::engine::{Engine, Unfinished};
 use super::inbox::ReceiptNews;
+use super::portions::Kind;
 use super::rows::Rows;
 use super::upkeep::Request;
 use super::{Carriers, Config, StoreError};
@@ -117,8 +122,21 @@ pub(super) struct Task<R> {
     tidying: VecDeque<Request>,
     orderly: Arc<AtomicBool>,
     told: Told,
+    aside: Aside,
     meter: meter::Writer,
     reached: meter::Reached,
+}
+
+/// What came of trying to commit a batch.
+enum Tried {
+    /// Everybody has been told.
+    Kept,
+    /// Nothing was kept.
+    Refused(Batch, StoreError),
+    /// Nothing was kept, for what is in it.
+    Unfit(Batch, StoreError),
+    /// The daemon must end, or was told to, before it was known; everybody has been told.
+    Unknown(Result<(), StoreError>),
 }
 
 /// What has been told of, since commits worked last, of why they do not.
@@ -165,7 +183,8 @@ impl<R: Rows> Task<R> {
             tidying: VecDeque::new(),
             orderly: Arc::new(AtomicBool::new(true)),
             told: Told::default(),
-            meter: meter::Writer::new(classes),
+            aside: Aside::default(),
+            meter: meter::Writer::new(classes, &Kind::ALL.map(Kind::name)),
             reached,
         }
     }
@@ -291,7 +310,7 @@ impl<R: Rows> Task<R> {
         let done = match self.engine.tidy(&request.work).await {
             Ok(done) => Ok(done),
             Err(Unfinished::Refused(error)) if error.ends() => return Err(error),
-            Err(Unfinished::Refused(error)) => Err(error),
+            Err(Unfinished::Refused(error) | Unfinished::Unfit(error)) => Err(error),
             Err(Unfinished::Unknown(effects, error)) => {
                 self.set_sick(&error);
                 self.was_kept(&effects, stop).await?;
@@ -306,49 +325,73 @@ impl<R: Rows> Task<R> {
     /// Commits a batch. If that fails its accepts are refused and the rest is tried again until
     /// it succeeds or the daemon is told to stop: what a carrier said cannot be unsaid. If the
     /// answer is lost nobody is told anything until the database has said what became of it.
-    async fn commit(
-        &mut self,
-        mut batch: Batch,
-        stop: &CancellationToken,
-    ) -> Result<(), StoreError> {
-        loop {
-            let begun = Instant::now();
-            let error = match self.engine.commit(&batch).await {
-                Ok(effects) => {
-                    self.set_well();
-                    self.meter
-                        .committed(begun.elapsed(), batch.accepts.len(), batch.rows);
-                    self.answer(batch, effects).await;
-                    return Ok(());
+    /// If it is refused for what is in it, it is divided ([`aside`]).
+    async fn commit(&mut self, batch: Batch, stop: &CancellationToken) -> Result<(), StoreError> {
+        let mut todo = VecDeque::from([batch]);
+        while let Some(batch) = todo.pop_front() {
+            let (batch, error) = match self.try_commit(batch, stop).await {
+                Tried::Kept => continue,
+                Tried::Unknown(known) => {
+                    todo.into_iter().for_each(dismiss);
+                    return known;
                 }
-                Err(Unfinished::Refused(error)) if error.ends() => return Err(error),
-                Err(Unfinished::Refused(error)) => error,
-                Err(Unfinished::Unknown(effects, error)) => {
-                    self.set_sick(&error);
-                    match self.was_kept(&effects, stop).await {
-                        Ok(Some(true)) => {
-                            self.set_well();
-                            self.answer(batch, *effects).await;
-                            return Ok(());
-                        }
-                        Ok(Some(false)) => error,
-                        unknown @ (Ok(None) | Err(_)) => {
-                            for accept in batch.accepts {
-                                let _ = accept.reply.send(Err(StoreError::InDoubt));
-                            }
-                            turn_back(batch.intents);
-                            return unknown.map(drop);
-                        }
-                    }
+                Tried::Refused(batch, error) => (batch, error),
+                Tried::Unfit(batch, error) => {
+                    let Some(batch) = self.sift(batch, &error, &mut todo) else {
+                        self.meter.failed();
+                        continue;
+                    };
+                    (batch, error)
                 }
             };
+            if error.ends() {
+                return Err(error);
+            }
             self.set_sick(&error);
-            refuse(&mut batch.accepts);
-            if stop.is_cancelled() || batch.is_empty() {
-                turn_back(batch.intents);
+            todo.push_front(batch);
+            for batch in &mut todo {
+                refuse(&mut batch.accepts);
+            }
+            todo.retain(|batch| !batch.is_empty());
+            if stop.is_cancelled() || todo.is_empty() {
+                todo.into_iter().for_each(dismiss);
                 return self.until_well(stop).await;
             }
             self.still_sick(&error).await;
+        }
+        Ok(())
+    }
+
+    /// Tries once to commit, and tells everybody in the batch if it is kept, or if nobody knows.
+    async fn try_commit(&mut self, batch: Batch, stop: &CancellationToken) -> Tried {
+        let begun = Instant::now();
+        let (effects, error) = match self.engine.commit(&batch).await {
+            Ok(effects) => {
+                self.set_well();
+                self.meter
+                    .committed(begun.elapsed(), batch.accepts.len(), batch.rows);
+                self.answer(batch, effects).await;
+                return Tried::Kept;
+            }
+            Err(Unfinished::Refused(error)) => return Tried::Refused(batch, error),
+            Err(Unfinished::Unfit(error)) => return Tried::Unfit(batch, error),
+            Err(Unfinished::Unknown(effects, error)) => (effects, error),
+        };
+        self.set_sick(&error);
+        match self.was_kept(&effects, stop).await {
+            Ok(Some(true)) => {
+                self.set_well();
+                self.answer(batch, *effects).await;
+                Tried::Kept
+            }
+            Ok(Some(false)) => Tried::Refused(batch, error),
+            unknown @ (Ok(None) | Err(_)) => {
+                for accept in batch.accepts {
+                    let _ = accept.reply.send(Err(StoreError::InDoubt));
+                }
+                turn_back(batch.intents);
+                Tried::Unknown(unknown.map(drop))
+            }
         }
     }
 
@@ -367,6 +410,7 @@ impl<R: Rows> Task<R> {
             tracing::error!(%error, "commits fail for another reason now");
         }
         self.meter.failed();
+        self.meter.sick();
     }
 
     /// Whether a commit whose answer was lost was kept; `None`: told to stop before it was known.
@@ -421,6 +465,7 @@ impl<R: Rows> Task<R> {
 
     /// Tells everybody in the batch. Those who have gone meanwhile need no answer.
     async fn answer(&mut self, batch: Batch, effects: Effects) {
+        self.aside.kept(&batch);
         for accept in batch.accepts {
             self.meter.accepted(accept.message.class.index());
             let _ = accept.reply.send(Ok(()));
@@ -455,16 +500,16 @@ impl<R: Rows> Task<R> {
             }
         }
         for settle in batch.settlements {
-            let _ = settle.reply.send(());
+            let _ = settle.reply.map(|reply| reply.send(()));
         }
         for (receipts, results) in batch.receipts.into_iter().zip(effects.receipts) {
-            let _ = receipts.reply.send(results);
+            receipts.answer(results);
         }
         for deliveries in batch.deliveries {
-            let _ = deliveries.reply.send(());
+            let _ = deliveries.reply.map(|reply| reply.send(()));
         }
         for (errand, done) in batch.chores.into_iter().zip(effects.chores) {
-            let _ = errand.reply.send(done);
+            let _ = errand.reply.send(Ok(done));
         }
         for event in effects.events {
             if let Err(full) = self.ends.events.try_send(event) {
@@ -496,6 +541,12 @@ fn refuse(accepts: &mut Vec<Accept>) {
     for accept in accepts.drain(..) {
         let _ = accept.reply.send(Err(StoreError::Unavailable));
     }
+}
+
+/// Tells everybody in a batch that the daemon ends without its commit.
+fn dismiss(mut batch: Batch) {
+    refuse(&mut batch.accepts);
+    turn_back(batch.intents);
 }
 
 /// Tells binds that wait for their intents that none will come: the daemon ends without the commit,

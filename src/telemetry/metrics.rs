@@ -238,6 +238,11 @@ pub const ALL: &[(&str, Kind, &str)] = &[
     ),
     (STORE_HEALTHY, Kind::Gauge, "1 while commits work."),
     (
+        STORE_SET_ASIDE,
+        Kind::Counter,
+        "Parts of a batch that the database will not have, by kind; the log says which and why.",
+    ),
+    (
         LIFECYCLE_REFUSED,
         Kind::Counter,
         "Moves that the lifecycle does not permit.",
@@ -347,6 +352,7 @@ const STORE_FAILURES: &str = "mnara_store_commit_failures_total";
 const STORE_COMMIT_SECONDS: &str = "mnara_store_commit_seconds";
 const STORE_BATCH_ROWS: &str = "mnara_store_batch_rows";
 const STORE_HEALTHY: &str = "mnara_store_healthy";
+const STORE_SET_ASIDE: &str = "mnara_store_set_aside_total";
 const LIFECYCLE_REFUSED: &str = "mnara_lifecycle_refused_total";
 const RETENTION_DAYS: &str = "mnara_retention_days_dropped_total";
 const RETENTION_MESSAGES: &str = "mnara_retention_messages_total";

@@ -57,6 +57,8 @@ pub(super) struct Recovered {
 pub(super) enum Unfinished {
     /// Nothing of it was kept.
     Refused(StoreError),
+    /// The same, for what is in it: [`StoreError::is_of_contents`].
+    Unfit(StoreError),
     /// Perhaps it was: [`Engine::was_kept`] tells. Its effects, if it was.
     Unknown(Box<Effects>, StoreError),
 }
@@ -156,13 +158,15 @@ impl<R: Rows> Engine<R> {
 
     /// Commits a batch as one transaction, or nothing of it.
     pub(super) async fn commit(&mut self, batch: &Batch) -> Result<Effects, Unfinished> {
-        self.prepare(batch).await?;
+        if let Err(error) = self.prepare(batch).await {
+            return Err(self.refused(error));
+        }
         self.begin().await?;
         let effects = match self.apply(batch).await {
             Ok(effects) => effects,
             Err(error) => {
                 self.rows.rollback().await;
-                return Err(error.into());
+                return Err(self.refused(error));
             }
         };
         match self.rows.commit(self.commits + 1).await {
@@ -172,12 +176,23 @@ impl<R: Rows> Engine<R> {
             }
             Err(Unkept::Refused(error)) => {
                 self.rows.rollback().await;
-                Err(error.into())
+                Err(self.refused(error))
             }
             Err(Unkept::Unknown(error)) => {
                 self.unresolved = true;
                 Err(Unfinished::Unknown(Box::new(effects), error))
             }
+        }
+    }
+
+    /// Why a batch was not kept. If it is for what is in it, days are prepared anew: room that has
+    /// gone behind this program's back looks the same.
+    fn refused(&mut self, error: StoreError) -> Unfinished {
+        if error.is_of_contents() {
+            self.prepared.clear();
+            Unfinished::Unfit(error)
+        } else {
+            Unfinished::Refused(error)
         }
     }
 

@@ -1,10 +1,11 @@
 //! Lives here: what a test makes go wrong in the model, and when.
 //! Never here: what goes wrong by itself (a statement that the tables refuse).
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::domain::ids::{EventId, MessageId, MessageSeq, ReceiptKey};
 use crate::store::StoreError;
 
 /// How a commit goes wrong.
@@ -16,6 +17,25 @@ pub(in crate::store) enum CommitFault {
     LostBefore,
     /// Its answer is lost; it is kept.
     LostAfter,
+}
+
+/// What the model will not have in any transaction, as a database refuses a value or a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::store) enum Poison {
+    /// This message's new row.
+    Message(MessageId),
+    /// Attempts of this message.
+    Attempt(MessageSeq),
+    /// Moves of this message.
+    Move(MessageSeq),
+    /// Receipts with this key.
+    Receipt(ReceiptKey),
+    /// Intents with this message.
+    Intent(MessageSeq),
+    /// Attempts to deliver this event.
+    Delivery(EventId),
+    /// The release of this message.
+    Release(MessageSeq),
 }
 
 /// The faults to come, shared by a test and the stores that it opens one after the other. None at
@@ -30,6 +50,7 @@ struct Plan {
     statement: u64,
     commits: VecDeque<Option<CommitFault>>,
     questions: u32,
+    poison: HashSet<Poison>,
     gone: bool,
     /// How often the database has gone: what was open then is lost.
     outages: u64,
@@ -63,6 +84,25 @@ impl Faults {
     /// The next `times` questions after a lost commit find no answer.
     pub(in crate::store) fn fail_questions(&self, times: u32) {
         self.plan().questions = times;
+    }
+
+    /// From now on the model refuses these.
+    pub(in crate::store) fn poison(&self, what: impl IntoIterator<Item = Poison>) {
+        self.plan().poison.extend(what);
+    }
+
+    /// It refuses nothing any more.
+    pub(in crate::store) fn cure(&self) {
+        self.plan().poison.clear();
+    }
+
+    /// Whether a statement is refused for what is in it.
+    pub(super) fn taste(&self, mut what: impl Iterator<Item = Poison>) -> Result<(), StoreError> {
+        let plan = self.plan();
+        if !plan.poison.is_empty() && what.any(|one| plan.poison.contains(&one)) {
+            return Err(violated("injected"));
+        }
+        Ok(())
     }
 
     /// The database is gone: nothing works, readers neither, and an open transaction is lost.
@@ -156,7 +196,7 @@ pub(super) fn injected(what: &str) -> StoreError {
     ))))
 }
 
-/// The error of a statement that the tables refuse.
-pub(super) fn violated(what: &str) -> StoreError {
-    StoreError::Sql(sqlx::Error::Protocol(format!("refused: {what}")))
+/// The error of a statement that the tables refuse: a database's word about what is in it.
+pub(super) const fn violated(what: &'static str) -> StoreError {
+    StoreError::Corrupt { what }
 }

@@ -25,7 +25,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(in crate::store) use self::dump::Dump;
-pub(in crate::store) use self::faults::{CommitFault, Faults};
+pub(in crate::store) use self::faults::{CommitFault, Faults, Poison};
 use self::tables::Tables;
 use crate::store::{Carriers, StoreError};
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Memory;
-use super::faults::{CommitFault, injected};
+use super::faults::{CommitFault, Poison, injected};
 use super::tables::{COMMIT, GIVEN, ORDERLY, Tables};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::ids::{CarrierId, EventId, IntentId, MessageId, MessageSeq, Place, ReceiptKey};
@@ -131,6 +131,8 @@ impl Rows for Memory {
     }
 
     async fn insert_messages(&mut self, messages: &[Arc<Message>]) -> Answer<()> {
+        self.faults
+            .taste(messages.iter().map(|one| Poison::Message(one.id)))?;
         let (tables, carriers) = self.tables()?;
         tables.insert_messages(carriers, messages)
     }
@@ -146,6 +148,8 @@ impl Rows for Memory {
     }
 
     async fn release(&mut self, placed: &[(MessageSeq, Place)]) -> Answer<()> {
+        self.faults
+            .taste(placed.iter().map(|one| Poison::Release(one.0)))?;
         self.tables()?.0.release(placed);
         Ok(())
     }
@@ -166,6 +170,8 @@ impl Rows for Memory {
     }
 
     async fn make_moves(&mut self, moves: &[&Move]) -> Answer<Vec<bool>> {
+        self.faults
+            .taste(moves.iter().map(|one| Poison::Move(one.seq)))?;
         Ok(self.tables()?.0.make_moves(moves))
     }
 
@@ -185,6 +191,11 @@ impl Rows for Memory {
         &mut self,
         attempts: &[(&AttemptRecord, Option<ReceiptKey>)],
     ) -> Answer<()> {
+        self.faults.taste(
+            attempts
+                .iter()
+                .map(|one| Poison::Attempt(one.0.message.seq)),
+        )?;
         self.tables()?.0.write_attempts(attempts);
         Ok(())
     }
@@ -205,11 +216,15 @@ impl Rows for Memory {
         &mut self,
         settled: &[(AttemptId, SegmentState, &Receipt)],
     ) -> Answer<()> {
+        self.faults
+            .taste(settled.iter().map(|one| Poison::Receipt(one.2.key)))?;
         self.tables()?.0.settle_attempts(settled);
         Ok(())
     }
 
     async fn note_receipts(&mut self, receipts: &[(AttemptId, &Receipt, bool)]) -> Answer<()> {
+        self.faults
+            .taste(receipts.iter().map(|one| Poison::Receipt(one.1.key)))?;
         self.tables()?.0.note_receipts(receipts);
         Ok(())
     }
@@ -230,6 +245,12 @@ impl Rows for Memory {
     }
 
     async fn intend(&mut self, intents: &[Intent]) -> Answer<()> {
+        self.faults.taste(
+            intents
+                .iter()
+                .flat_map(|one| &one.batch)
+                .map(|one| Poison::Intent(one.message.seq)),
+        )?;
         self.tables()?.0.intend(intents);
         Ok(())
     }
@@ -249,6 +270,8 @@ impl Rows for Memory {
     }
 
     async fn park(&mut self, receipts: &[&Receipt]) -> Answer<()> {
+        self.faults
+            .taste(receipts.iter().map(|one| Poison::Receipt(one.key)))?;
         self.tables()?.0.park(receipts);
         Ok(())
     }
@@ -283,6 +306,8 @@ impl Rows for Memory {
     }
 
     async fn record_deliveries(&mut self, records: &[&DeliveryRecord]) -> Answer<()> {
+        self.faults
+            .taste(records.iter().map(|one| Poison::Delivery(one.event)))?;
         self.tables()?.0.record_deliveries(records);
         Ok(())
     }

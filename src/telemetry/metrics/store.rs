@@ -7,7 +7,7 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use super::{
     ACCEPTED, LIFECYCLE_REFUSED, MESSAGES, STORE_BATCH_ROWS, STORE_COMMIT_SECONDS, STORE_COMMITS,
-    STORE_FAILURES, STORE_HEALTHY, WEBHOOK_LEFT,
+    STORE_FAILURES, STORE_HEALTHY, STORE_SET_ASIDE, WEBHOOK_LEFT,
 };
 
 /// Messages that reached a state, by account and class: exact, because it is counted where the
@@ -51,11 +51,13 @@ pub struct Writer {
     healthy: Gauge,
     left: Counter,
     refused: Counter,
+    aside: Vec<Counter>,
 }
 
 impl Writer {
-    /// Looks the handles up once; `classes` are the classes' names in order.
-    pub fn new(classes: [&'static str; 3]) -> Self {
+    /// Looks the handles up once; `classes` are the classes' names in order, `kinds` those of what
+    /// can be set aside.
+    pub fn new(classes: [&'static str; 3], kinds: &[&'static str]) -> Self {
         Self {
             accepted: classes.map(|class| counter!(ACCEPTED, "class" => class)),
             commits: counter!(STORE_COMMITS),
@@ -66,6 +68,10 @@ impl Writer {
             healthy: gauge!(STORE_HEALTHY),
             left: counter!(WEBHOOK_LEFT),
             refused: counter!(LIFECYCLE_REFUSED),
+            aside: kinds
+                .iter()
+                .map(|kind| counter!(STORE_SET_ASIDE, "kind" => *kind))
+                .collect(),
         }
     }
 
@@ -90,7 +96,18 @@ impl Writer {
     /// A transaction failed.
     pub fn failed(&self) {
         self.failures.increment(1);
+    }
+
+    /// Commits do not work.
+    pub fn sick(&self) {
         self.healthy.set(0);
+    }
+
+    /// The database will not have a part of this kind.
+    pub fn set_aside(&self, kind: usize) {
+        if let Some(kind) = self.aside.get(kind) {
+            kind.increment(1);
+        }
     }
 
     /// The workers' queue was full.

@@ -160,3 +160,24 @@ async fn a_reader_whose_session_ends_may_ask_again() {
     assert_eq!(reader.audit(1).await.unwrap().len(), 0);
     sql.close(true).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_a_server_says_of_a_value_shows_it_in_no_error() {
+    let database = database();
+    let url = database.url();
+    let mut conn = sqlx::PgConnection::connect(&url).await.unwrap();
+    for (text, code) in [
+        ("select 'hujambo'::bigint", "22P02"),
+        ("do $$ begin raise 'hujambo'; end $$", "P0001"),
+        (
+            "create temp table t (body text check (body = '')); insert into t values ('hujambo')",
+            "23514",
+        ),
+    ] {
+        let error = sqlx::raw_sql(text).execute(&mut conn).await.unwrap_err();
+        let error = StoreError::from(error);
+        let told = error.to_string();
+        assert!(error.is_of_contents(), "{told}");
+        assert!(told.contains(code) && !told.contains("hujambo"), "{told}");
+    }
+}
