@@ -58,6 +58,7 @@ create table messages (
     valid_until bigint not null,
     sent_at bigint,
     final_at bigint,
+    moved bigint,                       -- the stamp of its last move
     id uuid not null,
     org uuid not null,
     class smallint not null,

@@ -54,6 +54,7 @@ create table messages (
     failure text,
     detail text,
     possible_duplicate integer not null default 0,
+    moved integer,                      -- the stamp of its last move
     place integer not null              -- order within its lane: seq, or later when it came to the
                                         -- lane later (scheduled, moved to another account)
 ) strict;

@@ -185,6 +185,7 @@ impl Past {
             Value::Text(None),
             Value::Text(None),
             false.into(),
+            Value::Int(None),
             self.seq.into(),
         ]
     }

@@ -79,13 +79,6 @@ impl Move {
             from: legal_from(to),
         }
     }
-
-    /// Since when a message stands where this takes it, in its row: `sent_at` for submitted,
-    /// `final_at` for an end; other states have no such time.
-    pub(super) fn since(&self) -> Option<Timestamp> {
-        let timed = self.to == State::Submitted || self.to.is_terminal();
-        timed.then_some(self.at)
-    }
 }
 
 impl From<&Transition> for Move {

@@ -23,20 +23,11 @@ pub(super) async fn make(rows: &mut impl Rows, moves: &[Move]) -> Result<Vec<boo
         .collect();
     rows.mark(&marked).await?;
     let mut made = vec![false; moves.len()];
-    let mut before: HashMap<MessageSeq, State> = HashMap::new();
-    let rounds = rounds(moves, |one| one.seq);
-    let several = rounds.len() > 1;
-    for mut round in rounds {
-        // No state may be left for itself; but of a move to where its message was taken a round
-        // before, in the same millisecond, the rows could not say that it was refused.
-        round.retain(|index| before.get(&moves[*index].seq) != Some(&moves[*index].to));
+    for round in rounds(moves, |one| one.seq) {
         let chosen: Vec<&Move> = round.iter().map(|index| &moves[*index]).collect();
         let done = rows.make_moves(&chosen).await?;
         for (index, done) in round.into_iter().zip(done) {
             made[index] = done;
-            if done && several {
-                before.insert(moves[index].seq, moves[index].to);
-            }
         }
     }
     Ok(made)

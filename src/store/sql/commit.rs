@@ -60,6 +60,7 @@ impl Sql {
             let read = within(patience, Days::read(conn)).await;
             self.days = Some(self.heed(read)?);
         }
+        self.stamp = (self.kept + 1) << 16;
         self.command(BEGIN).await
     }
 

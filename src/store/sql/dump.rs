@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::db::{Db, Kind, Row};
 use super::statement::Statement;
-use super::tables::{Column, HOUSE, TABLES};
+use super::tables::{Column, HOUSE, TABLES, Table};
 
 /// A table's rows, sorted, each column as text: numbers in decimal, octets in hex, ids as they are
 /// written, an intent's messages in decimal with commas.
@@ -19,13 +19,13 @@ pub(in crate::store) async fn dump(db: &mut Db<'_>) -> sqlx::Result<Dump> {
     let mut dump = Dump::new();
     for table in std::iter::once(&HOUSE).chain(&TABLES) {
         let select = |cell: fn(&Column) -> String| {
-            let columns: Vec<String> = table.columns.iter().map(cell).collect();
+            let columns: Vec<String> = columns(table).map(cell).collect();
             format!("select {} from {}", columns.join(", "), table.name)
         };
         let read = Statement::each(select(sqlite), select(postgres));
         let mut rows: Vec<Vec<Option<Box<str>>>> = Vec::new();
         for row in read.fetch(db, &[]).await? {
-            rows.push(cells(&row, table.columns)?);
+            rows.push(cells(&row, columns(table))?);
         }
         rows.sort();
         dump.insert(table.name, rows);
@@ -33,9 +33,17 @@ pub(in crate::store) async fn dump(db: &mut Db<'_>) -> sqlx::Result<Dump> {
     Ok(dump)
 }
 
-fn cells(row: &Row, columns: &[Column]) -> sqlx::Result<Vec<Option<Box<str>>>> {
-    let mut cells = Vec::with_capacity(columns.len());
-    for (place, column) in columns.iter().enumerate() {
+/// All but the stamps of moves, by which only the databases tell what has moved.
+fn columns(table: &Table) -> impl Iterator<Item = &Column> {
+    table.columns.iter().filter(|column| column.name != "moved")
+}
+
+fn cells<'c>(
+    row: &Row,
+    columns: impl Iterator<Item = &'c Column>,
+) -> sqlx::Result<Vec<Option<Box<str>>>> {
+    let mut cells = Vec::new();
+    for (place, column) in columns.enumerate() {
         let cell = row.opt_text(place)?;
         cells.push(cell.map(|cell| match (column.kind, column.name) {
             (Kind::Id, _) => id(cell),

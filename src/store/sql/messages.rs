@@ -243,60 +243,52 @@ pub(in crate::store) async fn mark(
     Ok(())
 }
 
-const MOVE: &str = "with v (seq, state, mask, sent_at, final_at, failure, detail) as ({rows}) \
-     update {messages} as messages set state = v.state, sent_at = coalesce(messages.sent_at, v.sent_at), \
-     final_at = v.final_at, failure = v.failure, detail = v.detail \
-     from v where messages.seq == v.seq and ((v.mask >> messages.state) & 1) = 1";
-const MOVE_KINDS: &[Kind] = &[
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Int,
-    Kind::Text,
-    Kind::Text,
-];
-
-/// As [`rows::Rows::make_moves`]. The usual case, that every move is legal, costs no row to be
-/// returned (`run singles` with a row for each: 21,000 a second, without: 25,000); what is queued
-/// or in doubt has no time by which a move could be known again.
+/// As [`rows::Rows::make_moves`]. `stamp` is given once in the life of the database, and left on
+/// what is moved: where a move was refused it tells which. The usual case, that every move is legal,
+/// so costs no row to be returned (`run singles` with a row for each: 21,000 a second, without:
+/// 25,000).
 pub(in crate::store) async fn make_moves(
     db: &mut Db<'_>,
     moves: &[&Move],
+    stamp: i64,
 ) -> Result<Vec<bool>, StoreError> {
-    static QUIET: Bulk = Bulk::new(MOVE, MOVE_KINDS);
-    static TOLD: LazyLock<Bulk> =
-        LazyLock::new(|| Bulk::made(format!("{MOVE} returning messages.seq"), MOVE_KINDS));
-    // Where messages stand and since when: taken for submitted ones, ended for ended ones.
-    static STANDING: Bulk = Bulk::new(
-        "with v (seq) as (select distinct * from ({rows}) as r) select m.seq, m.state, \
-         case m.state when 4 then m.sent_at else m.final_at end \
-         from v join {messages} m on m.seq == v.seq",
-        &[Kind::Int],
+    static MOVE: Bulk = Bulk::new(
+        "with v (seq, state, mask, sent_at, final_at, failure, detail, stamp) as ({rows}) \
+         update {messages} as messages set state = v.state, \
+         sent_at = coalesce(messages.sent_at, v.sent_at), final_at = v.final_at, \
+         failure = v.failure, detail = v.detail, moved = v.stamp \
+         from v where messages.seq == v.seq and ((v.mask >> messages.state) & 1) = 1",
+        &[
+            Kind::Int,
+            Kind::Int,
+            Kind::Int,
+            Kind::Int,
+            Kind::Int,
+            Kind::Text,
+            Kind::Text,
+            Kind::Int,
+        ],
     );
-    if moves.iter().any(|one| one.since().is_none()) {
-        let rows = TOLD.fetch(db, moves, move_values).await?;
-        let moved = rows.iter().map(|row| row.int(0));
-        let moved: HashSet<i64> = moved.collect::<sqlx::Result<_>>()?;
-        return Ok(moves.iter().map(|one| moved.contains(&one.seq.0)).collect());
-    }
-    let changed = QUIET.execute(db, moves, move_values).await?;
+    static MOVED: Bulk = Bulk::new(
+        "with v (seq, stamp) as ({rows}) \
+         select m.seq from v join {messages} m on m.seq == v.seq and m.moved = v.stamp",
+        &[Kind::Int, Kind::Int],
+    );
+    let changed = MOVE
+        .execute(db, moves, |one| move_values(one, stamp))
+        .await?;
     if changed == moves.len() as u64 {
         return Ok(vec![true; moves.len()]);
     }
-    // Some were refused: a move was made if its message stands there since then. A move that was
-    // made before, of the same millisecond, cannot be told from it and counts as made again.
-    let rows = STANDING.fetch(db, moves, |one| [one.seq.0.into()]).await?;
-    let mut standing = HashSet::with_capacity(rows.len());
-    for row in &rows {
-        let since = row.opt_int(2)?.map(Timestamp);
-        standing.insert((row.int(0)?, row.int(1)?, since));
-    }
-    let made = |one: &&Move| standing.contains(&(one.seq.0, one.to.index(), one.since()));
-    Ok(moves.iter().map(made).collect())
+    let rows = MOVED
+        .fetch(db, moves, |one| [one.seq.0.into(), stamp.into()])
+        .await?;
+    let moved = rows.iter().map(|row| row.int(0));
+    let moved: HashSet<i64> = moved.collect::<sqlx::Result<_>>()?;
+    Ok(moves.iter().map(|one| moved.contains(&one.seq.0)).collect())
 }
 
-fn move_values<'q>(one: &'q &Move) -> [Value<'q>; 7] {
+fn move_values<'q>(one: &'q Move, stamp: i64) -> [Value<'q>; 8] {
     [
         one.seq.0.into(),
         one.to.index().into(),
@@ -305,6 +297,7 @@ fn move_values<'q>(one: &'q &Move) -> [Value<'q>; 7] {
         one.to.is_terminal().then_some(one.at.0).into(),
         one.failure.map(FailureCode::name).into(),
         one.detail.as_deref().into(),
+        stamp.into(),
     ]
 }
 

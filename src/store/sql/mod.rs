@@ -74,6 +74,9 @@ pub(in crate::store) struct Sql {
     kept: i64,
     /// The number of a commit whose answer was lost.
     asked: Option<i64>,
+    /// The last one that moves of this transaction have left on their rows: the number of its commit
+    /// and how many there were before (16 bits).
+    stamp: i64,
     /// How long an answer may take: [`START`], then [`ANSWER`].
     patience: Duration,
 }
@@ -155,6 +158,7 @@ async fn take(config: &Config, carriers: Arc<Carriers>) -> Result<(Sql, Reader),
         carriers: Arc::clone(&carriers),
         kept: 0,
         asked: None,
+        stamp: 0,
         patience: START,
     };
     sql.kept = sql.last_commit().await?;

@@ -139,7 +139,9 @@ impl Rows for Sql {
     }
 
     async fn make_moves(&mut self, moves: &[&Move]) -> Result<Vec<bool>, StoreError> {
-        ask!(self, |db| messages::make_moves(db, moves))
+        self.stamp += 1;
+        let stamp = self.stamp;
+        ask!(self, |db| messages::make_moves(db, moves, stamp))
     }
 
     async fn reroute(

@@ -89,6 +89,7 @@ pub(in crate::store) static TABLES: [Table; 11] = [
             text("failure"),
             text("detail"),
             int("possible_duplicate"),
+            int("moved"),
             int("place"),
         ],
     ),

@@ -10,6 +10,7 @@ on_each_store! {
     a_refused_resend_does_not_undo_what_a_carrier_has_taken,
     an_end_that_is_told_twice_is_announced_once,
     a_move_that_is_said_twice_in_one_batch_is_announced_once,
+    a_move_that_two_commits_say_in_one_millisecond_is_announced_once,
     a_doubt_and_its_late_answer_in_one_batch_end_submitted,
     late_answers_for_all_segments_resolve_a_long_message,
     a_resend_whose_message_was_taken_meanwhile_is_turned_back,
@@ -132,6 +133,20 @@ async fn a_move_that_is_said_twice_in_one_batch_is_announced_once(ground: Ground
     let attempts = vec![taken(&message, 1, "A1"), second(taken(&message, 1, "A2"))];
     let moves = [(); 2].map(|()| moved(&message, State::Submitted)).into();
     world.settle(settlement(attempts, moves)).await;
+    assert_eq!(world.events(), [(EventKind::Sent, 1)]);
+    world.close().await;
+}
+
+async fn a_move_that_two_commits_say_in_one_millisecond_is_announced_once(ground: Ground) {
+    let mut world = World::open(&ground).await;
+    let message = world.accept(1).await;
+    for attempts in [
+        vec![taken(&message, 1, "A1")],
+        vec![second(taken(&message, 1, "A2"))],
+    ] {
+        let moves = vec![moved(&message, State::Submitted)];
+        world.settle(settlement(attempts, moves)).await;
+    }
     assert_eq!(world.events(), [(EventKind::Sent, 1)]);
     world.close().await;
 }
