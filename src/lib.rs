@@ -2,6 +2,8 @@
 //!
 //! Lives here: the list of layers, lowest first; `ARCHITECTURE.md` tells what each may know.
 //! Never here: code.
+// What prints panics where nobody listens any more: a log does not, and only the demo prints.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod domain;
 pub mod telemetry;

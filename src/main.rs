@@ -3,7 +3,9 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong arguments, 64 the configuration is wrong (nothing was
 //! opened), 70 a task of the daemon failed.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -133,8 +135,9 @@ fn main() -> ExitCode {
     code
 }
 
+/// Nobody may be listening any more: that is no reason to panic, as `eprintln!` does.
 fn fail(message: &str, code: u8) -> ExitCode {
-    eprintln!("mnara: {message}");
+    let _ = writeln!(io::stderr(), "mnara: {message}");
     ExitCode::from(code)
 }
 
@@ -151,7 +154,9 @@ fn check(path: &Path) -> ExitCode {
         Ok(ported) => ported.overlay.len(),
         Err(error) => return fail(&error.to_string(), EX_CONFIG),
     };
-    println!(
+    // As in `fail`.
+    let _ = writeln!(
+        io::stdout(),
         "{}: good; {} carrier accounts, {} rules, {ported} ported numbers",
         path.display(),
         config.accounts.len(),

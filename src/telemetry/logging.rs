@@ -38,7 +38,10 @@ pub fn start(config: &Config) -> Result<(), FilterError> {
     let filter = check(config)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_target(true);
+        .with_target(true)
+        // A line that cannot be written is lost. To tell so on standard error would panic where that
+        // is a broken pipe too, in whichever task the line is from.
+        .log_internal_errors(false);
     let _already_started = if config.json {
         builder
             .json()

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::world::eventually;
@@ -29,6 +30,7 @@ pub(crate) struct Daemon {
     child: Child,
     pid: u32,
     log: Log,
+    hearing: [AbortHandle; 2],
     /// Where the API listens.
     pub(crate) api: SocketAddr,
     /// Where the admin listener is.
@@ -61,8 +63,10 @@ impl Daemon {
             .unwrap();
         let pid = child.id().unwrap();
         let log = Log::default();
-        log.follow(child.stdout.take().unwrap());
-        log.follow(child.stderr.take().unwrap());
+        let hearing = [
+            log.follow(child.stdout.take().unwrap()),
+            log.follow(child.stderr.take().unwrap()),
+        ];
         let listening = async || {
             let line = log.event("listening");
             if line.is_none()
@@ -78,6 +82,7 @@ impl Daemon {
             child,
             pid,
             log: log.clone(),
+            hearing,
             api: address("api"),
             admin: address("admin"),
         }
@@ -91,6 +96,13 @@ impl Daemon {
     /// What it has said.
     pub(crate) fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// Closes the ends at which both its streams are read: whatever it says from now on fails.
+    pub(crate) fn hear_no_more(&self) {
+        for stream in &self.hearing {
+            stream.abort();
+        }
     }
 
     /// Whether the process is still there.
@@ -164,10 +176,10 @@ impl Log {
         lines[lines.len().saturating_sub(SHOWN)..].join("\n")
     }
 
-    fn follow(&self, stream: impl AsyncRead + Unpin + Send + 'static) {
+    fn follow(&self, stream: impl AsyncRead + Unpin + Send + 'static) -> AbortHandle {
         let log = self.clone();
         // Ends with the stream, that is with the child.
-        tokio::spawn(async move {
+        let following = tokio::spawn(async move {
             let mut lines = BufReader::new(stream).lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 log.0
@@ -176,6 +188,7 @@ impl Log {
                     .push(line);
             }
         });
+        following.abort_handle()
     }
 }
 

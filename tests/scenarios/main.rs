@@ -50,3 +50,4 @@ mod storm;
 mod sweeping;
 mod throttle;
 mod trailing;
+mod unheard;
