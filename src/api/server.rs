@@ -2,11 +2,15 @@
 //! by hyper straight on the socket, and an end that lets running requests finish.
 //! Never here: routes, requests, answers.
 
+mod rest;
+
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -80,7 +84,7 @@ async fn connection(stream: TcpStream, limits: Limits, router: Router, stop: Can
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }
-    let service = service_fn(move |request: hyper::Request<Incoming>| router.clone().call(request));
+    let service = service_fn(move |request| answer(router.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header)
@@ -103,6 +107,19 @@ async fn connection(stream: TcpStream, limits: Limits, router: Router, stop: Can
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// An answer that comes before the body has been read is kept back until it has been, or says that
+/// the connection ends: a client that sends its body in a second segment would find the connection
+/// reset, and no answer.
+async fn answer(
+    mut router: Router,
+    request: hyper::Request<Incoming>,
+) -> Result<Response, Infallible> {
+    let (request, rest) = rest::lend(request);
+    let mut response = router.call(request).await?;
+    rest.read(&mut response).await;
+    Ok(response)
 }
 
 fn concerns_one_connection(error: &io::Error) -> bool {
@@ -144,6 +161,50 @@ mod tests {
         // A cut connection is an empty answer here.
         let _ = stream.read_to_string(&mut answer).await;
         answer
+    }
+
+    /// Sends the head of a request and, if it is not empty, a moment later its body; the answer.
+    async fn refused(stream: &mut TcpStream, head: &str, body: &str) -> String {
+        let request = format!("POST /refused HTTP/1.1\r\nhost: x\r\n{head}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stream.write_all(body.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"no") {
+            assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_refusal_before_the_body_was_read_leaves_the_connection_usable_or_says_its_end() {
+        let early = || async { (hyper::StatusCode::SERVICE_UNAVAILABLE, "no") };
+        let router = Router::new().route("/refused", axum::routing::post(early));
+        let (address, stop, tasks) = start(router).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        for _ in 0..3 {
+            let chunked = refused(
+                &mut stream,
+                "transfer-encoding: chunked\r\n",
+                "4\r\nbody\r\n0\r\n\r\n",
+            );
+            assert!(!chunked.await.contains("connection: close"));
+            let whole = refused(&mut stream, "content-length: 4\r\n", "body").await;
+            assert!(whole.starts_with("HTTP/1.1 503") && !whole.contains("connection: close"));
+        }
+        let late = refused(&mut stream, "content-length: 4\r\n", "bod").await;
+        assert!(late.contains("connection: close"), "{late}");
+        for head in [
+            "content-length: 1000000\r\n",
+            "content-length: 4\r\nexpect: 100-continue\r\n",
+        ] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let answer = refused(&mut stream, head, "").await;
+            assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+            assert!(answer.contains("connection: close"), "{answer}");
+        }
+        stop.cancel();
+        tasks.wait().await;
     }
 
     #[tokio::test]
