@@ -6,6 +6,7 @@
 mod clock;
 mod plan;
 
+use std::fmt::Display;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
@@ -67,6 +68,7 @@ pub async fn keep(
     stop: CancellationToken,
 ) {
     let mut keeper = Keeper::new(config, store, now, stop);
+    meter::begun();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // What has begun stops between two rounds.
@@ -102,48 +104,51 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
         }
     }
 
-    /// Does all that is due. What fails is tried again at the next tick.
+    /// Does all that is due; says whether all of it is done, but for days that are held. What is not
+    /// is tried again at the next tick.
     ///
     /// # Errors
     /// [`StoreError::Closed`].
-    pub(super) async fn tend(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn tend(&mut self) -> Result<bool, StoreError> {
         match self.work().await {
-            Ok(()) => {
+            Ok(true) => {
                 if !std::mem::replace(&mut self.well, true) {
                     tracing::info!("retention works again");
                 }
-                if !self.clock.is_doubted() {
-                    meter::succeeded(SystemTime::now());
-                }
+                meter::succeeded(SystemTime::now());
+                return Ok(true);
             }
+            Ok(false) => {}
             Err(StoreError::Closed) => return Err(StoreError::Closed),
-            Err(error) => {
-                if std::mem::replace(&mut self.well, false) {
-                    tracing::warn!(%error, "retention failed; it is tried again every minute");
-                }
-            }
+            Err(error) => self.fails(&error),
         }
-        Ok(())
+        Ok(false)
     }
 
-    async fn work(&mut self) -> Result<(), StoreError> {
+    /// Says so once.
+    fn fails(&mut self, error: &dyn Display) {
+        if std::mem::replace(&mut self.well, false) {
+            tracing::warn!(%error, "retention failed; it is tried again every minute");
+        }
+    }
+
+    async fn work(&mut self) -> Result<bool, StoreError> {
         loop {
             let mut there = self.there().await?;
             let oldest = there.days.first().map(|day| day * 86_400);
             meter::found(oldest, self.plan.held());
             let now = (self.now)();
             if !self.believes(now, &there) {
-                return Ok(());
+                return Ok(false);
             }
             self.see(now, &mut there.marks).await?;
-            let step = self.plan.next(now, &there);
-            let going = match step {
-                None => false,
+            let going = match self.plan.next(now, &there) {
+                None => return Ok(true),
                 Some(Step::Drop(day)) => self.drop_day(day).await?,
                 Some(Step::Redact(day)) => self.redact_day(day, &there).await?,
             };
             if !going || self.stop.is_cancelled() {
-                return Ok(());
+                return Ok(false);
             }
         }
     }
@@ -192,8 +197,15 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
                     self.gone(day);
                     return Ok(true);
                 }
-                // Readers are never without end, and what holds it since is seen: at the next tick.
-                Tidied::Day(Dropped::Busy | Dropped::Held) => return Ok(false),
+                Tidied::Day(Dropped::Busy) => {
+                    self.fails(&format!(
+                        "others read or lock the messages of {}, which are to be dropped",
+                        name(day)
+                    ));
+                    return Ok(false);
+                }
+                // What holds it since is seen at the next tick.
+                Tidied::Day(Dropped::Held) => return Ok(false),
                 Tidied::Day(Dropped::ByRows)
                 | Tidied::Done
                 | Tidied::Messages(_)

@@ -41,6 +41,11 @@ pub fn doubts_clock(doubts: bool) {
     gauge!(RETENTION_CLOCK_DOUBTED).set(f64::from(u8::from(doubts)));
 }
 
+/// Nothing has been done yet: an alarm on what was done last must not miss a run that never does.
+pub fn begun() {
+    gauge!(RETENTION_SUCCESS).set(0);
+}
+
 /// All that was due is done.
 pub fn succeeded(at: SystemTime) {
     let at = at.duration_since(UNIX_EPOCH).unwrap_or_default();
