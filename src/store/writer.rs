@@ -307,7 +307,11 @@ impl<R: Rows> Task<R> {
     /// Does what is to be tidied, in a transaction of its own. Who asked for it may ask again: it is
     /// not tried twice, and does not suspend anything, unless the connection is lost with it.
     async fn tidy(&mut self, request: Request, stop: &CancellationToken) -> Result<(), StoreError> {
-        let done = match self.engine.tidy(&request.work).await {
+        let done = self.engine.tidy(&request.work).await;
+        if done.is_err() {
+            self.meter.failed();
+        }
+        let done = match done {
             Ok(done) => Ok(done),
             Err(Unfinished::Refused(error)) if error.ends() => return Err(error),
             Err(Unfinished::Refused(error) | Unfinished::Unfit(error)) => Err(error),
@@ -338,7 +342,6 @@ impl<R: Rows> Task<R> {
                 Tried::Refused(batch, error) => (batch, error),
                 Tried::Unfit(batch, error) => {
                     let Some(batch) = self.sift(batch, &error, &mut todo) else {
-                        self.meter.failed();
                         continue;
                     };
                     (batch, error)
@@ -373,9 +376,14 @@ impl<R: Rows> Task<R> {
                 self.answer(batch, effects).await;
                 return Tried::Kept;
             }
-            Err(Unfinished::Refused(error)) => return Tried::Refused(batch, error),
-            Err(Unfinished::Unfit(error)) => return Tried::Unfit(batch, error),
-            Err(Unfinished::Unknown(effects, error)) => (effects, error),
+            Err(unfinished) => {
+                self.meter.failed();
+                match unfinished {
+                    Unfinished::Refused(error) => return Tried::Refused(batch, error),
+                    Unfinished::Unfit(error) => return Tried::Unfit(batch, error),
+                    Unfinished::Unknown(effects, error) => (effects, error),
+                }
+            }
         };
         self.set_sick(&error);
         match self.was_kept(&effects, stop).await {
@@ -409,7 +417,6 @@ impl<R: Rows> Task<R> {
         } else if news {
             tracing::error!(%error, "commits fail for another reason now");
         }
-        self.meter.failed();
         self.meter.sick();
     }
 

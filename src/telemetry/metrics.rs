@@ -225,7 +225,11 @@ pub const ALL: &[(&str, Kind, &str)] = &[
         "Events left in the outbox for the sweep because the workers' queue was full.",
     ),
     (STORE_COMMITS, Kind::Counter, "Transactions committed."),
-    (STORE_FAILURES, Kind::Counter, "Transactions that failed."),
+    (
+        STORE_FAILURES,
+        Kind::Counter,
+        "Tries to commit a batch that failed; of one that waits for the database four a second.",
+    ),
     (
         STORE_COMMIT_SECONDS,
         Kind::Histogram,
@@ -275,7 +279,7 @@ pub const ALL: &[(&str, Kind, &str)] = &[
     (
         RETENTION_SUCCESS,
         Kind::Gauge,
-        "When all that retention had to do was done last, Unix time.",
+        "When all that retention had to do was done last, Unix time; 0 = not yet in this run.",
     ),
     (PORTED_ROWS, Kind::Gauge, "Ported numbers in force."),
     (

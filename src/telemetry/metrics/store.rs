@@ -93,7 +93,7 @@ impl Writer {
         }
     }
 
-    /// A transaction failed.
+    /// A try to commit a transaction failed.
     pub fn failed(&self) {
         self.failures.increment(1);
     }
