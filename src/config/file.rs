@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::DeTable;
@@ -170,6 +171,8 @@ pub(super) struct Retention {
 pub(super) enum Days {
     Number(i64),
     Word(String),
+    /// Neither, to be refused with what may be given.
+    Other(IgnoredAny),
 }
 
 #[derive(Deserialize, Default)]

@@ -99,7 +99,7 @@ fn days(
     let number = match typed.get_ref() {
         Days::Word(word) if word == none => return Ok(Some(None)),
         Days::Number(days) => u32::try_from(*days).ok(),
-        Days::Word(_) => None,
+        Days::Word(_) | Days::Other(_) => None,
     };
     match number.filter(|days| (min..=DAYS_MAX).contains(days)) {
         Some(days) => Ok(Some(Some(days))),

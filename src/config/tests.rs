@@ -570,6 +570,8 @@ fn wrong_retention_is_refused_with_what_to_do() {
         ("messages_days = 6", "give 7 to 3660 days, or \"never\""),
         ("messages_days = -1", "give 7 to 3660 days"),
         ("messages_days = \"90d\"", "give 7 to 3660 days"),
+        ("messages_days = 1.5", "give 7 to 3660 days, or \"never\""),
+        ("messages_days = true", "give 7 to 3660 days"),
         ("bodies_days = 0", "give 1 to 3660 days"),
         (
             "bodies_days = 91",
