@@ -268,8 +268,8 @@ impl Row {
     }
 }
 
-/// Reads rows on the writer's way. One that cannot be read is left out, with a line in the log: it
-/// is nothing to stop all writing for, since what fails there is tried for ever.
+/// Reads rows on the writer's way. One that cannot be read is left out, with a line in the log: what
+/// it was read for would be refused with it, and set aside (`writer::aside`).
 pub(super) fn readable<T>(
     rows: &[Row],
     what: &'static str,
