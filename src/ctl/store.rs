@@ -125,12 +125,18 @@ fn tell(told: &mut Told, progress: Progress) {
         };
         let rate = rate(rows, now.duration_since(told.begun));
         // Nobody may be listening: the copy goes on.
-        let _ = writeln!(io::stderr(), "{stage} {table}: {rows} rows, {rate} rows/s");
+        let _ = writeln!(io::stderr(), "{stage} {table}: rows {rows}{rate}");
     }
 }
 
-fn rate(rows: u64, time: Duration) -> u64 {
-    (rows as f64 / time.as_secs_f64().max(0.001)) as u64
+/// Nothing where there is nothing to measure.
+fn rate(rows: u64, time: Duration) -> String {
+    let rate = rows as f64 / time.as_secs_f64().max(0.001);
+    if rate < 1.0 || time < Duration::from_millis(10) {
+        String::new()
+    } else {
+        format!(", {rate:.0}/s")
+    }
 }
 
 fn people(copied: &Copied, time: Duration) -> String {
@@ -167,7 +173,7 @@ fn people(copied: &Copied, time: Duration) -> String {
         ""
     };
     text.push_str(&format!(
-        "{} rows copied{resumed}; copied and compared in {:.1} s, {} rows/s\n",
+        "rows copied{resumed}: {}; copied and compared in {:.1} s{}\n",
         copied.rows,
         time.as_secs_f64(),
         rate(copied.rows, time),
