@@ -1,6 +1,7 @@
 //! Lives here: erasing a person's number at the operator's word, as acts on personal data ask for.
 //! Never here: finding and changing messages (`store`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ struct Told {
     open: u64,
     /// Ended messages whose owners have not been told of it yet.
     untold: u64,
+    /// The days of the messages, since 1970, as PostgreSQL's partitions bear them.
+    days: BTreeSet<i64>,
     /// Where to go on: give the command again with this as `after`.
     next: Option<i64>,
 }
@@ -61,6 +64,11 @@ pub(super) async fn erase(
     let asked: Wanted = read(body)?;
     let why = reason(&asked.reason)?;
     let number = number(&asked.to)?;
+    if number.is_in(why) {
+        return Err(Refused::invalid(
+            "the reason names the number, which the audit would keep: say why without it",
+        ));
+    }
     let entry = (!asked.dry_run).then(|| {
         let detail = json!({"reason": why});
         operator.entry("erase", &number.masked(), &detail, "begun")
@@ -79,6 +87,7 @@ pub(super) async fn erase(
         receipts: erased.receipts,
         open: erased.open,
         untold: erased.untold,
+        days: erased.days,
         next: erased.next.map(|next| next.0),
     };
     Ok(error::json(StatusCode::OK, &told))
@@ -96,7 +105,7 @@ fn number(typed: &str) -> Result<Msisdn, Refused> {
 
 fn done(number: &Msisdn, erased: &Erased, dry_run: bool) -> Done {
     let outcome = format!(
-        "{} erased from {} messages and {} receipts",
+        "{} erased from messages: {}, from receipts: {}",
         number.masked(),
         erased.messages,
         erased.receipts

@@ -1,6 +1,8 @@
 //! Lives here: `ctl erase`.
 //! Never here: what is erased (`store`).
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,7 +15,7 @@ pub struct EraseArguments {
     /// The number, with its country code.
     #[arg(long, value_name = "NUMBER")]
     to: String,
-    /// Why, for the audit, which keeps the number masked.
+    /// Why, for the audit; without the number.
     #[arg(long)]
     reason: String,
     /// Only count.
@@ -29,6 +31,7 @@ struct Told {
     receipts: u64,
     open: u64,
     untold: u64,
+    days: BTreeSet<i64>,
     next: Option<i64>,
 }
 
@@ -66,11 +69,20 @@ impl EraseArguments {
             (told.untold, "have ended, but their owners wait to be told"),
         ] {
             if count > 0 {
-                shown.push_str(&format!("{count} messages {what}: left as they are\n"));
+                shown.push_str(&format!("left as they are, since they {what}: {count}\n"));
             }
         }
         if told.open + told.untold > 0 {
-            shown.push_str("give the command again when they have: in a day or so\n");
+            shown.push_str(
+                "give the command again when the last of them has: a day or two after the time for \
+                 which it is scheduled, up to 90 days ahead, and five days more if its owner cannot \
+                 be told\n",
+            );
+        }
+        if !told.days.is_empty() {
+            let days: Vec<String> = told.days.iter().map(i64::to_string).collect();
+            let days = days.join(" ");
+            shown.push_str(&format!("days (what stays on disk: README): {days}\n"));
         }
         Ok(shown)
     }
@@ -84,7 +96,7 @@ impl Told {
             ""
         };
         format!(
-            "{} {would}erased from {} messages and {} receipts",
+            "{} {would}erased from messages: {}, from receipts: {}",
             self.to, self.messages, self.receipts
         )
     }
@@ -96,6 +108,11 @@ fn add(told: &mut Value, before: &Value) {
         let count = |told: &Value| told[name].as_u64().unwrap_or_default();
         told[name] = json!(count(told) + count(before));
     }
+    let days = |told: &Value| told["days"].as_array().cloned().unwrap_or_default();
+    // One day may be looked through in two requests.
+    let both = [days(before), days(told)].concat();
+    let both: BTreeSet<i64> = both.iter().filter_map(Value::as_i64).collect();
+    told["days"] = json!(both);
 }
 
 #[cfg(test)]
@@ -104,21 +121,26 @@ mod tests {
 
     fn told(messages: u64, open: u64, untold: u64) -> Value {
         json!({"dry_run": false, "outcome": "", "undo": null, "to": "+2557***678",
-            "messages": messages, "receipts": 1, "open": open, "untold": untold, "next": null})
+            "messages": messages, "receipts": 1, "open": open, "untold": untold,
+            "days": [20778 - messages, 20778], "next": null})
     }
 
     #[test]
     fn what_is_left_is_told_with_what_to_do() {
         assert_eq!(
             EraseArguments::shown(told(3, 0, 0)).unwrap(),
-            "+2557***678 erased from 3 messages and 1 receipts\n"
+            "+2557***678 erased from messages: 3, from receipts: 1\n\
+             days (what stays on disk: README): 20775 20778\n"
         );
         assert_eq!(
             EraseArguments::shown(told(3, 2, 1)).unwrap(),
-            "+2557***678 erased from 3 messages and 1 receipts\n\
-             2 messages have not ended yet: left as they are\n\
-             1 messages have ended, but their owners wait to be told: left as they are\n\
-             give the command again when they have: in a day or so\n"
+            "+2557***678 erased from messages: 3, from receipts: 1\n\
+             left as they are, since they have not ended yet: 2\n\
+             left as they are, since they have ended, but their owners wait to be told: 1\n\
+             give the command again when the last of them has: a day or two after the time for \
+             which it is scheduled, up to 90 days ahead, and five days more if its owner cannot be \
+             told\n\
+             days (what stays on disk: README): 20775 20778\n"
         );
     }
 
@@ -129,5 +151,6 @@ mod tests {
         let told: Told = read(last).unwrap();
         let counts = (told.messages, told.receipts, told.open, told.untold);
         assert_eq!(counts, (42, 2, 5, 1));
+        assert_eq!(told.days, [20738, 20776, 20778].into());
     }
 }

@@ -101,7 +101,7 @@ impl Msisdn {
         for character in text.chars() {
             match character {
                 '0'..='9' => digits.push(character),
-                ' ' | '-' | '.' | '(' | ')' | '\u{a0}' => {}
+                separator if is_separator(separator) => {}
                 _ => return Err(MsisdnError::NotDigits),
             }
         }
@@ -135,6 +135,14 @@ impl Msisdn {
         value
     }
 
+    /// Whether a text of a person's names this number, worldwide or at home (`+255712345678`,
+    /// `0712 345-678`): no country's code has more than three digits.
+    pub fn is_in(&self, text: &str) -> bool {
+        let plain: String = text.chars().filter(|one| !is_separator(*one)).collect();
+        let at_home = &self.digits()[3.min(self.digits().len())..];
+        !at_home.is_empty() && plain.contains(at_home)
+    }
+
     /// For logs: the first four and last three digits, stars between.
     pub fn masked(&self) -> String {
         if self.is_erased() {
@@ -145,6 +153,11 @@ impl Msisdn {
         let tail = &digits[digits.len().saturating_sub(3)..];
         format!("+{head}***{tail}")
     }
+}
+
+/// What people write between digits.
+const fn is_separator(character: char) -> bool {
+    matches!(character, ' ' | '-' | '.' | '(' | ')' | '\u{a0}')
 }
 
 impl fmt::Display for Msisdn {
@@ -278,6 +291,24 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_number_is_found_in_a_text_however_it_is_written() {
+        let number = Msisdn::from_digits("255753276939").unwrap();
+        for text in [
+            "she, +255753276939, asked",
+            "0753276939",
+            "of 255 753-276-939.",
+            "(0753) 276 939",
+            "ticket 255753276939x",
+        ] {
+            assert!(number.is_in(text), "{text}");
+        }
+        for text in ["she asked", "+255753276938", "tickets 753 and 276939", ""] {
+            assert!(!number.is_in(text), "{text}");
+        }
+        assert!(!Msisdn::ERASED.is_in("she asked"));
     }
 
     #[test]

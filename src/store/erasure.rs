@@ -3,9 +3,11 @@
 //! looked through beside the writer, and what is found is changed in small rounds.
 //! Never here: SQL; who may ask (`admin`).
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::control::AuditEntry;
+use super::rows::day_of_seq;
 use super::upkeep::{Erase, Span, Survey, Tidied, Tidy, Wanted};
 use super::{Store, StoreError};
 use crate::domain::ids::MessageSeq;
@@ -33,7 +35,7 @@ pub struct Erasure {
 }
 
 /// What has been found and done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
     /// Messages erased, or that would be.
     pub messages: u64,
@@ -43,6 +45,8 @@ pub struct Erased {
     pub open: u64,
     /// Ended ones left as they are because their owners have not been told of it.
     pub untold: u64,
+    /// The days of the messages, since 1970: a database keeps what was written over for a while.
+    pub days: BTreeSet<i64>,
     /// Where to go on; `None` = all have been looked through.
     pub next: Option<MessageSeq>,
 }
@@ -65,6 +69,8 @@ impl Store {
             let wanted = Wanted::To(erasure.number);
             let page = self.inner.reader.page(span, wanted, PAGE).await?;
             let chosen = self.erasable(&page.found, &mut erased).await?;
+            let days = chosen.iter().map(|(seq, _)| day_of_seq(*seq));
+            erased.days.extend(days);
             match &erasure.entry {
                 None => erased.messages += chosen.len() as u64,
                 Some(entry) => {

@@ -19,6 +19,10 @@ async fn a_number_is_erased_only_as_it_is_known_worldwide_and_for_a_reason() {
             "reason must have",
         ),
         (json!({"to": "+255712345678"}), "missing field `reason`"),
+        (
+            json!({"to": "+255712345678", "reason": "asked by 0712 345-678 himself"}),
+            "the reason names the number",
+        ),
     ] {
         let (status, told) = erase(body).await;
         assert_eq!(status, 400, "{told}");
@@ -29,7 +33,7 @@ async fn a_number_is_erased_only_as_it_is_known_worldwide_and_for_a_reason() {
     assert_eq!(status, 200, "{told}");
     assert_eq!(
         told["outcome"],
-        "+2557***678 erased from 0 messages and 0 receipts"
+        "+2557***678 erased from messages: 0, from receipts: 0"
     );
     let (_, audit) = house.json("GET", "/admin/v1/audit", "").await;
     assert_eq!(audit["audit"][0]["subject"], "+2557***678", "{audit}");

@@ -101,7 +101,7 @@ impl<R: Rows> Engine<R> {
         let changed = (erase.before.0 + messages, erase.before.1 + receipts);
         let left = erase.left + (erase.messages.len() as u64 - messages);
         let outcome = format!(
-            "{} messages erased, {left} left as they are; {} receipts deleted",
+            "messages erased: {}, left as they are: {left}; receipts deleted: {}",
             changed.0, changed.1
         );
         let row = match erase.row {

@@ -459,6 +459,7 @@ async fn a_number_is_erased_from_all_that_has_ended(ground: Ground) {
         receipts: 0,
         open: 1,
         untold: 1,
+        days: [10].into(),
         next: None,
     };
     assert_eq!(first, expected);
@@ -480,7 +481,7 @@ async fn a_number_is_erased_from_all_that_has_ended(ground: Ground) {
     assert_eq!(lines.len(), 1);
     assert_eq!(
         &*lines[0].outcome,
-        "1 messages erased, 2 left as they are; 0 receipts deleted"
+        "messages erased: 1, left as they are: 2; receipts deleted: 0"
     );
 
     world.submit(&open, &["A4"]).await;
