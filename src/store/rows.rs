@@ -281,8 +281,8 @@ pub(super) trait Rows: Upkeep + Send {
     /// Queues scheduled messages, each once, at a place; others stay as they are.
     async fn release(&mut self, placed: &[(MessageSeq, Place)]) -> Result<(), StoreError>;
 
-    /// At most `limit` messages valid until before a time, the first overdue first. A row that cannot be read is left out,
-    /// with a line in the log: it is nothing to stop all writing for.
+    /// At most `limit` messages valid until before a time, the first overdue first. A row that cannot
+    /// be read is left out, with a line in the log: it is nothing to stop all writing for.
     async fn overdue(
         &mut self,
         which: Overdue,
@@ -315,8 +315,9 @@ pub(super) trait Rows: Upkeep + Send {
 
     // Attempts.
 
-    /// Writes attempts, each once, of messages that are there. One that is there already is replaced if it is in doubt (its
-    /// answer has come late: `resolved` is 1 for a yes, 2 for a no), else left as it is.
+    /// Writes attempts, each once, of messages that are there. One that is there already is replaced
+    /// if it is in doubt (its answer has come late: `resolved` is 1 for a yes, 2 for a no), else left
+    /// as it is.
     async fn write_attempts(
         &mut self,
         attempts: &[(&AttemptRecord, Option<ReceiptKey>)],
@@ -408,8 +409,8 @@ pub(super) trait Rows: Upkeep + Send {
     /// Writes events, leased to the worker that is about to be told of them.
     async fn insert_events(&mut self, jobs: &[EventJob]) -> Result<(), StoreError>;
 
-    /// Records attempts to deliver, of messages that are there, takes what is done out of the outbox, and says when the rest
-    /// is due again. An attempt that is recorded already stays as it is.
+    /// Records attempts to deliver, of messages that are there, takes what is done out of the outbox,
+    /// and says when the rest is due again. An attempt that is recorded already stays as it is.
     async fn record_deliveries(&mut self, records: &[&DeliveryRecord]) -> Result<(), StoreError>;
 
     /// Says when events are due, each once.

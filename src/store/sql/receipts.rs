@@ -23,9 +23,9 @@ use crate::store::{Carriers, StoreError};
 const KEYED: &str = "a.receipt_key, a.part, a.attempt, a.carrier, a.normalised, a.state, \
      m.possible_duplicate";
 
-/// Attempts of messages of one day, whose first number every row names, by their keys. The index has the day
-/// before the key: with one order over all days random keys change a page each, and at 10 million
-/// rows the rate falls to a seventh (`reference/storage.md`).
+/// Attempts of messages of one day, whose first number every row names, by their keys. The index has
+/// the day before the key: with one order over all days random keys change a page each, and at 10
+/// million rows the rate falls to a seventh (`reference/storage.md`).
 static ON_DAY: LazyLock<Bulk> = LazyLock::new(|| {
     let sqlite = format!(
         "with v (first, key) as ({{rows}}) select {COLUMNS}, {KEYED} \

@@ -7,8 +7,8 @@
 //! - answer (what carriers said of one message): the message is put in doubt instead, without
 //!   attempt or text. In doubt is not failed, and it ends by its validity. Were not even that
 //!   accepted, it would stay as it is, and the run's end is not noted as orderly;
-//! - move without an attempt: dropped; the message stays where it was, until its time is up or the
-//!   next start finds it;
+//! - move without an attempt: the same if it says that the message was sent. Else it is dropped; the
+//!   message stays where it was, until its time is up or the next start finds it;
 //! - receipt: not kept, and its carrier is told so: it will send it again, or give it up itself;
 //! - intent: its messages are not sent; they come to the end of their lane again;
 //! - the end of intents: they stay open, and the next start takes what is in them for in doubt;
@@ -17,7 +17,8 @@
 //! - chore: whoever asked is told no.
 //!
 //! If of one kind nothing at all can be written any more it is not the row that is bad, and setting
-//! aside would lose everything: then the writer waits, as for a full disk.
+//! aside would lose everything: then the writer waits, as for a full disk. Accepts and chores never
+//! wait: who asked has been told, and nothing is lost.
 //! Never here: how a batch is divided (`portions`), when it is tried (`writer`).
 
 use std::collections::VecDeque;
@@ -30,7 +31,8 @@ use crate::store::batch::{Batch, Settle};
 use crate::store::portions::{self, Alone, Kind};
 use crate::store::rows::Rows;
 
-/// How often a batch is refused before it is divided.
+/// How often a batch is refused before it is divided: once it may be for what this program took for
+/// granted (a partition that somebody has dropped), and has unlearnt by the second time.
 const TRIES: u32 = 2;
 
 /// Parts of one kind that are set aside with none kept between them; then it is the database.
@@ -88,14 +90,15 @@ impl<R: Rows> Task<R> {
             return None;
         }
         let kind = batch.kinds().next()?;
-        if !batch.instead && !self.aside.may(kind) {
-            return Some(batch);
-        }
-        let tell = self.aside.put(kind);
-        if !batch.instead {
+        let last = batch.instead;
+        if !last {
+            if !self.aside.may(kind) {
+                return Some(batch);
+            }
             self.meter.set_aside(kind as usize);
         }
-        let last = batch.instead;
+        // What is written instead says nothing of its kind, and comes no oftener than what may be.
+        let tell = last || self.aside.put(kind);
         let (subject, became) = match batch.into_alone()? {
             Alone::Settle(settle) if last => self.give_up(settle),
             alone => set_aside(alone, todo),
@@ -109,7 +112,7 @@ impl<R: Rows> Task<R> {
     }
 
     /// Not even what was written instead could be. The message stays as it is: after a restart it
-    /// may be sent again, and an OTP is marked then.
+    /// may be sent again, and only an OTP is marked then: its intent has ended with its neighbours.
     fn give_up(&mut self, settle: Settle) -> Fate {
         self.orderly.store(false, Ordering::Relaxed);
         let subject = named(&settle);
