@@ -57,8 +57,9 @@ impl Aside {
 
     /// These are kept.
     pub(super) fn kept(&mut self, batch: &Batch) {
-        // What is written instead of a part says nothing of its kind.
-        if !batch.instead {
+        // Nearly always there is nothing to forget, and every commit comes by here. What is written
+        // instead of a part says nothing of its kind.
+        if !batch.instead && self.0.iter().any(|count| *count > 0) {
             for kind in batch.kinds() {
                 self.0[kind as usize] = 0;
             }
