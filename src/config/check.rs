@@ -219,19 +219,31 @@ fn store_config(typed: &file::Store, source: &Source<'_>) -> Checked<store::Conf
                 ));
             }
         }
-        None => store::check_url(url).map_err(|error| source.error(place, error.to_string()))?,
+        None => {}
     }
-    let password = match &typed.password_file {
+    store::check_url(url).map_err(|error| source.error(place, error.to_string()))?;
+    let password_file = match &typed.password_file {
         None => None,
         Some(path) if url.starts_with(SQLITE) => {
             let message = "store.password_file goes with a postgres:// url; remove it";
             return Err(source.error(Some(path.span()), message));
         }
-        Some(path) => Some(secret_file(path, source)?),
+        Some(path) if store::has_password(url) => {
+            let message =
+                "store.url holds a password and store.password_file names one; give one of them";
+            return Err(source.error(Some(path.span()), message));
+        }
+        Some(path) => {
+            let file = store::PasswordFile::new(beside(path.get_ref(), source));
+            let failed =
+                |error: store::StoreError| source.error(Some(path.span()), error.to_string());
+            file.read().map_err(failed)?;
+            Some(file)
+        }
     };
     Ok(store::Config {
         url: url.clone(),
-        password,
+        password_file,
         readers: or(default.readers, typed.readers.as_ref(), 1..=64, source)?,
         queue: or(default.queue, typed.queue.as_ref(), 16..=1_000_000, source)?,
         ..default

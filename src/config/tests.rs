@@ -151,7 +151,27 @@ fn wrong_files_are_refused_with_their_place() {
         (
             "url = \"sqlite:data/mnara.db\"",
             "url = \"postgres://mnara@db/mnara\"\npassword_file = \"/nowhere/pw\"",
-            "mnara.toml:7:17: /nowhere/pw: No such file",
+            "mnara.toml:7:17: the password of [store] password_file cannot be read: /nowhere/pw: No such file",
+        ),
+        (
+            "url = \"sqlite:data/mnara.db\"",
+            "url = \"postgres://mnara@db/mnara\"\npassword_file = \"/dev/null\"",
+            "mnara.toml:7:17: the password of [store] password_file cannot be read: /dev/null: its first line is empty",
+        ),
+        (
+            "url = \"sqlite:data/mnara.db\"",
+            "url = \"postgres://mnara:hidden@db/mnara\"\npassword_file = \"/dev/null\"",
+            "mnara.toml:7:17: store.url holds a password and store.password_file names one",
+        ),
+        (
+            "url = \"sqlite:data/mnara.db\"",
+            "url = \"postgres://mnara@db/mnara?sslrootcert=/nowhere/ca\"",
+            "mnara.toml:6:7: [store] url cannot be used: sslrootcert names /nowhere/ca",
+        ),
+        (
+            "url = \"sqlite:data/mnara.db\"",
+            "url = \"postgres://mnara:5432/hidden@db/mnara\"",
+            "mnara.toml:6:7: [store] url cannot be used: the name of its database holds an @",
         ),
         (
             "url = \"sqlite:data/mnara.db\"",

@@ -5,17 +5,29 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 /// What can go wrong. What [`StoreError::passes`] does so by itself; the rest needs a person.
+///
+/// Each says all there is to say itself, and names no source: whoever prints a chain of sources would
+/// print what a server says of contents.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be opened.
     #[error(
-        "cannot open the database {url}: {source}; check [store] url, and that it can be reached"
+        "cannot open the database {url}: {}; check [store] url, and that it can be reached",
+        words(cause)
     )]
     Open {
         /// As configured, without its password.
         url: String,
         /// The cause.
-        source: sqlx::Error,
+        cause: sqlx::Error,
+    },
+    /// The file with the server's password is of no use.
+    #[error("the password of [store] password_file cannot be read: {path}: {why}")]
+    Password {
+        /// The file.
+        path: String,
+        /// What is wrong with it; never what is in it.
+        why: String,
     },
     /// The URL says nothing that this program understands.
     #[error("[store] url cannot be used: {why}")]
@@ -44,8 +56,8 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// The schema cannot be brought up to date.
-    #[error("cannot migrate the database: {0}")]
-    Migrate(#[from] MigrateError),
+    #[error("cannot migrate the database: {}", words_of_migration(.0))]
+    Migrate(MigrateError),
     /// A newer version has changed the schema so that this one cannot run on it any more.
     #[error(
         "the database needs a newer version of mnara: only programs of schema level {needs} or \
@@ -78,7 +90,7 @@ pub enum StoreError {
     },
     /// A statement failed.
     #[error("the database failed: {}", words(.0))]
-    Sql(#[from] sqlx::Error),
+    Sql(sqlx::Error),
     /// A row holds what no version of this program wrote.
     #[error("the database holds an impossible value in {what}; restore from a backup")]
     Corrupt {
@@ -103,6 +115,18 @@ pub enum StoreError {
     Closed,
 }
 
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<MigrateError> for StoreError {
+    fn from(error: MigrateError) -> Self {
+        Self::Migrate(error)
+    }
+}
+
 impl StoreError {
     /// Whether it passes by itself: whoever asked may ask again in a while.
     pub fn passes(&self) -> bool {
@@ -111,6 +135,7 @@ impl StoreError {
             Self::Sql(error) => breaks(error) || waits(error),
             Self::Open { .. }
             | Self::Url { .. }
+            | Self::Password { .. }
             | Self::Server { .. }
             | Self::InUse { .. }
             | Self::Folder { .. }
@@ -132,11 +157,11 @@ impl StoreError {
     /// while it was: it may be starting just now.
     pub fn is_away(&self) -> bool {
         match self {
-            Self::Open { source, .. } => {
+            Self::Open { cause, .. } => {
                 let starting = |code: &str| code.starts_with("57P");
-                let code = source.as_database_error().and_then(|answer| answer.code());
-                matches!(source, sqlx::Error::Io(_))
-                    || waits(source)
+                let code = cause.as_database_error().and_then(|answer| answer.code());
+                matches!(cause, sqlx::Error::Io(_))
+                    || waits(cause)
                     || code.is_some_and(|code| starting(&code))
             }
             Self::Sql(source)
@@ -144,6 +169,7 @@ impl StoreError {
                 MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _),
             ) => breaks(source) || waits(source),
             Self::Url { .. }
+            | Self::Password { .. }
             | Self::Server { .. }
             | Self::InUse { .. }
             | Self::Folder { .. }
@@ -173,6 +199,7 @@ impl StoreError {
             Self::Sql(error) => is_of_contents(error),
             Self::Open { .. }
             | Self::Url { .. }
+            | Self::Password { .. }
             | Self::Server { .. }
             | Self::InUse { .. }
             | Self::Folder { .. }
@@ -262,9 +289,31 @@ fn words(error: &sqlx::Error) -> String {
                     "SQLSTATE {code}; the server's own log has its words, which may show contents"
                 );
             }
-            format!("{error} (SQLSTATE {code})")
+            // Not sqlx's own line: the number in it is one of PostgreSQL's sources.
+            let said = format!("{} (SQLSTATE {code})", answer.message());
+            if answer.hint().is_some_and(is_of_locks) {
+                return format!(
+                    "{said}; raise max_locks_per_transaction on its server and restart it"
+                );
+            }
+            said
         }
         None => error.to_string(),
+    }
+}
+
+/// Whether a server's hint is about its table of locks. The setting's name is in no language.
+fn is_of_locks(hint: &str) -> bool {
+    hint.contains("max_locks_per_transaction")
+}
+
+/// The same of a migration.
+fn words_of_migration(error: &MigrateError) -> String {
+    match error {
+        MigrateError::Execute(cause) => words(cause),
+        MigrateError::ExecuteMigration(cause, number) => format!("{number}: {}", words(cause)),
+        // Whatever else there is sqlx says itself.
+        other => other.to_string(),
     }
 }
 
@@ -316,5 +365,16 @@ mod tests {
         assert!(StoreError::Corrupt { what: "x" }.is_of_contents());
         assert!(!StoreError::Sql(sqlx::Error::PoolTimedOut).is_of_contents());
         assert!(StoreError::Unfit.refused() && !StoreError::Unfit.passes());
+    }
+
+    #[test]
+    fn a_full_table_of_locks_is_known_by_the_server_s_hint_in_any_language() {
+        assert!(is_of_locks(
+            "You might need to increase max_locks_per_transaction."
+        ));
+        assert!(is_of_locks(
+            "Sie müssen möglicherweise »max_locks_per_transaction« erhöhen."
+        ));
+        assert!(!is_of_locks("Check your disk."));
     }
 }

@@ -18,6 +18,7 @@ pub mod housekeeping;
 pub mod inbox;
 #[cfg(test)]
 mod memory;
+mod password;
 mod portions;
 mod reader;
 mod reads;
@@ -33,7 +34,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tokio::sync::{mpsc, oneshot};
 
 use self::batch::{Accept, Chore, ChoreDone, Deliveries, Errand, Receipts, Settle};
@@ -45,6 +45,7 @@ use self::engine::Engine;
 pub use self::error::StoreError;
 pub use self::fill::{FillError, fill};
 use self::inbox::ReceiptNews;
+pub use self::password::PasswordFile;
 use self::reader::Reader;
 use self::reads::{OrgBy, Reads};
 use self::rows::Rows;
@@ -74,8 +75,8 @@ pub struct Config {
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. It may hold a password:
     /// never to be shown.
     pub url: String,
-    /// The server's password, if it is not in the URL.
-    pub password: Option<SecretString>,
+    /// Where the server's password is, if it is not in the URL.
+    pub password_file: Option<PasswordFile>,
     /// Connections that read, 1 to 64.
     pub readers: u32,
     /// How long a read may wait for one of them.
@@ -92,7 +93,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             url: "sqlite:data/mnara.db".into(),
-            password: None,
+            password_file: None,
             readers: 4,
             read_timeout: Duration::from_secs(5),
             accepts_max: 256,
@@ -106,7 +107,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             url: _,
-            password: _,
+            password_file: _,
             readers,
             read_timeout,
             accepts_max,
@@ -129,6 +130,11 @@ impl fmt::Debug for Config {
 /// [`StoreError::Url`], which never shows the URL.
 pub fn check_url(url: &str) -> Result<(), StoreError> {
     sql::check_url(url)
+}
+
+/// Whether a URL that [`check_url`] has nothing against holds a password.
+pub fn has_password(url: &str) -> bool {
+    sql::has_password(url)
 }
 
 /// The handle that every part holds. Cheap to clone.

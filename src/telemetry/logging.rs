@@ -2,6 +2,10 @@
 //! Never here: metrics; a level that depends on the message's class or text.
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// The database driver says at lower levels what the store says itself, of each connection.
+const DRIVER: &str = "sqlx=warn";
 
 /// How to log.
 #[derive(Clone, Debug)]
@@ -62,8 +66,52 @@ pub fn start(config: &Config) -> Result<(), FilterError> {
 /// # Errors
 /// [`FilterError`].
 pub fn check(config: &Config) -> Result<EnvFilter, FilterError> {
-    EnvFilter::try_new(&config.level).map_err(|error| FilterError {
-        level: config.level.clone(),
-        reason: error.to_string(),
-    })
+    let read = |level: &str| {
+        EnvFilter::try_new(level).map_err(|error| FilterError {
+            level: config.level.clone(),
+            reason: error.to_string(),
+        })
+    };
+    let filter = read(&config.level)?;
+    if filter.max_level_hint() <= Some(LevelFilter::WARN) {
+        return Ok(filter);
+    }
+    // First, so that what the configuration says of the same target is the last word.
+    read(&format!("{DRIVER},{}", config.level))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_driver_s_chatter_is_left_out_unless_it_is_asked_for() {
+        for (level, told) in [
+            ("info", "sqlx=warn,info"),
+            (
+                "debug,mnara::carrier=trace",
+                "sqlx=warn,mnara::carrier=trace,debug",
+            ),
+            ("sqlx=debug,info", "sqlx=debug,info"),
+            ("warn", "warn"),
+            ("off", "off"),
+        ] {
+            let config = Config {
+                level: level.into(),
+                json: true,
+            };
+            let directives = |filter: EnvFilter| {
+                let mut words: Vec<String> =
+                    filter.to_string().split(',').map(str::to_owned).collect();
+                words.sort();
+                words
+            };
+            let told = EnvFilter::try_new(told).unwrap();
+            assert_eq!(
+                directives(check(&config).unwrap()),
+                directives(told),
+                "{level}"
+            );
+        }
+    }
 }

@@ -17,7 +17,7 @@ fn a_server_s_url_may_come_from_the_environment_and_its_password_from_a_file_and
         file.display()
     );
     let config = check(&BASE.replacen(section, &named, 1)).unwrap();
-    let password = config.store.password.as_ref().unwrap();
+    let password = config.store.password_file.as_ref().unwrap().read().unwrap();
     assert_eq!(password.expose_secret(), "hidden one");
     assert_eq!(config.admin.token_path, Path::new("data/admin.token"));
     assert!(!format!("{config:?}").contains("hidden"));

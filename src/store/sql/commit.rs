@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection};
 use super::days::Days;
 use super::db::{Conn, Db};
 use super::statement::Statement;
-use super::{ANSWER, Home, LOCK_WAIT, Sql, days, house, lost, postgres, within};
+use super::{ANSWER, Home, LOCK_WAIT, Sql, days, house, lost, within};
 use crate::store::StoreError;
 use crate::store::rows::Unkept;
 
@@ -23,13 +23,13 @@ impl Sql {
     /// another one.
     pub(super) async fn enter(&mut self) -> Result<(), StoreError> {
         self.patience = ANSWER;
-        let Home::Postgres(options) = &self.home else {
+        let Home::Postgres(server) = &self.home else {
             return Ok(());
         };
         let Some(Conn::Postgres(old)) = self.conn.take() else {
             return Ok(());
         };
-        let entered = match postgres::hand_over(options, *old, LOCK_WAIT).await {
+        let entered = match server.hand_over(*old, LOCK_WAIT).await {
             Ok(conn) => self.take_up(conn).await,
             Err(error) => Err(error),
         };

@@ -72,8 +72,9 @@ pub(in crate::store) struct Days([BTreeSet<i64>; 2]);
 const NAMED: [(&str, &str); 2] = [("{messages}", "messages"), ("{attempts}", "attempts")];
 
 impl Days {
-    /// Reads what there is.
+    /// Reads what there is, after what is missing has been made.
     pub(super) async fn read(conn: &mut PgConnection) -> Result<Self, StoreError> {
+        mend(conn).await?;
         let mut found = [const { BTreeSet::new() }; 2];
         for (found, (_, table)) in found.iter_mut().zip(NAMED) {
             found.extend(days(conn, table).await?);
@@ -151,9 +152,63 @@ pub(super) async fn prepare(conn: &mut PgConnection, day: i64) -> Result<(), Sto
     Ok(())
 }
 
+/// Gives every day that has messages what it lacks in the other tables, should somebody have dropped
+/// it. What was in it is gone, but what is still said of those messages has its place again. What
+/// cannot be made stops nothing else.
+async fn mend(conn: &mut PgConnection) -> Result<(), StoreError> {
+    let [messages, theirs @ ..] = &PARTED;
+    let wanted = days(conn, messages.table).await?;
+    for parted in theirs {
+        let there: BTreeSet<i64> = days(conn, parted.table).await?.into_iter().collect();
+        for day in wanted.iter().filter(|day| !there.contains(day)) {
+            let name = partition(parted.table, *day);
+            match make(conn, parted, *day).await {
+                Ok(()) => {
+                    tracing::warn!(
+                        table = name,
+                        "a day's table was missing and is made anew, empty"
+                    );
+                }
+                Err(error) if error.breaks() => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, table = name, "a day's table is missing and cannot be made");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the role may make and drop tables of days, which only their owner may; before anything
+/// depends on it.
+pub(super) async fn examine_owners(conn: &mut PgConnection) -> Result<(), StoreError> {
+    let row: Option<(String, String, String)> = sqlx::query_as(
+        "with parted as (select to_regclass(name) as oid from unnest($1::text[]) name) \
+         select c.relname::text, pg_get_userbyid(c.relowner)::text, current_user::text \
+         from pg_class c \
+         where (c.oid in (select oid from parted) or c.oid in (select i.inhrelid from pg_inherits i \
+         join parted on parted.oid = i.inhparent)) \
+         and not pg_has_role(current_user, c.relowner, 'USAGE') order by c.relname limit 1",
+    )
+    .bind(PARTED.map(|parted| parted.table))
+    .fetch_optional(conn)
+    .await?;
+    match row {
+        None => Ok(()),
+        Some((table, owner, role)) => Err(StoreError::Server {
+            why: format!(
+                "table {table} belongs to role {owner}, which our role {role} is no member of: no \
+                 day could be added to it; let a superuser give {role} every table (alter table \
+                 {table} owner to {role}, and so on; or reassign owned by {owner} to {role} if \
+                 {owner} owns nothing else), or restore with pg_restore --no-owner --role={role}"
+            ),
+        }),
+    }
+}
+
 /// Says so while there is time if the server's table of locks will not do: when it is full, commits
 /// fail ("out of shared memory") until there are fewer days.
-async fn look_at_locks(conn: &mut PgConnection) -> Result<(), StoreError> {
+pub(super) async fn look_at_locks(conn: &mut PgConnection) -> Result<(), StoreError> {
     let there = days(conn, PARTED[0].table).await?.len();
     let (each, sessions): (i64, i64) = sqlx::query_as(
         "select current_setting('max_locks_per_transaction')::int8, \

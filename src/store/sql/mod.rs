@@ -30,6 +30,7 @@ mod tallies;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod url;
 
 use std::fs::File;
 use std::future::Future;
@@ -37,11 +38,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
 use self::days::Days;
 use self::db::Conn;
+use self::postgres::Server;
+use self::url::Kind;
 use super::{Carriers, Config, StoreError};
 
 /// How long an answer of a PostgreSQL server may take before the connection counts as lost. A
@@ -89,7 +91,7 @@ enum Home {
         _lock: File,
     },
     /// Here the writer's session holds the lock.
-    Postgres(Box<PgConnectOptions>),
+    Postgres(Arc<Server>),
 }
 
 /// The readers' side: any number of readers at once.
@@ -100,27 +102,7 @@ pub(in crate::store) struct Reader {
 
 enum Pool {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
-}
-
-/// What a URL names.
-enum Kind {
-    Sqlite,
-    Postgres,
-}
-
-impl Kind {
-    fn of(url: &str) -> Result<Self, StoreError> {
-        if url.starts_with("sqlite:") {
-            Ok(Self::Sqlite)
-        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Ok(Self::Postgres)
-        } else {
-            Err(StoreError::Url {
-                why: "it begins neither with sqlite: nor with postgres://".into(),
-            })
-        }
-    }
+    Postgres(Arc<Server>),
 }
 
 /// Whether the URL is one that [`open`] understands.
@@ -128,8 +110,16 @@ pub(in crate::store) fn check_url(url: &str) -> Result<(), StoreError> {
     match Kind::of(url)? {
         // Whatever there is stands for a path.
         Kind::Sqlite => Ok(()),
-        Kind::Postgres => postgres::parse(url).map(drop),
+        Kind::Postgres => {
+            url::parse(url)?;
+            url::check_files(url)
+        }
     }
+}
+
+/// Whether a URL that [`check_url`] has nothing against holds a password.
+pub(in crate::store) fn has_password(url: &str) -> bool {
+    url::parse(url).is_ok_and(|named| named.has_password)
 }
 
 /// Opens the database that the URL names, brings its schema up to date and takes it for this
@@ -197,7 +187,7 @@ impl Sql {
     async fn reconnect(&mut self) -> Result<i64, StoreError> {
         let conn = match &self.home {
             Home::Sqlite { options, .. } => sqlite::connect(options).await?,
-            Home::Postgres(options) => postgres::connect(options, Duration::ZERO).await?,
+            Home::Postgres(server) => server.connect(Duration::ZERO).await?,
         };
         self.take_up(conn).await
     }

@@ -100,7 +100,7 @@ pub(in crate::store) async fn take_whole(url: &str) -> Result<Sql, StoreError> {
     let (sql, Reader { pool, .. }) = take(&config, carriers).await?;
     match pool {
         Pool::Sqlite(pool) => pool.close().await,
-        Pool::Postgres(pool) => pool.close().await,
+        Pool::Postgres(server) => server.close().await,
     }
     Ok(sql)
 }

@@ -6,16 +6,17 @@
 //! before can still be decided. So there must be no pooler between that shares sessions.
 //! Never here: statements about messages.
 
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres, Row};
 
 use super::db::Conn;
-use super::{Home, LOCK_WAIT, Pool, STATEMENTS, house};
-use crate::store::{Config, StoreError};
+use super::{Home, LOCK_WAIT, Pool, STATEMENTS, days, house, url};
+use crate::store::{Config, PasswordFile, StoreError};
 
 /// The house lock's number: "mnara" in ASCII, and 1. Advisory locks are each database's own.
 pub(super) const LOCK: i64 = 0x6d6e_6172_6100_0001;
@@ -28,31 +29,6 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// The oldest server: 15.
 const VERSION_MIN: i32 = 150_000;
-
-/// What a URL may say. sqlx would ignore the rest with a line in the log that tells its value, be
-/// it a password whose key was misspelt.
-const PARAMETERS: [&str; 20] = [
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "ssl-ca",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-    "statement-cache-capacity",
-    "options",
-    "options[search_path]",
-    "options[role]",
-];
 
 /// Settings of every session.
 const SETTINGS: &[(&str, &str)] = &[
@@ -104,78 +80,141 @@ const READER: &[(&str, &str)] = &[
     ("idle_in_transaction_session_timeout", "20s"),
 ];
 
+/// A server: how sessions are opened there, and the readers' pool of them.
+pub(super) struct Server {
+    /// Without the password of the file.
+    options: PgConnectOptions,
+    password_file: Option<PasswordFile>,
+    readers: PgPool,
+}
+
+impl Server {
+    /// A new connection for the writer, which has the lock, to a schema that this program knows.
+    pub(super) async fn connect(&self, wait: Duration) -> Result<Conn, StoreError> {
+        let options = self.renewed()?;
+        let conn = locked(&session(&options, "writer", WRITER), wait).await?;
+        known(conn).await
+    }
+
+    /// A new connection for the writer, in the place of one that has the lock. At no moment is the
+    /// lock to be had for another daemon: in between both share it, and whoever asks for it wants it
+    /// alone.
+    pub(super) async fn hand_over(
+        &self,
+        mut old: PgConnection,
+        wait: Duration,
+    ) -> Result<Conn, StoreError> {
+        let options = session(&self.renewed()?, "writer", WRITER);
+        let work = async {
+            let mut conn = PgConnection::connect_with(&options).await?;
+            examine(&mut conn).await?;
+            sqlx::raw_sql(AssertSqlSafe(format!(
+                "select pg_advisory_lock_shared({LOCK}); select pg_advisory_unlock({LOCK})"
+            )))
+            .execute(&mut old)
+            .await?;
+            let shared = format!("select pg_advisory_lock_shared({LOCK})");
+            sqlx::raw_sql(AssertSqlSafe(shared))
+                .execute(&mut conn)
+                .await?;
+            // If that fails the session has ended too.
+            let _ = old.close().await;
+            take_lock(&mut conn, wait).await?;
+            let unshared = format!("select pg_advisory_unlock_shared({LOCK})");
+            sqlx::raw_sql(AssertSqlSafe(unshared))
+                .execute(&mut conn)
+                .await?;
+            Ok(conn)
+        };
+        known(super::within(CONNECT + wait, work).await?).await
+    }
+
+    /// A connection of the readers' pool. If a new one is refused for its password, that has perhaps
+    /// been changed: it is read again, and asked once more.
+    pub(super) async fn reader(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        match self.readers.acquire().await {
+            Err(error) if self.password_file.is_some() && refuses_role(&error) => {
+                self.renewed()?;
+                Ok(self.readers.acquire().await?)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Ends the readers' sessions.
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+    }
+
+    /// The options with the password as it stands in its file now; readers go by it from here on.
+    fn renewed(&self) -> Result<PgConnectOptions, StoreError> {
+        let options = with_password(&self.options, self.password_file.as_ref())?;
+        if self.password_file.is_some() {
+            let readers = session(&options, "reader", READER);
+            self.readers.set_connect_options(readers);
+        }
+        Ok(options)
+    }
+}
+
 /// Opens the database, migrates it and takes it for this process.
 pub(super) async fn open(config: &Config) -> Result<(Conn, Home, Pool), StoreError> {
-    let (mut options, shown) = parse(&config.url)?;
-    if let Some(password) = &config.password {
-        options = options.password(password.expose_secret());
-    }
+    let url::Named { options, shown, .. } = url::parse(&config.url)?;
     let failed = |error| match error {
-        StoreError::Sql(source) => StoreError::Open {
+        StoreError::Sql(cause) => StoreError::Open {
             url: shown.clone(),
-            source,
+            cause,
         },
         error => error,
     };
-    let writer = session(&options, "writer", WRITER);
+    let whole = with_password(&options, config.password_file.as_ref())?;
+    let writer = session(&whole, "writer", WRITER);
     let mut conn = locked(&writer, LOCK_WAIT).await.map_err(failed)?;
     advise(&mut conn).await?;
+    days::examine_owners(&mut conn).await?;
     let mut migrations = sqlx::migrate!("migrations/postgres");
     // What a newer version has added; what it has taken away `house` tells.
     migrations.set_ignore_missing(true);
     migrations.run(&mut conn).await?;
-    let mut conn = Conn::Postgres(Box::new(conn));
-    house::admits(&mut conn.db(), level()).await?;
-    let pool = PgPoolOptions::new()
+    let conn = known(conn).await?;
+    let readers = PgPoolOptions::new()
         .max_connections(config.readers)
         .acquire_timeout(config.read_timeout)
-        .connect_with(session(&options, "reader", READER))
+        .connect_with(session(&whole, "reader", READER))
         .await
-        .map_err(|source| failed(source.into()))?;
-    let home = Home::Postgres(Box::new(writer));
-    Ok((conn, home, Pool::Postgres(pool)))
+        .map_err(|cause| failed(cause.into()))?;
+    let server = Arc::new(Server {
+        options,
+        password_file: config.password_file.clone(),
+        readers,
+    });
+    Ok((
+        conn,
+        Home::Postgres(Arc::clone(&server)),
+        Pool::Postgres(server),
+    ))
 }
 
-/// A new connection for the writer, which has the lock, to a schema that this program knows.
-pub(super) async fn connect(
+/// The options with the password of the file, if there is one.
+fn with_password(
     options: &PgConnectOptions,
-    wait: Duration,
-) -> Result<Conn, StoreError> {
-    let conn = locked(options, wait).await?;
-    let mut conn = Conn::Postgres(Box::new(conn));
-    house::admits(&mut conn.db(), level()).await?;
-    Ok(conn)
+    file: Option<&PasswordFile>,
+) -> Result<PgConnectOptions, StoreError> {
+    let options = options.clone();
+    match file {
+        Some(file) => Ok(options.password(file.read()?.expose_secret())),
+        None => Ok(options),
+    }
 }
 
-/// A new connection for the writer, in the place of one that has the lock. At no moment is the lock
-/// to be had for another daemon: in between both share it, and whoever asks for it wants it alone.
-pub(super) async fn hand_over(
-    options: &PgConnectOptions,
-    mut old: PgConnection,
-    wait: Duration,
-) -> Result<Conn, StoreError> {
-    let work = async {
-        let mut conn = PgConnection::connect_with(options).await?;
-        examine(&mut conn).await?;
-        sqlx::raw_sql(AssertSqlSafe(format!(
-            "select pg_advisory_lock_shared({LOCK}); select pg_advisory_unlock({LOCK})"
-        )))
-        .execute(&mut old)
-        .await?;
-        let shared = format!("select pg_advisory_lock_shared({LOCK})");
-        sqlx::raw_sql(AssertSqlSafe(shared))
-            .execute(&mut conn)
-            .await?;
-        // If that fails the session has ended too.
-        let _ = old.close().await;
-        take_lock(&mut conn, wait).await?;
-        let unshared = format!("select pg_advisory_unlock_shared({LOCK})");
-        sqlx::raw_sql(AssertSqlSafe(unshared))
-            .execute(&mut conn)
-            .await?;
-        Ok(conn)
-    };
-    let conn = super::within(CONNECT + wait, work).await?;
+/// Whether the server lets the role in no more, or not with this password.
+fn refuses_role(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|answer| answer.code());
+    code.is_some_and(|code| code == "28P01" || code == "28000")
+}
+
+/// The connection, if its schema is one that this program knows.
+async fn known(conn: PgConnection) -> Result<Conn, StoreError> {
     let mut conn = Conn::Postgres(Box::new(conn));
     house::admits(&mut conn.db(), level()).await?;
     Ok(conn)
@@ -184,38 +223,6 @@ pub(super) async fn hand_over(
 /// The level of the schema that this program is written for.
 fn level() -> i64 {
     house::level_of(&sqlx::migrate!("migrations/postgres"))
-}
-
-/// What the URL says, and how it may be shown.
-pub(super) fn parse(url: &str) -> Result<(PgConnectOptions, String), StoreError> {
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    let unknown = query
-        .split('&')
-        .map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key))
-        .any(|key| !key.is_empty() && !PARAMETERS.contains(&key));
-    if unknown {
-        return Err(StoreError::Url {
-            why: format!(
-                "it has a parameter that is none of {}; in a password, ? is written %3F",
-                PARAMETERS.join(", ")
-            ),
-        });
-    }
-    // What sqlx says of a URL that it cannot read names the part, not its text.
-    let options = PgConnectOptions::from_str(url).map_err(|error| StoreError::Url {
-        why: format!("{error}; it looks like postgres://USER:PASSWORD@HOST:PORT/DATABASE"),
-    })?;
-    let host = match options.get_socket() {
-        Some(socket) => socket.display().to_string(),
-        None => options.get_host().to_owned(),
-    };
-    let shown = format!(
-        "postgres://{}@{host}:{}/{}",
-        options.get_username(),
-        options.get_port(),
-        options.get_database().unwrap_or_default()
-    );
-    Ok((options, shown))
 }
 
 /// Options for a session with these settings beside those of all.
@@ -292,6 +299,7 @@ async fn advise(conn: &mut PgConnection) -> Result<(), StoreError> {
             "synchronous_commit is off on the PostgreSQL server: it is on for this daemon's session"
         );
     }
+    days::look_at_locks(conn).await?;
     if logs_values(conn).await? {
         tracing::warn!(
             "the PostgreSQL server logs statements with their values: texts, numbers and secrets \
@@ -317,6 +325,7 @@ pub(super) async fn logs_values(conn: &mut PgConnection) -> Result<bool, StoreEr
 /// Takes the house lock, within a time.
 async fn take_lock(conn: &mut PgConnection, wait: Duration) -> Result<(), StoreError> {
     let deadline = tokio::time::Instant::now() + wait;
+    let mut told = wait.is_zero();
     loop {
         let row = sqlx::query("select pg_try_advisory_lock($1)")
             .bind(LOCK)
@@ -328,6 +337,10 @@ async fn take_lock(conn: &mut PgConnection, wait: Duration) -> Result<(), StoreE
         if tokio::time::Instant::now() >= deadline {
             let holder = holder(conn).await?;
             return Err(StoreError::InUse { holder });
+        }
+        if !std::mem::replace(&mut told, true) {
+            let holder = holder(conn).await?;
+            tracing::info!(%holder, ?wait, "another daemon uses the database; waiting for its end");
         }
         tokio::time::sleep(LOCK_POLL).await;
     }

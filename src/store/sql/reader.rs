@@ -43,7 +43,7 @@ impl Reader {
     pub(super) async fn conn(&self) -> Result<Conn, StoreError> {
         Ok(match &self.pool {
             Pool::Sqlite(pool) => Conn::PooledSqlite(pool.acquire().await?),
-            Pool::Postgres(pool) => Conn::PooledPostgres(pool.acquire().await?),
+            Pool::Postgres(server) => Conn::PooledPostgres(server.reader().await?),
         })
     }
 }

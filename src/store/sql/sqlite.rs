@@ -18,9 +18,9 @@ use crate::store::{Config, StoreError};
 
 /// Opens the database, creating it and its folder, migrates it and takes it for this process.
 pub(super) async fn open(config: &Config) -> Result<(Conn, Home, Pool), StoreError> {
-    let failed = |source| StoreError::Open {
+    let failed = |cause| StoreError::Open {
         url: config.url.clone(),
-        source,
+        cause,
     };
     let options = SqliteConnectOptions::from_str(&config.url)
         .map_err(failed)?

@@ -2,6 +2,7 @@
 //! and on SQLite; `plans` looks at how PostgreSQL goes about its statements.
 //! Never here: what the rows answer (the contract suite).
 
+mod changes;
 mod level;
 mod loss;
 mod plans;
@@ -166,12 +167,19 @@ async fn no_error_shows_a_password() {
         "postgres://u:hu/hush@127.0.0.1/d",
         "mysql://u:hush@127.0.0.1/d",
         "postgres:hush",
+        "postgres://u:5432/hush@127.0.0.1/d",
+        "postgres://u:5432#hush@127.0.0.1/d",
+        "sqlite:postgres://u:hush@127.0.0.1/d",
     ] {
         let error = refused(url.into()).await;
         assert!(!error.contains("hush"), "{error}");
     }
     let error = refused("postgres://u:hush@127.0.0.1:1/d".into()).await;
     assert!(error.contains("postgres://u@127.0.0.1:1/d"), "{error}");
+    let error = refused("postgres://u:5432/hush@127.0.0.1/d".into()).await;
+    assert!(error.contains("/ is written %2F"), "{error}");
+    let error = refused("sqlite:postgres://u@127.0.0.1/d".into()).await;
+    assert!(error.contains("begins with postgres://"), "{error}");
     let error = refused("mysql://h/d".into()).await;
     assert!(error.contains("neither with sqlite: nor"), "{error}");
 }

@@ -7,7 +7,7 @@ use super::proxy::{Fate, Proxy};
 use super::*;
 
 /// The server's port in a URL.
-fn port(url: &str) -> u16 {
+pub(super) fn port(url: &str) -> u16 {
     let (_, rest) = url.rsplit_once('@').unwrap();
     let (authority, _) = rest.split_once('/').unwrap();
     authority.rsplit_once(':').unwrap().1.parse().unwrap()
@@ -25,7 +25,7 @@ async fn through(database: &Database) -> (Proxy, Sql, Reader) {
 }
 
 /// Ends the writer's session from outside.
-fn kill(database: &Database) {
+pub(super) fn kill(database: &Database) {
     let killed = database
         .run("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and application_name like 'mnara writer%'")
         .unwrap();
