@@ -210,16 +210,13 @@ fn store_config(typed: &file::Store, source: &Source<'_>) -> Checked<store::Conf
     let default = store::Config::default();
     let url = typed.url.get_ref();
     let place = Some(typed.url.span());
-    match url.strip_prefix(SQLITE) {
-        Some(path) => {
-            if path.is_empty() || path.contains(":memory:") || path.contains("mode=memory") {
-                return Err(source.error(
-                    place,
-                    "store.url must be sqlite: and a file's path, for example \"sqlite:data/mnara.db\"",
-                ));
-            }
-        }
-        None => {}
+    if let Some(path) = url.strip_prefix(SQLITE)
+        && (path.is_empty() || path.contains(":memory:") || path.contains("mode=memory"))
+    {
+        return Err(source.error(
+            place,
+            "store.url must be sqlite: and a file's path, for example \"sqlite:data/mnara.db\"",
+        ));
     }
     store::check_url(url).map_err(|error| source.error(place, error.to_string()))?;
     let password_file = match &typed.password_file {

@@ -134,56 +134,6 @@ fn wrong_files_are_refused_with_their_place() {
             "mnara.toml:16:8: unknown variant `both`",
         ),
         (
-            "url = \"sqlite:data/mnara.db\"",
-            "url = \"mysql:x\"",
-            "mnara.toml:6:7: [store] url cannot be used: it begins neither with sqlite: nor with",
-        ),
-        (
-            "url = \"sqlite:data/mnara.db\"",
-            "url = \"sqlite:\"",
-            "mnara.toml:6:7: store.url must be sqlite: and a file's path",
-        ),
-        (
-            "url = \"sqlite:data/mnara.db\"",
-            "url = \"sqlite:data/mnara.db\"\npassword_file = \"pw\"",
-            "mnara.toml:7:17: store.password_file goes with a postgres:// url",
-        ),
-        (
-            "url = \"sqlite:data/mnara.db\"",
-            "url = \"postgres://mnara@db/mnara\"\npassword_file = \"/nowhere/pw\"",
-            "mnara.toml:7:17: the password of [store] password_file cannot be read: /nowhere/pw: No such file",
-        ),
-        (
-            "url = \"sqlite:data/mnara.db\"",
-            "url = \"postgres://mnara@db/mnara\"\npassword_file = \"/dev/null\"",
-            "mnara.toml:7:17: the password of [store] password_file cannot be read: /dev/null: its first line is empty",
-        ),
-        (
-            "url = \"sqlite:data/mnara.db\"",
-            "url = \"postgres://mnara:hidden@db/mnara\"\npassword_file = \"/dev/null\"",
-            "mnara.toml:7:17: store.url holds a password and store.password_file names one",
-        ),
-        (
-            "url = \"sqlite:data/mnara.db\"",
-            "url = \"postgres://mnara@db/mnara?sslrootcert=/nowhere/ca\"",
-            "mnara.toml:6:7: [store] url cannot be used: sslrootcert names /nowhere/ca",
-        ),
-        (
-            "url = \"sqlite:data/mnara.db\"",
-            "url = \"postgres://mnara:5432/hidden@db/mnara\"",
-            "mnara.toml:6:7: [store] url cannot be used: the name of its database holds an @",
-        ),
-        (
-            "url = \"sqlite:data/mnara.db\"",
-            "url = \"postgres://mnara:hidden@db:port/mnara\"",
-            "mnara.toml:6:7: [store] url cannot be used: ",
-        ),
-        (
-            "url = \"sqlite:data/mnara.db\"",
-            "url = \"postgres://mnara@db/mnara?pasword=hidden\"",
-            "mnara.toml:6:7: [store] url cannot be used: it has a parameter that is none of",
-        ),
-        (
             "listen = \"127.0.0.1:9090\"",
             "listen = \"0.0.0.0:9090\"",
             "mnara.toml:4:10: an admin listener beyond loopback needs",
@@ -590,8 +540,6 @@ fn wrong_retention_is_refused_with_what_to_do() {
         ("messages_days = 6", "give 7 to 3660 days, or \"never\""),
         ("messages_days = -1", "give 7 to 3660 days"),
         ("messages_days = \"90d\"", "give 7 to 3660 days"),
-        ("messages_days = 1.5", "give 7 to 3660 days, or \"never\""),
-        ("messages_days = true", "give 7 to 3660 days"),
         ("bodies_days = 0", "give 1 to 3660 days"),
         (
             "bodies_days = 91",

@@ -30,3 +30,54 @@ fn a_server_s_url_may_come_from_the_environment_and_its_password_from_a_file_and
     let admin = parse_admin(BASE, Path::new("mnara.toml"), environment).unwrap();
     assert_eq!(admin.token_path, config.admin.token_path);
 }
+
+#[test]
+fn a_database_that_cannot_be_named_so_is_refused_and_no_password_is_shown() {
+    for (named, told) in [
+        (
+            "url = \"mysql:x\"",
+            "mnara.toml:6:7: [store] url cannot be used: it begins neither with sqlite: nor with",
+        ),
+        (
+            "url = \"sqlite:\"",
+            "mnara.toml:6:7: store.url must be sqlite: and a file's path",
+        ),
+        (
+            "url = \"sqlite:data/mnara.db\"\npassword_file = \"pw\"",
+            "mnara.toml:7:17: store.password_file goes with a postgres:// url",
+        ),
+        (
+            "url = \"postgres://mnara@db/mnara\"\npassword_file = \"/nowhere/pw\"",
+            "mnara.toml:7:17: the password of [store] password_file cannot be read: /nowhere/pw: No such file",
+        ),
+        (
+            "url = \"postgres://mnara@db/mnara\"\npassword_file = \"/dev/null\"",
+            "mnara.toml:7:17: the password of [store] password_file cannot be read: /dev/null: its first line is empty",
+        ),
+        (
+            "url = \"postgres://mnara:hidden@db/mnara\"\npassword_file = \"/dev/null\"",
+            "mnara.toml:7:17: store.url holds a password and store.password_file names one",
+        ),
+        (
+            "url = \"postgres://mnara@db/mnara?sslrootcert=/nowhere/ca\"",
+            "mnara.toml:6:7: [store] url cannot be used: sslrootcert names /nowhere/ca",
+        ),
+        (
+            "url = \"postgres://mnara:5432/hidden@db/mnara\"",
+            "mnara.toml:6:7: [store] url cannot be used: the name of its database holds an @",
+        ),
+        (
+            "url = \"postgres://mnara:hidden@db:port/mnara\"",
+            "mnara.toml:6:7: [store] url cannot be used: ",
+        ),
+        (
+            "url = \"postgres://mnara@db/mnara?pasword=hidden\"",
+            "mnara.toml:6:7: [store] url cannot be used: it has a parameter that is none of",
+        ),
+    ] {
+        let text = BASE.replacen("url = \"sqlite:data/mnara.db\"", named, 1);
+        let error = check(&text).unwrap_err().to_string();
+        assert!(error.starts_with(told), "{error}");
+        assert!(!error.contains("hidden"), "{error}");
+    }
+}

@@ -117,9 +117,10 @@ impl Sql {
 
     /// Makes the partitions of a day and of those after it; SQLite needs none.
     pub(super) async fn prepare_day(&mut self, day: i64) -> Result<(), StoreError> {
-        if let Home::Sqlite { .. } = self.home {
-            return Ok(());
-        }
+        let readers = match &self.home {
+            Home::Sqlite { .. } => return Ok(()),
+            Home::Postgres(server) => server.readers_max(),
+        };
         if self.conn.is_none() {
             self.reconnect().await?;
         }
@@ -127,7 +128,7 @@ impl Sql {
         let patience = self.patience;
         let done = match self.conn()?.db() {
             Db::Sqlite(_) => Ok(()),
-            Db::Postgres(conn, _) => within(patience, days::prepare(conn, day)).await,
+            Db::Postgres(conn, _) => within(patience, days::prepare(conn, day, readers)).await,
         };
         self.heed(done)
     }

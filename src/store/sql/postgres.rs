@@ -141,6 +141,11 @@ impl Server {
         }
     }
 
+    /// How many readers there may be at once.
+    pub(super) fn readers_max(&self) -> u32 {
+        self.readers.options().get_max_connections()
+    }
+
     /// Ends the readers' sessions.
     pub(super) async fn close(&self) {
         self.readers.close().await;
@@ -170,7 +175,7 @@ pub(super) async fn open(config: &Config) -> Result<(Conn, Home, Pool), StoreErr
     let whole = with_password(&options, config.password_file.as_ref())?;
     let writer = session(&whole, "writer", WRITER);
     let mut conn = locked(&writer, LOCK_WAIT).await.map_err(failed)?;
-    advise(&mut conn).await?;
+    advise(&mut conn, config.readers).await?;
     days::examine_owners(&mut conn).await?;
     let mut migrations = sqlx::migrate!("migrations/postgres");
     // What a newer version has added; what it has taken away `house` tells.
@@ -282,7 +287,7 @@ async fn examine(conn: &mut PgConnection) -> Result<(), StoreError> {
 
 /// Says what is not as it should be on a server that will do all the same: when a store is opened,
 /// not with every connection.
-async fn advise(conn: &mut PgConnection) -> Result<(), StoreError> {
+async fn advise(conn: &mut PgConnection, readers: u32) -> Result<(), StoreError> {
     let row = sqlx::query(
         "select current_setting('fsync'), \
          (select reset_val from pg_settings where name = 'synchronous_commit')",
@@ -299,7 +304,7 @@ async fn advise(conn: &mut PgConnection) -> Result<(), StoreError> {
             "synchronous_commit is off on the PostgreSQL server: it is on for this daemon's session"
         );
     }
-    days::look_at_locks(conn).await?;
+    days::look_at_locks(conn, readers).await?;
     if logs_values(conn).await? {
         tracing::warn!(
             "the PostgreSQL server logs statements with their values: texts, numbers and secrets \
