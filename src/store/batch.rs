@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
+use super::asking::Asked;
 use super::control::{AuditEntry, Control, Controlled};
 use super::inbox::{Ended, InboxDone, InboxWork};
 use crate::domain::account::{ApiKey, Organisation};
@@ -142,11 +143,12 @@ pub(super) struct Errand {
     pub(super) chore: Chore,
     /// Written in the same commit, if an operator asked for it.
     pub(super) audit: Option<AuditEntry>,
-    pub(super) reply: oneshot::Sender<Result<ChoreDone, StoreError>>,
+    pub(super) asked: Asked<ChoreDone>,
 }
 
 /// Everything of one transaction. Kept until it is committed: all but accepts are tried again
-/// when a commit fails, because their causes cannot be undone.
+/// when a commit fails, because their causes cannot be undone; chores as long as somebody waits for
+/// them.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) accepts: Vec<Accept>,

@@ -187,7 +187,7 @@ impl Store {
     /// Writes a line of the audit, for what has its effect elsewhere.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// As of [`Store::create_org`].
     pub async fn note(&self, audit: AuditEntry) -> Result<(), StoreError> {
         self.control(Control::Note, Some(audit)).await.map(drop)
     }
@@ -195,7 +195,7 @@ impl Store {
     /// Remembers that an account is held, instead of what was known of it.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// As of [`Store::create_org`].
     pub async fn hold(&self, hold: HoldRow, audit: AuditEntry) -> Result<(), StoreError> {
         self.control(Control::Hold(hold), Some(audit))
             .await
@@ -205,7 +205,7 @@ impl Store {
     /// Forgets an account's hold.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// As of [`Store::create_org`].
     pub async fn free(&self, carrier: CarrierId, audit: AuditEntry) -> Result<(), StoreError> {
         self.control(Control::Free(carrier), Some(audit))
             .await
@@ -215,7 +215,7 @@ impl Store {
     /// One round of a sweep. Its lane must have been recalled.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// As of [`Store::create_org`].
     pub async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
         match self.control(Control::Sweep(sweep), None).await? {
             Controlled::Swept(swept) => Ok(swept),
@@ -227,7 +227,7 @@ impl Store {
     /// says that an OTP cannot be with a bind.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// As of [`Store::create_org`].
     pub async fn cancel(
         &self,
         message: MessageId,
@@ -249,7 +249,7 @@ impl Store {
     /// possible duplicate. Its lane must have been recalled.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// As of [`Store::create_org`].
     pub async fn resend(
         &self,
         message: MessageId,
@@ -301,7 +301,7 @@ impl Store {
         control: Control,
         audit: Option<AuditEntry>,
     ) -> Result<Controlled, StoreError> {
-        match self.audited(Chore::Control(control), audit).await? {
+        match self.command(Chore::Control(control), audit).await? {
             ChoreDone::Controlled(done) => Ok(done),
             ChoreDone::Created(_)
             | ChoreDone::Count(_)

@@ -56,11 +56,22 @@ impl Store {
     /// which no event waits. May be asked for again at any time: what is erased is not found again.
     ///
     /// # Errors
-    /// [`StoreError`]: what was done until then is kept.
+    /// [`StoreError`]: what was done until then is kept; [`StoreError::InDoubt`] if that is, or may
+    /// be, something.
     pub async fn erase(&self, erasure: Erasure) -> Result<Erased, StoreError> {
+        let mut row = None;
+        let done = self.erase_in_rounds(&erasure, &mut row).await;
+        done.map_err(|error| error.after(row.is_some()))
+    }
+
+    /// `row` is the audit's, once it has been written.
+    async fn erase_in_rounds(
+        &self,
+        erasure: &Erasure,
+        row: &mut Option<i64>,
+    ) -> Result<Erased, StoreError> {
         let begun = Instant::now();
         let mut erased = Erased::default();
-        let mut row = None;
         let mut span = Span {
             after: erasure.after,
             before: MessageSeq(i64::MAX),
@@ -75,8 +86,8 @@ impl Store {
                 None => erased.messages += chosen.len() as u64,
                 Some(entry) => {
                     for round in chosen.chunks(ROUND) {
-                        let round = self.erase_round((round, None), entry, row, &mut erased);
-                        row = Some(round.await?);
+                        let round = self.erase_round((round, None), entry, *row, &mut erased);
+                        *row = Some(round.await?);
                     }
                 }
             }
@@ -93,7 +104,7 @@ impl Store {
             None => erased.receipts = self.inner.reader.about(erasure.number).await?,
             Some(entry) => {
                 let about = Some(erasure.number);
-                self.erase_round((&[], about), entry, row, &mut erased)
+                self.erase_round((&[], about), entry, *row, &mut erased)
                     .await?;
             }
         }
@@ -139,7 +150,7 @@ impl Store {
             before: (erased.messages, erased.receipts),
             left: erased.open + erased.untold,
         };
-        match self.tidy(Tidy::Erase(erase)).await? {
+        match self.tidy_soon(Tidy::Erase(erase)).await? {
             Tidied::Erased {
                 messages,
                 receipts,

@@ -107,8 +107,8 @@ pub enum StoreError {
     /// More accepts wait than the queue holds. Nothing was kept; try again.
     #[error("the store is overloaded")]
     Overloaded,
-    /// The database has not answered, and the daemon is going down: the message may be kept.
-    #[error("whether the message was kept is not known")]
+    /// The database has not answered in time, or not before the daemon went down: it may be kept.
+    #[error("whether it was kept is not known")]
     InDoubt,
     /// The daemon is going down. Nothing was kept.
     #[error("the daemon is shutting down")]
@@ -151,6 +151,16 @@ impl StoreError {
     /// Whether nothing was done: nothing speaks against asking again.
     pub fn refused(&self) -> bool {
         matches!(self, Self::Unfit) || (self.passes() && !matches!(self, Self::InDoubt))
+    }
+
+    /// What is to be said of something that is done in several commits when one of them is
+    /// refused: that nothing was done holds only if none has been before.
+    pub fn after(self, begun: bool) -> Self {
+        if begun && self.refused() {
+            Self::InDoubt
+        } else {
+            self
+        }
     }
 
     /// Whether the server could not be reached when its database was to be opened, or was lost

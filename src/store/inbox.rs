@@ -192,26 +192,13 @@ pub(super) struct InboxDone {
 }
 
 impl Store {
-    async fn inbox_work(
-        &self,
-        work: InboxWork,
-        audit: Option<AuditEntry>,
-    ) -> Result<InboxDone, StoreError> {
-        match self.audited(Chore::Receipts(work), audit).await? {
-            ChoreDone::Receipts(done) => Ok(done),
-            ChoreDone::Created(_)
-            | ChoreDone::Count(_)
-            | ChoreDone::Events(_)
-            | ChoreDone::Controlled(_) => Ok(InboxDone::default()),
-        }
-    }
-
     /// Keeps the inbox of receipts within its bounds.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// [`StoreError::Unavailable`] at once while commits fail, [`StoreError::Closed`].
     pub async fn keep_receipts(&self, keeping: Keeping) -> Result<Kept, StoreError> {
-        Ok(self.inbox_work(InboxWork::Keep(keeping), None).await?.kept)
+        let work = Chore::Receipts(InboxWork::Keep(keeping));
+        Ok(inbox_done(self.errand(work).await?).kept)
     }
 
     /// Looks whether receipts that came since `from` and have waited long enough for their
@@ -219,26 +206,24 @@ impl Store {
     /// many did.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// [`StoreError::Unavailable`] at once while commits fail, [`StoreError::Closed`].
     pub async fn prove_receipts(&self, from: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-        Ok(self
-            .inbox_work(InboxWork::Prove { from, now }, None)
-            .await?
-            .count)
+        let work = Chore::Receipts(InboxWork::Prove { from, now });
+        Ok(inbox_done(self.errand(work).await?).count)
     }
 
     /// Drops an account's receipts in quarantine that came before a time; returns how many.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// As of [`Store::create_org`].
     pub async fn drop_receipts(
         &self,
         carrier: CarrierId,
         before: Timestamp,
         audit: Option<AuditEntry>,
     ) -> Result<u64, StoreError> {
-        let work = InboxWork::Discard { carrier, before };
-        Ok(self.inbox_work(work, audit).await?.count)
+        let work = Chore::Receipts(InboxWork::Discard { carrier, before });
+        Ok(inbox_done(self.command(work, audit).await?).count)
     }
 
     /// A page of the receipts that have found no attempt, the newest first.
@@ -268,8 +253,8 @@ impl Store {
     /// of its commits; where nothing matches there is none.
     ///
     /// # Errors
-    /// [`StoreError::Closed`], [`StoreError::Sql`], [`StoreError::Corrupt`]: what was done before
-    /// stays done, and may be asked for again.
+    /// As of [`Store::create_org`], and [`StoreError::Sql`], [`StoreError::Corrupt`]: what was done
+    /// before stays done, and may be asked for again.
     pub async fn replay_receipts(
         &self,
         replay: &Replay,
@@ -284,14 +269,16 @@ impl Store {
             return Ok(done);
         }
         done.matched = 0;
+        let mut begun = false;
         let mut rest = matches.into_iter().peekable();
         while rest.peek().is_some() {
             let matches: Vec<Match> = rest.by_ref().take(REPLAY_ROUND).collect();
             let asked = matches.len() as u64;
-            let matched = self
-                .inbox_work(InboxWork::Replay { matches }, audit.take())
-                .await?
-                .count;
+            let work = Chore::Receipts(InboxWork::Replay { matches });
+            let round = self.command(work, audit.take()).await;
+            let round = round.map_err(|error| error.after(begun))?;
+            begun = true;
+            let matched = inbox_done(round).count;
             done.matched += matched;
             done.unmatched += asked.saturating_sub(matched);
         }
@@ -310,5 +297,15 @@ impl Store {
         limit: u32,
     ) -> Result<Samples, StoreError> {
         replay::samples(&self.inner.reader, carrier, since, limit).await
+    }
+}
+
+fn inbox_done(done: ChoreDone) -> InboxDone {
+    match done {
+        ChoreDone::Receipts(done) => done,
+        ChoreDone::Created(_)
+        | ChoreDone::Count(_)
+        | ChoreDone::Events(_)
+        | ChoreDone::Controlled(_) => InboxDone::default(),
     }
 }

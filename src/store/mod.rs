@@ -6,6 +6,7 @@
 //! of the rows) -> `sql` (SQLite and PostgreSQL), in tests also `memory` (the model).
 //! Never here: SQL outside `sql`, decisions about messages.
 
+mod asking;
 mod batch;
 mod control;
 mod copy;
@@ -36,7 +37,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use self::batch::{Accept, Chore, ChoreDone, Deliveries, Errand, Receipts, Settle};
+use self::batch::{Accept, Chore, ChoreDone, Deliveries, Receipts, Settle};
 pub use self::control::{AuditEntry, Bookmark, HoldRow, Obstacle, Sweep, SweepAudit, Swept, Tally};
 pub use self::copy::{Compared, Content, Copied, CopyError, Progress, Stage, copy};
 pub use self::directory::Credential;
@@ -49,7 +50,6 @@ pub use self::password::PasswordFile;
 use self::reader::Reader;
 use self::reads::{OrgBy, Reads};
 use self::rows::Rows;
-use self::upkeep::{Request, Tidied, Tidy};
 pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
 pub use self::writer::Writer;
 use self::writer::{Ends, IntentRequest, Task, Work};
@@ -351,57 +351,18 @@ impl Store {
             .map_err(|_| StoreError::Closed)
     }
 
-    /// Has the writer do something between two batches.
-    async fn tidy(&self, work: Tidy) -> Result<Tidied, StoreError> {
-        if !self.inner.health.is_well() {
-            return Err(StoreError::Unavailable);
-        }
-        let (reply, done) = oneshot::channel();
-        self.send(Work::Tidy(Box::new(Request { work, reply })))
-            .await?;
-        done.await.map_err(|_| StoreError::Closed)?
-    }
-
-    async fn errand(&self, chore: Chore) -> Result<ChoreDone, StoreError> {
-        self.audited(chore, None).await
-    }
-
-    async fn audited(
-        &self,
-        chore: Chore,
-        audit: Option<AuditEntry>,
-    ) -> Result<ChoreDone, StoreError> {
-        let (reply, done) = oneshot::channel();
-        let errand = Errand {
-            chore,
-            audit,
-            reply,
-        };
-        self.send(Work::Errand(Box::new(errand))).await?;
-        done.await.map_err(|_| StoreError::Closed)?
-    }
-
-    async fn count(&self, chore: Chore) -> Result<u64, StoreError> {
-        match self.errand(chore).await? {
-            ChoreDone::Count(count) => Ok(count),
-            ChoreDone::Created(_)
-            | ChoreDone::Events(_)
-            | ChoreDone::Controlled(_)
-            | ChoreDone::Receipts(_) => Ok(0),
-        }
-    }
-
     /// Writes an organisation; `false` if its name is taken.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// [`StoreError::Unavailable`] at once while commits fail, [`StoreError::Closed`],
+    /// [`StoreError::Unfit`]: nothing was done. [`StoreError::InDoubt`]: it may have been.
     pub async fn create_org(
         &self,
         org: Organisation,
         audit: Option<AuditEntry>,
     ) -> Result<bool, StoreError> {
         Ok(matches!(
-            self.audited(Chore::CreateOrg(org), audit).await?,
+            self.command(Chore::CreateOrg(org), audit).await?,
             ChoreDone::Created(true)
         ))
     }
@@ -409,14 +370,15 @@ impl Store {
     /// Writes a key; `false` if its organisation does not exist.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// [`StoreError::Unavailable`] at once while commits fail, [`StoreError::Closed`],
+    /// [`StoreError::Unfit`]: nothing was done. [`StoreError::InDoubt`]: it may have been.
     pub async fn create_key(
         &self,
         key: ApiKey,
         audit: Option<AuditEntry>,
     ) -> Result<bool, StoreError> {
         Ok(matches!(
-            self.audited(Chore::CreateKey(key), audit).await?,
+            self.command(Chore::CreateKey(key), audit).await?,
             ChoreDone::Created(true)
         ))
     }
@@ -424,7 +386,7 @@ impl Store {
     /// Sends scheduled messages that are due to their lanes; returns how many.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// [`StoreError::Unavailable`] at once while commits fail, [`StoreError::Closed`].
     pub async fn release_due(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.count(Chore::ReleaseDue { now, limit }).await
     }
@@ -433,7 +395,7 @@ impl Store {
     /// valid until before `open_before`; returns how many.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// [`StoreError::Unavailable`] at once while commits fail, [`StoreError::Closed`].
     pub async fn end_overdue(
         &self,
         queued_before: Timestamp,
@@ -454,7 +416,7 @@ impl Store {
     /// many.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// [`StoreError::Unavailable`] at once while commits fail, [`StoreError::Closed`].
     pub async fn give_up_events(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.count(Chore::GiveUpEvents { before, limit }).await
     }
@@ -462,7 +424,7 @@ impl Store {
     /// Leases webhook events that are due.
     ///
     /// # Errors
-    /// [`StoreError::Closed`].
+    /// [`StoreError::Unavailable`] at once while commits fail, [`StoreError::Closed`].
     pub async fn claim_events(
         &self,
         now: Timestamp,

@@ -4,9 +4,8 @@
 
 use std::collections::HashSet;
 
-use tokio::sync::oneshot;
-
 use super::StoreError;
+use super::asking::Asked;
 use super::control::AuditEntry;
 use crate::domain::ids::MessageSeq;
 use crate::domain::message::State;
@@ -177,5 +176,5 @@ pub(super) enum Tidied {
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) work: Tidy,
-    pub(super) reply: oneshot::Sender<Result<Tidied, StoreError>>,
+    pub(super) asked: Asked<Tidied>,
 }

@@ -9,6 +9,7 @@
 //! refuses for what is in it (`aside`).
 
 mod aside;
+mod outage;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::aside::Aside;
+use self::outage::{Told, in_time};
 use super::batch::{Accept, Batch, Deliveries, Effects, Errand, Intent, Receipts, Settle};
 use super::engine::{Engine, Unfinished};
 use super::inbox::ReceiptNews;
@@ -33,9 +35,6 @@ use crate::domain::message::State;
 use crate::domain::time::Timestamp;
 use crate::flow::{Answered, Committed, EventJob, Ready, Settlement, StoreHealth};
 use crate::telemetry::metrics::store as meter;
-
-/// How long the writer waits before it tries a failed commit again.
-const RETRY: Duration = Duration::from_millis(250);
 
 /// How soon an event is due again that found the webhook workers' queue full.
 const LEFT_FOR: Duration = Duration::from_secs(1);
@@ -137,24 +136,6 @@ enum Tried {
     Unfit(Batch, StoreError),
     /// The daemon must end, or was told to, before it was known; everybody has been told.
     Unknown(Result<(), StoreError>),
-}
-
-/// What has been told of, since commits worked last, of why they do not.
-#[derive(Default)]
-struct Told(Vec<String>);
-
-impl Told {
-    /// Reasons of one outage that are told; what more there is brings nobody further.
-    const MAX: usize = 16;
-
-    /// Whether this is to be told.
-    fn is_news(&mut self, why: String) -> bool {
-        let news = self.0.len() < Self::MAX && !self.0.contains(&why);
-        if news {
-            self.0.push(why);
-        }
-        news
-    }
 }
 
 /// What reaches the writer, and what it tells others.
@@ -307,23 +288,35 @@ impl<R: Rows> Task<R> {
     /// Does what is to be tidied, in a transaction of its own. Who asked for it may ask again: it is
     /// not tried twice, and does not suspend anything, unless the connection is lost with it.
     async fn tidy(&mut self, request: Request, stop: &CancellationToken) -> Result<(), StoreError> {
-        let done = self.engine.tidy(&request.work).await;
+        if !request.asked.begin() {
+            return Ok(());
+        }
+        let tidying = self.engine.tidy(&request.work);
+        let done = in_time(tidying, &mut self.ends, &mut self.told, &self.meter).await;
         if done.is_err() {
             self.meter.failed();
         }
         let done = match done {
-            Ok(done) => Ok(done),
+            Ok(done) => {
+                self.set_well();
+                Ok(done)
+            }
             Err(Unfinished::Refused(error)) if error.ends() => return Err(error),
             Err(Unfinished::Refused(error) | Unfinished::Unfit(error)) => Err(error),
             Err(Unfinished::Unknown(effects, error)) => {
                 self.set_sick(&error);
-                self.was_kept(&effects, stop).await?;
+                let kept = self.was_kept(&effects, stop).await?;
                 self.until_well(stop).await?;
-                Err(error)
+                // What it has come to is lost with the answer, if it was kept.
+                Err(match kept {
+                    Some(false) => error,
+                    Some(true) | None => StoreError::InDoubt,
+                })
             }
         };
-        let _ = request.reply.send(done);
-        Ok(())
+        request.asked.answer(done);
+        // It was late, and then came to nothing.
+        self.until_well(stop).await
     }
 
     /// Commits a batch. If that fails its accepts are refused and the rest is tried again until
@@ -362,13 +355,20 @@ impl<R: Rows> Task<R> {
             }
             self.still_sick(&error).await;
         }
-        Ok(())
+        // What was to be tried again has been called off, or was late and set aside.
+        self.until_well(stop).await
     }
 
     /// Tries once to commit, and tells everybody in the batch if it is kept, or if nobody knows.
-    async fn try_commit(&mut self, batch: Batch, stop: &CancellationToken) -> Tried {
+    async fn try_commit(&mut self, mut batch: Batch, stop: &CancellationToken) -> Tried {
+        batch.chores.retain(|errand| errand.asked.begin());
+        if batch.is_empty() {
+            return Tried::Kept;
+        }
         let begun = Instant::now();
-        let (effects, error) = match self.engine.commit(&batch).await {
+        let commit = self.engine.commit(&batch);
+        let done = in_time(commit, &mut self.ends, &mut self.told, &self.meter);
+        let (effects, error) = match done.await {
             Ok(effects) => {
                 self.set_well();
                 self.meter
@@ -379,8 +379,8 @@ impl<R: Rows> Task<R> {
             Err(unfinished) => {
                 self.meter.failed();
                 match unfinished {
-                    Unfinished::Refused(error) => return Tried::Refused(batch, error),
-                    Unfinished::Unfit(error) => return Tried::Unfit(batch, error),
+                    Unfinished::Refused(error) => return Tried::Refused(rest(batch), error),
+                    Unfinished::Unfit(error) => return Tried::Unfit(rest(batch), error),
                     Unfinished::Unknown(effects, error) => (effects, error),
                 }
             }
@@ -392,32 +392,18 @@ impl<R: Rows> Task<R> {
                 self.answer(batch, *effects).await;
                 Tried::Kept
             }
-            Ok(Some(false)) => Tried::Refused(batch, error),
+            Ok(Some(false)) => Tried::Refused(rest(batch), error),
             unknown @ (Ok(None) | Err(_)) => {
                 for accept in batch.accepts {
                     let _ = accept.reply.send(Err(StoreError::InDoubt));
+                }
+                for errand in batch.chores {
+                    errand.asked.answer(Err(StoreError::InDoubt));
                 }
                 turn_back(batch.intents);
                 Tried::Unknown(unknown.map(drop))
             }
         }
-    }
-
-    fn set_well(&mut self) {
-        self.told = Told::default();
-        if self.ends.health.set_well(true) {
-            tracing::info!("the store commits again");
-        }
-    }
-
-    fn set_sick(&mut self, error: &StoreError) {
-        let news = self.told.is_news(error.to_string());
-        if self.ends.health.set_well(false) {
-            tracing::error!(%error, "commit failed; accepting and submitting are suspended");
-        } else if news {
-            tracing::error!(%error, "commits fail for another reason now");
-        }
-        self.meter.sick();
     }
 
     /// Whether a commit whose answer was lost was kept; `None`: told to stop before it was known.
@@ -439,35 +425,14 @@ impl<R: Rows> Task<R> {
     /// Waits until commits work again. What a batch still holds when the daemon ends meanwhile is
     /// not lost: it was never committed, so the next start finds its messages as they were.
     async fn until_well(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
-        while !stop.is_cancelled() {
+        while !self.ends.health.is_well() && !stop.is_cancelled() {
             match self.engine.probe().await {
-                Ok(()) => {
-                    self.set_well();
-                    break;
-                }
+                Ok(()) => self.set_well(),
                 Err(error) if error.ends() => return Err(error),
                 Err(error) => self.still_sick(&error).await,
             }
         }
         Ok(())
-    }
-
-    /// A further try has failed. What has been told of is not told of again.
-    async fn still_sick(&mut self, error: &StoreError) {
-        if self.told.is_news(error.to_string()) {
-            tracing::error!(%error, "the database cannot be had again yet");
-        }
-        self.pause().await;
-    }
-
-    /// Waits before the next try. Who has asked for a yes meanwhile need not wait for it.
-    async fn pause(&mut self) {
-        let mut waiting = Vec::new();
-        for queue in &mut self.ends.accepts {
-            waiting.extend(std::iter::from_fn(|| queue.try_recv().ok()));
-        }
-        refuse(&mut waiting);
-        tokio::time::sleep(RETRY).await;
     }
 
     /// Tells everybody in the batch. Those who have gone meanwhile need no answer.
@@ -516,7 +481,7 @@ impl<R: Rows> Task<R> {
             let _ = deliveries.reply.map(|reply| reply.send(()));
         }
         for (errand, done) in batch.chores.into_iter().zip(effects.chores) {
-            let _ = errand.reply.send(Ok(done));
+            errand.asked.answer(Ok(done));
         }
         for event in effects.events {
             if let Err(full) = self.ends.events.try_send(event) {
@@ -550,6 +515,14 @@ fn refuse(accepts: &mut Vec<Accept>) {
     }
 }
 
+/// A batch of which nothing was kept: its chores may be called off until it is tried again.
+fn rest(batch: Batch) -> Batch {
+    for errand in &batch.chores {
+        errand.asked.rest();
+    }
+    batch
+}
+
 /// Tells everybody in a batch that the daemon ends without its commit.
 fn dismiss(mut batch: Batch) {
     refuse(&mut batch.accepts);
@@ -567,20 +540,5 @@ fn turn_back(intents: Vec<Intent>) {
         };
         // As in `answer`.
         let _ = intent.to.try_send(answer);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Told;
-
-    #[test]
-    fn each_reason_of_an_outage_is_told_once() {
-        let mut told = Told::default();
-        let said = ["lost", "lost", "in use", "lost", "no room", "in use"];
-        let news = said.map(|why| told.is_news(why.into()));
-        assert_eq!(news, [true, false, true, false, true, false]);
-        let many = (0..100).filter(|number| told.is_news(number.to_string()));
-        assert_eq!(many.count(), Told::MAX - 3);
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::domain::ids::{EventId, MessageId, MessageSeq, ReceiptKey};
 use crate::store::StoreError;
@@ -52,6 +53,8 @@ struct Plan {
     questions: u32,
     poison: HashSet<Poison>,
     gone: bool,
+    /// Transactions have no answer for so long.
+    freeze: Duration,
     /// How often the database has gone: what was open then is lost.
     outages: u64,
     statements: u64,
@@ -110,6 +113,16 @@ impl Faults {
         let mut plan = self.plan();
         plan.gone = true;
         plan.outages += 1;
+    }
+
+    /// From now on each transaction takes so long to begin: a server that is frozen for a while.
+    pub(in crate::store) fn freeze(&self, time: Duration) {
+        self.plan().freeze = time;
+    }
+
+    /// How long a transaction takes to begin.
+    pub(super) fn frozen(&self) -> Duration {
+        self.plan().freeze
     }
 
     /// It is back.

@@ -51,6 +51,10 @@ impl Rows for Memory {
 
     async fn begin(&mut self) -> Answer<()> {
         self.outside();
+        let frozen = self.faults.frozen();
+        if !frozen.is_zero() {
+            tokio::time::sleep(frozen).await;
+        }
         self.open = Some(self.faults.begin()?);
         Ok(())
     }

@@ -7,7 +7,8 @@ use std::future::Future;
 use tokio::time::timeout;
 
 use super::*;
-use crate::store::memory::{CommitFault, Faults};
+use crate::flow::health::Hold;
+use crate::store::memory::{CommitFault, Faults, Poison};
 
 /// Less than the writer waits before it asks again, and more than it takes to ask.
 const SOON: Duration = Duration::from_millis(100);
@@ -175,6 +176,133 @@ async fn while_the_database_is_gone_accepts_are_refused_at_once_and_outcomes_wai
     world.accept(1).await;
     world.close().await;
     assert_eq!(ground.dump().await["messages"].len(), 2);
+}
+
+impl World {
+    fn pausing(&self) -> impl Future<Output = Result<(), StoreError>> + use<> {
+        let hold = HoldRow {
+            carrier: carrier(),
+            hold: Hold::Paused,
+            reason: "a test".into(),
+            actor: "me".into(),
+            at: Timestamp(1),
+            until: None,
+        };
+        let audit = AuditEntry {
+            at: Timestamp(1),
+            actor: "me".into(),
+            action: "carriers.pause".into(),
+            subject: "mtn_ng".into(),
+            detail: "{}".into(),
+            outcome: "paused".into(),
+        };
+        let store = self.store.clone();
+        async move { store.hold(hold, audit).await }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_was_refused_during_an_outage_is_not_carried_out_after_it() {
+    let (_ground, mut world, faults) = world().await;
+    let submitted = world.accept(1).await;
+    faults.go();
+    // The first waits for its own commit as long as an operator may; the others are not even asked.
+    for patience in [Duration::from_secs(11), SOON, SOON] {
+        let refused = timeout(patience, world.pausing()).await.expect("in time");
+        assert!(
+            matches!(refused, Err(StoreError::Unavailable)),
+            "{refused:?}"
+        );
+    }
+    let settled = asked(world.submitting(&submitted, "a")).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    faults.come_back();
+    settled.await.unwrap();
+    assert!(world.store.holds().await.unwrap().is_empty());
+    assert!(world.store.audit(10).await.unwrap().is_empty());
+    world.pausing().await.unwrap();
+    assert_eq!(world.store.holds().await.unwrap().len(), 1);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_whose_commit_is_not_known_in_time_is_in_doubt() {
+    for (fault, kept) in [(CommitFault::LostAfter, 1), (CommitFault::LostBefore, 0)] {
+        let (_ground, world, faults) = world().await;
+        faults.plan_commits([Some(fault)]);
+        faults.fail_questions(100);
+        let begun = tokio::time::Instant::now();
+        let told = world.pausing().await;
+        assert!(matches!(told, Err(StoreError::InDoubt)), "{told:?}");
+        assert!(begun.elapsed() < Duration::from_secs(11));
+        faults.fail_questions(0);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(world.store.health().is_well());
+        assert_eq!(world.store.holds().await.unwrap().len(), kept);
+        world.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_commit_is_late_nothing_is_accepted_and_its_answer_ends_that() {
+    let (_ground, mut world, faults) = world().await;
+    faults.freeze(Duration::from_secs(8));
+    let first = asked(world.accepting(message(1))).await;
+    let behind = asked(world.accepting(message(1))).await;
+    tokio::time::sleep(Duration::from_millis(4_900)).await;
+    assert!(world.store.health().is_well() && !behind.is_finished());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!world.store.health().is_well());
+    for refused in [
+        timeout(SOON, behind).await.expect("at once").unwrap(),
+        world.store.accept(message(1)).await,
+    ] {
+        assert!(
+            matches!(refused, Err(StoreError::Unavailable)),
+            "{refused:?}"
+        );
+    }
+    first.await.unwrap().unwrap();
+    assert!(world.store.health().is_well());
+    assert_eq!(world.told().len(), 1);
+    faults.freeze(Duration::ZERO);
+    world.accept(1).await;
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_commit_that_came_to_nothing_is_followed_by_a_probe() {
+    let (_ground, mut world, faults) = world().await;
+    faults.poison([Poison::Message(MessageId(Uuid::from_u128(1)))]);
+    faults.freeze(Duration::from_secs(8));
+    let mut bad = message(1);
+    bad.id = MessageId(Uuid::from_u128(1));
+    let refused = asked(world.accepting(bad)).await;
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    faults.freeze(Duration::ZERO);
+    let refused = refused.await.unwrap();
+    assert!(matches!(refused, Err(StoreError::Unfit)), "{refused:?}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(world.store.health().is_well());
+    world.accept(1).await;
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_waited_behind_a_late_commit_in_vain_is_not_carried_out() {
+    let (_ground, world, faults) = world().await;
+    faults.freeze(Duration::from_secs(20));
+    let first = asked(world.accepting(message(1))).await;
+    let refused = world.pausing().await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable)),
+        "{refused:?}"
+    );
+    first.await.unwrap().unwrap();
+    faults.freeze(Duration::ZERO);
+    world.pausing().await.unwrap();
+    assert_eq!(world.store.audit(10).await.unwrap().len(), 1);
+    world.close().await;
 }
 
 #[tokio::test(start_paused = true)]

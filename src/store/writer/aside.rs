@@ -186,8 +186,9 @@ fn set_aside(alone: Alone, todo: &mut VecDeque<Batch>) -> Fate {
             "it is due when its lease ends",
         ),
         Alone::Chore(errand) => {
-            let _ = errand.reply.send(Err(StoreError::Unfit));
-            (errand.chore.name().into(), "who asked is told no")
+            let name = errand.chore.name();
+            errand.asked.answer(Err(StoreError::Unfit));
+            (name.into(), "who asked is told no")
         }
     }
 }
