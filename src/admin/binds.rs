@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::Admin;
 use super::error::{self, Refused};
-use super::request::{Body, Done, Operator, in_time, read, reason, told};
+use super::request::{Body, Done, Operator, changed, read, reason, told};
 use crate::domain::class::Class;
 use crate::domain::ids::BindName;
 use crate::flow::bind::{BindCommand, BindHandle};
@@ -253,7 +253,9 @@ pub(super) async fn command(
     })?;
     let detail = json!({"reason": why, "value": value});
     let audit = operator.entry(command.action(), &name.0, &detail, &command.outcome(value));
-    in_time(admin.parts.store.note(audit)).await?;
+    let noted = changed(admin.parts.store.note(audit)).await;
+    let noted = noted.map_err(Refused::but_for_the_audit);
+    operator.told((command.action(), &name.0), noted)?;
     place.send(command.order(value));
     let former = admin.wishes.note(&name, command, value);
     Ok(Done::new(outcome, command.undo(value, &name, former)).answer())

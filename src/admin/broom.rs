@@ -113,7 +113,8 @@ async fn sweep(admin: &Admin, operator: &Operator, asked: &Wanted) -> Result<Res
         audit: operator.entry(action, &subject, &detail, "begun"),
     };
     let tale = admin.sweeping.sweep(broom).await;
-    let tale = tale.map_err(|refusal| refused(refusal, true))?;
+    let tale = tale.map_err(|refusal| refused(refusal, true));
+    let tale = operator.told((action, &subject), tale)?;
     let undo = undo(admin, asked, why).filter(|_| tale.changed > 0);
     let mut outcome = outcome(admin, asked, &tale);
     if undo.is_some() {

@@ -12,7 +12,9 @@ use serde_json::json;
 
 use super::Admin;
 use super::error::{self, Refused};
-use super::request::{Body, Done, Operator, account, in_time, now, quoted, read, reason, told};
+use super::request::{
+    Body, Done, Operator, account, changed, in_time, now, quoted, read, reason, told,
+};
 use super::waiting::held;
 use crate::domain::class::Class;
 use crate::domain::ids::CarrierIndex;
@@ -167,7 +169,7 @@ pub(super) async fn hold(
         .into_iter()
         .find(|row| row.carrier == *id);
     let why = match wanted {
-        Wanted::Free if known.is_none() => {
+        Wanted::Free if known.is_none() && admin.holds.is_sure() => {
             return Err(Refused::conflict(format!("{id} is not held")));
         }
         Wanted::Free if asked.for_s.is_some() => {
@@ -196,7 +198,8 @@ pub(super) async fn hold(
         until,
     };
     let audit = operator.entry(wanted.action(), &id.0, &detail, wanted.hold().name());
-    in_time(admin.holds.order(row, audit)).await?;
+    let done = changed(admin.holds.order(row, audit)).await;
+    operator.told((wanted.action(), &id.0), done)?;
     let undo = match wanted {
         Wanted::Paused | Wanted::Draining => format!("mnara ctl carriers resume {id}"),
         Wanted::Free => known.map_or_else(String::new, |row| {

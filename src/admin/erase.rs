@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::Admin;
 use super::error::{self, Refused};
-use super::request::{Body, Done, Operator, in_time, read, reason};
+use super::request::{Body, Done, Operator, changed, read, reason};
 use crate::domain::ids::MessageSeq;
 use crate::domain::phone::{Msisdn, Typed};
 use crate::store::erasure::{Erased, Erasure};
@@ -69,9 +69,10 @@ pub(super) async fn erase(
             "the reason names the number, which the audit would keep: say why without it",
         ));
     }
+    let action = "erase";
     let entry = (!asked.dry_run).then(|| {
         let detail = json!({"reason": why});
-        operator.entry("erase", &number.masked(), &detail, "begun")
+        operator.entry(action, &number.masked(), &detail, "begun")
     });
     let erasure = Erasure {
         number,
@@ -79,7 +80,12 @@ pub(super) async fn erase(
         span: SPAN,
         entry,
     };
-    let erased = in_time(admin.parts.store.erase(erasure)).await?;
+    let erased = changed(admin.parts.store.erase(erasure)).await;
+    let erased = if asked.dry_run {
+        erased?
+    } else {
+        operator.told((action, &number.masked()), erased)?
+    };
     let told = Told {
         done: done(&number, &erased, asked.dry_run),
         to: number.masked(),

@@ -65,18 +65,48 @@ impl Refused {
         }
     }
 
-    /// The store did not do it in time or is going down.
+    /// The store does not answer, or is going down.
     pub(super) fn unavailable() -> Self {
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,
             code: "unavailable",
-            message: "the store does not answer at present; look at what exists, then try again"
+            message: "the store does not answer at present: nothing was changed; try again".into(),
+        }
+    }
+
+    /// The store was at it when the time was up, or has done a part: no word to try again at once.
+    pub(super) fn in_doubt() -> Self {
+        Self {
+            status: StatusCode::GATEWAY_TIMEOUT,
+            code: "in_doubt",
+            message: "the store has not answered in time: it may have been done, or a part of it; \
+                      look at what exists before you try again"
                 .into(),
         }
     }
 
+    /// The same, where only the line of the audit is in doubt, which comes before the deed.
+    pub(super) fn but_for_the_audit(self) -> Self {
+        if self.code == "in_doubt" {
+            let message = "nothing was changed, although the audit may say so; try again";
+            return Self {
+                message: message.into(),
+                ..Self::unavailable()
+            };
+        }
+        self
+    }
+
+    /// What kind it is.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The store's refusal or fault; a fault is logged here, once.
     pub(super) fn store(error: &StoreError) -> Self {
+        if matches!(error, StoreError::InDoubt) {
+            return Self::in_doubt();
+        }
         if error.passes() {
             return Self::unavailable();
         }

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::request::now;
 use crate::domain::ids::{CarrierId, CarrierIndex};
 use crate::domain::time::Timestamp;
-use crate::flow::Steer;
 use crate::flow::health::{Health, Hold};
+use crate::flow::{Settlement, Steer};
 use crate::store::{AuditEntry, HoldRow, Store, StoreError};
 
 /// Changes that may wait; more are refused: nobody types that fast.
@@ -35,14 +35,22 @@ pub struct Holds {
     accounts: Vec<CarrierId>,
     health: Arc<Health>,
     steer: mpsc::Sender<Steer>,
+    known: Known,
+}
+
+/// What is known of what the store holds.
+#[derive(Clone, Debug)]
+struct Known {
     rows: Vec<HoldRow>,
+    /// No change is in doubt.
+    sure: bool,
 }
 
 /// The way to the task that owns the holds.
 #[derive(Clone)]
 pub(super) struct Hand {
     orders: mpsc::Sender<Order>,
-    rows: watch::Receiver<Vec<HoldRow>>,
+    known: watch::Receiver<Known>,
 }
 
 impl Holds {
@@ -56,35 +64,41 @@ impl Holds {
         health: Arc<Health>,
         steer: mpsc::Sender<Steer>,
     ) -> Result<Self, StoreError> {
-        let rows = store.holds().await?;
+        let known = Known {
+            rows: store.holds().await?,
+            sure: true,
+        };
         let mut holds = Self {
             store,
             accounts,
             health,
             steer,
-            rows,
+            known,
         };
         let now = now();
-        for row in &holds.rows {
+        for row in &holds.known.rows {
             holds.apply(&row.carrier, row.hold, now);
             tracing::warn!(carrier = %row.carrier, hold = row.hold.name(), reason = %row.reason,
                 "an account is held by an operator");
         }
-        holds.expire(now).await?;
-        Ok(holds)
+        match holds.expire(now).await {
+            // It ends when the store is well again.
+            Err(error) if !error.passes() => Err(error),
+            Ok(()) | Err(_) => Ok(holds),
+        }
     }
 
     /// The task, and the way to it.
     pub(super) fn split(self, stop: CancellationToken) -> (Hand, impl Future<Output = ()>) {
         let (orders, ordered) = mpsc::channel(ORDERS);
-        let (told, rows) = watch::channel(self.rows.clone());
-        (Hand { orders, rows }, self.run(ordered, told, stop))
+        let (told, known) = watch::channel(self.known.clone());
+        (Hand { orders, known }, self.run(ordered, told, stop))
     }
 
     async fn run(
         mut self,
         mut orders: mpsc::Receiver<Order>,
-        told: watch::Sender<Vec<HoldRow>>,
+        told: watch::Sender<Known>,
         stop: CancellationToken,
     ) {
         let mut tick = tokio::time::interval(LOOK);
@@ -94,37 +108,69 @@ impl Holds {
                 () = stop.cancelled() => return,
                 Some(order) = orders.recv() => {
                     let done = self.order(order.row, order.audit).await;
-                    told.send_replace(self.rows.clone());
+                    told.send_replace(self.known.clone());
                     // Whoever asked may have hung up; it is done all the same.
                     let _ = order.reply.send(done);
                 }
                 // A closed store ends with the daemon, which ends this task too.
-                _ = tick.tick() => if let Ok(true) = self.expire(now()).await {
-                    told.send_replace(self.rows.clone());
-                },
+                _ = tick.tick() => {
+                    let _ = self.turn(now()).await;
+                    told.send_replace(self.known.clone());
+                }
             }
         }
     }
 
+    /// One turn of the clock. What fails is done at the next one.
+    async fn turn(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if !self.store.health().is_well() {
+            return Ok(());
+        }
+        if !self.known.sure {
+            self.ascertain().await?;
+        }
+        self.expire(now).await
+    }
+
+    /// Puts in force what the store holds after a change in doubt.
+    async fn ascertain(&mut self) -> Result<(), StoreError> {
+        // It is written behind all that the writer was given before: by then that is decided.
+        self.store.settle(Settlement::default()).await?;
+        let rows = self.store.holds().await?;
+        let now = now();
+        for carrier in &self.accounts {
+            let row = rows.iter().find(|row| row.carrier == *carrier);
+            self.apply(carrier, row.map_or(Hold::Free, |row| row.hold), now);
+        }
+        self.known = Known { rows, sure: true };
+        Ok(())
+    }
+
     async fn order(&mut self, row: HoldRow, audit: AuditEntry) -> Result<(), StoreError> {
         let (carrier, hold) = (row.carrier.clone(), row.hold);
-        match hold {
-            Hold::Free => self.store.free(carrier.clone(), audit).await?,
-            Hold::Paused | Hold::Draining => self.store.hold(row.clone(), audit).await?,
+        let done = match hold {
+            Hold::Free => self.store.free(carrier.clone(), audit).await,
+            Hold::Paused | Hold::Draining => self.store.hold(row.clone(), audit).await,
+        };
+        if matches!(done, Err(StoreError::InDoubt)) {
+            self.known.sure = false;
         }
-        self.rows.retain(|known| known.carrier != carrier);
+        done?;
+        let rows = &mut self.known.rows;
+        rows.retain(|known| known.carrier != carrier);
         if hold != Hold::Free {
-            self.rows.push(row);
-            self.rows.sort_by(|a, b| a.carrier.cmp(&b.carrier));
+            rows.push(row);
+            rows.sort_by(|a, b| a.carrier.cmp(&b.carrier));
         }
         self.apply(&carrier, hold, now());
         Ok(())
     }
 
-    /// Ends what has had its time; says whether something has.
-    async fn expire(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+    /// Ends what has had its time.
+    async fn expire(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let over = |row: &HoldRow| row.until.is_some_and(|until| until <= now);
-        let ended: Vec<HoldRow> = self.rows.iter().filter(|row| over(row)).cloned().collect();
+        let rows = self.known.rows.iter();
+        let ended: Vec<HoldRow> = rows.filter(|row| over(row)).cloned().collect();
         for row in &ended {
             let audit = AuditEntry {
                 at: now,
@@ -136,14 +182,14 @@ impl Holds {
                     .into(),
                 outcome: "its time has passed".into(),
             };
-            tracing::info!(carrier = %row.carrier, "an operator's hold has ended by itself");
             let free = HoldRow {
                 hold: Hold::Free,
                 ..row.clone()
             };
             self.order(free, audit).await?;
+            tracing::info!(carrier = %row.carrier, "an operator's hold has ended by itself");
         }
-        Ok(!ended.is_empty())
+        Ok(())
     }
 
     /// Puts a hold in force. An account that is configured no more has none.
@@ -159,7 +205,12 @@ impl Holds {
 impl Hand {
     /// What is held now.
     pub(super) fn rows(&self) -> Vec<HoldRow> {
-        self.rows.borrow().clone()
+        self.known.borrow().rows.clone()
+    }
+
+    /// Whether that is so in the store too: no change is in doubt.
+    pub(super) fn is_sure(&self) -> bool {
+        self.known.borrow().sure
     }
 
     /// Carries a change out; returns once it is durable and in force.

@@ -283,7 +283,8 @@ async fn change(
         Single::Resend
     };
     let done = admin.sweeping.single(message, single, audit).await;
-    done.map_err(|refusal| refused(refusal, cancel))?;
+    let done = done.map_err(|refusal| refused(refusal, cancel));
+    operator.told((action, &message.to_string()), done)?;
     Ok(Done::new(format!("{message} is {outcome}"), None).answer())
 }
 

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::Admin;
 use super::error::{self, Refused};
-use super::request::{Body, Operator, in_time, now, organisation, read};
+use super::request::{Body, Operator, changed, now, organisation, read};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::api_key::NewKey;
 use crate::domain::ids::{KeyId, OrgId};
@@ -84,9 +84,10 @@ pub(super) async fn create_org(
         created_at: now(),
     };
     let detail = json!({"name": org.name, "country": org.country, "senders": org.senders});
-    let audit = operator.entry("org.create", &org.id.to_string(), &detail, "created");
-    let created = admin.parts.store.create_org(org.clone(), Some(audit));
-    if !in_time(created).await? {
+    let (action, id) = ("org.create", org.id.to_string());
+    let audit = operator.entry(action, &id, &detail, "created");
+    let created = changed(admin.parts.store.create_org(org.clone(), Some(audit))).await;
+    if !operator.told((action, &id), created)? {
         let message = format!("there is an organisation named {name}; choose another name");
         return Err(Refused::conflict(message));
     }
@@ -120,8 +121,10 @@ pub(super) async fn create_key(
     };
     let id = record.id;
     let detail = json!({"org": org.0, "prefix": key.prefix});
-    let audit = operator.entry("key.create", &id.to_string(), &detail, "created");
-    if !in_time(admin.parts.store.create_key(record, Some(audit))).await? {
+    let (action, subject) = ("key.create", id.to_string());
+    let audit = operator.entry(action, &subject, &detail, "created");
+    let created = changed(admin.parts.store.create_key(record, Some(audit))).await;
+    if !operator.told((action, &subject), created)? {
         return Err(Refused::conflict("the key could not be created; try again"));
     }
     let created = KeyCreated {

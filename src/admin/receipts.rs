@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Admin;
 use super::error::{self, Refused};
 use super::request::{
-    Asked, Body, Done, Operator, account, asked, in_time, now, read, reason, told,
+    Asked, Body, Done, Operator, account, asked, changed, in_time, now, read, reason, told,
 };
 use crate::store::inbox::{Inbox, InboxPage, InboxRow, Replay};
 
@@ -139,15 +139,15 @@ pub(super) async fn replay(
         dry_run: asked.dry_run,
     };
     let detail = json!({"reason": why, "since_s": since_s, "limit": replay.limit});
-    let audit = (!asked.dry_run).then(|| {
-        operator.entry(
-            "receipts.replay",
-            &id.0,
-            &detail,
-            "begun: what fits is matched",
-        )
-    });
-    let done = in_time(admin.parts.store.replay_receipts(&replay, audit)).await?;
+    let action = "receipts.replay";
+    let audit = (!asked.dry_run)
+        .then(|| operator.entry(action, &id.0, &detail, "begun: what fits is matched"));
+    let done = changed(admin.parts.store.replay_receipts(&replay, audit)).await;
+    let done = if asked.dry_run {
+        done?
+    } else {
+        operator.told((action, &id.0), done)?
+    };
     let outcome = format!(
         "{} receipts of {id} found their attempts, {} did not",
         done.matched, done.unmatched
@@ -181,13 +181,14 @@ pub(super) async fn discard(
         return Ok(Done::would(outcome).answer());
     }
     let detail = json!({"reason": why, "older_than_s": age});
-    let audit = operator.entry("receipts.drop", &id.0, &detail, "dropped");
+    let action = "receipts.drop";
+    let audit = operator.entry(action, &id.0, &detail, "dropped");
     let before = now() - Duration::from_secs(age);
     let dropping = admin
         .parts
         .store
         .drop_receipts(id.clone(), before, Some(audit));
-    let dropped = in_time(dropping).await?;
+    let dropped = operator.told((action, &id.0), changed(dropping).await)?;
     Ok(Done::new(format!("{dropped} receipts of {id} dropped"), None).answer())
 }
 

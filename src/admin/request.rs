@@ -25,8 +25,11 @@ use crate::domain::ids::{CarrierIndex, OrgId};
 use crate::domain::time::Timestamp;
 use crate::store::{AuditEntry, StoreError};
 
-/// How long the store may take.
+/// How long the store may take to look something up.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// And to change something: more than it gives a single commit, after which it knows more than that
+/// the time was up; less than `ctl` waits.
+const TO_CHANGE: Duration = Duration::from_secs(12);
 /// Where `ctl` tells the login name of whoever typed the command.
 const OPERATOR: &str = "x-mnara-operator";
 const OPERATOR_MAX: usize = 64;
@@ -96,7 +99,6 @@ impl Operator {
         detail: &Value,
         outcome: &str,
     ) -> AuditEntry {
-        tracing::info!(actor = %self.0, action, subject, "an operator's command");
         AuditEntry {
             at: now(),
             actor: self.0.clone(),
@@ -105,6 +107,23 @@ impl Operator {
             detail: detail.to_string().into(),
             outcome: outcome.into(),
         }
+    }
+
+    /// Tells the log what has become of a command, and gives it back.
+    pub(super) fn told<T>(
+        &self,
+        (action, subject): (&str, &str),
+        done: Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let actor = &*self.0;
+        match &done {
+            Ok(_) => tracing::info!(actor, action, subject, "an operator's command"),
+            Err(refused) => {
+                let why = refused.code();
+                tracing::info!(actor, action, subject, why, "an operator's command failed");
+            }
+        }
+        done
     }
 }
 
@@ -210,13 +229,23 @@ pub(super) async fn organisation(admin: &Admin, typed: &str) -> Result<Arc<Organ
     })
 }
 
-/// Waits for the store, within its patience.
+/// Waits for the store to look something up, within its patience.
 pub(super) async fn in_time<T>(
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, Refused> {
     match timeout(PATIENCE, work).await {
         Ok(done) => done.map_err(|error| Refused::store(&error)),
         Err(_) => Err(Refused::unavailable()),
+    }
+}
+
+/// Waits for the store to change something, within its patience.
+pub(super) async fn changed<T>(
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, Refused> {
+    match timeout(TO_CHANGE, work).await {
+        Ok(done) => done.map_err(|error| Refused::store(&error)),
+        Err(_) => Err(Refused::in_doubt()),
     }
 }
 

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::Admin;
 use super::error::{self, Refused};
-use super::request::{Asked, Operator, asked, class, in_time, now, organisation};
+use super::request::{Asked, Operator, asked, changed, class, now, organisation};
 use crate::domain::account::Organisation;
 use crate::domain::class::Class;
 use crate::domain::ids::OrgId;
@@ -112,9 +112,11 @@ pub(super) async fn reload(
     match timeout(RELOAD, asking).await {
         Ok(Some(Ok(changes))) => {
             let detail = json!({"changes": changes});
-            let audit = operator.entry("config.reload", "routing", &detail, "in force");
+            let (action, subject) = ("config.reload", "routing");
+            let audit = operator.entry(action, subject, &detail, "in force");
+            operator.told((action, subject), Ok(()))?;
             // The plan is in force already: that the audit cannot be kept is no reason to deny it.
-            if in_time(admin.parts.store.note(audit)).await.is_err() {
+            if changed(admin.parts.store.note(audit)).await.is_err() {
                 tracing::warn!("a reload is in force that the audit does not have");
             }
             Ok(error::json(StatusCode::OK, &Reloaded { changes }))

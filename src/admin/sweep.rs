@@ -269,7 +269,8 @@ impl Sweeper {
                         before: (tale.changed, tale.spared),
                     },
                 };
-                let swept = self.store.sweep(sweep).await?;
+                let swept = self.store.sweep(sweep).await;
+                let swept = swept.map_err(|error| error.after(row.is_some()))?;
                 tale.changed += swept.changed;
                 tale.spared += swept.spared;
                 row = Some(swept.audit);
