@@ -225,11 +225,12 @@ impl ApiError {
     /// Whether a message was kept is not known: perhaps it is a moment later. 503 would invite a
     /// duplicate.
     pub(super) fn in_doubt() -> Self {
-        Self::new(
-            Code::ServerError,
-            "the store did not answer in time; the message may have been accepted: wait for its \
-             webhook before you send it again",
-        )
+        let message = "the store did not answer in time; the message may have been accepted: wait \
+                       for its webhook before you send it again";
+        Self {
+            cause: Some(Box::new(StoreError::InDoubt)),
+            ..Self::new(Code::ServerError, message)
+        }
     }
 
     /// The store's refusal or fault.
@@ -253,6 +254,10 @@ impl ApiError {
         let id = request_id.to_str().unwrap_or_default();
         if self.code == Code::ServerError {
             match &self.cause {
+                // The writer says once why, for all of them.
+                Some(error) if matches!(**error, StoreError::InDoubt) => {
+                    tracing::debug!(request_id = id, %error, "request in doubt");
+                }
                 Some(error) => tracing::error!(request_id = id, %error, "request failed"),
                 None => tracing::error!(request_id = id, error = %self.message, "request failed"),
             }

@@ -311,6 +311,13 @@ impl World {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// What `mnara ctl …` says when it fails, which it must.
+    pub(crate) async fn try_ctl(&self, arguments: &[&str]) -> String {
+        let output = ctl(&self.config, self.daemon.admin, arguments).await;
+        assert!(!output.status.success(), "ctl {arguments:?} succeeded");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// What the admin listener answers to a GET.
     pub(crate) async fn ask_admin(&self, path: &str) -> Answer {
         let url = format!("http://{}{path}", self.daemon.admin);
