@@ -24,6 +24,9 @@ pub(super) const LOCK: i64 = 0x6d6e_6172_6100_0001;
 /// How often it is asked for the lock while another has it.
 const LOCK_POLL: Duration = Duration::from_millis(100);
 
+/// After how long it says that it waits: our own session that hands the lock over needs a moment too.
+const LOCK_TELL: Duration = Duration::from_secs(1);
+
 /// How long it may take to connect; beyond it the next try is as good.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -329,8 +332,8 @@ pub(super) async fn logs_values(conn: &mut PgConnection) -> Result<bool, StoreEr
 
 /// Takes the house lock, within a time.
 async fn take_lock(conn: &mut PgConnection, wait: Duration) -> Result<(), StoreError> {
-    let deadline = tokio::time::Instant::now() + wait;
-    let mut told = wait.is_zero();
+    let begun = tokio::time::Instant::now();
+    let mut told = false;
     loop {
         let row = sqlx::query("select pg_try_advisory_lock($1)")
             .bind(LOCK)
@@ -339,11 +342,11 @@ async fn take_lock(conn: &mut PgConnection, wait: Duration) -> Result<(), StoreE
         if row.try_get(0)? {
             return Ok(());
         }
-        if tokio::time::Instant::now() >= deadline {
+        if begun.elapsed() >= wait {
             let holder = holder(conn).await?;
             return Err(StoreError::InUse { holder });
         }
-        if !std::mem::replace(&mut told, true) {
+        if begun.elapsed() >= LOCK_TELL && !std::mem::replace(&mut told, true) {
             let holder = holder(conn).await?;
             tracing::info!(%holder, ?wait, "another daemon uses the database; waiting for its end");
         }
