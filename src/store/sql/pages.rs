@@ -239,7 +239,8 @@ async fn unhurry(conn: &mut PgConnection) -> Result<(), StoreError> {
         // Ids that were brought along have not moved the sequence.
         "select setval(pg_get_serial_sequence('audit', 'id'), coalesce(max(id), 1), \
          max(id) is not null) from audit",
-        "analyze",
+        // Both: otherwise the server's own vacuum goes through all of it while the daemon is at work.
+        "vacuum (analyze)",
         "set synchronous_commit = on",
     ] {
         sqlx::raw_sql(sql).execute(&mut *conn).await?;
