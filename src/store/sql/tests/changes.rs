@@ -2,41 +2,56 @@
 //! tables, a table of a day.
 //! Never here: lost connections (`loss`).
 
+use mnara_privatepg::{Durability, Server};
 use secrecy::ExposeSecret;
 
-use super::loss::{kill, port};
-use super::proxy::Gate;
+use super::loss::port;
 use super::*;
 use crate::store::PasswordFile;
 
 #[tokio::test]
 async fn a_changed_password_is_read_again_by_the_writer_and_by_readers() {
-    let (database, folder) = (database(), TempDir::new().unwrap());
-    let (url, path) = (database.url(), folder.path().join("password"));
-    let server = port(&url);
-    let gate = Gate::to(server, "one").await;
-    let gate_url = url.replace(&format!(":{server}/"), &format!(":{}/", gate.port));
+    // A server that really asks for passwords: that of DATABASE_URL may trust everybody.
+    let server = Server::start(Durability::Fast).unwrap();
+    let postgres = Database::on(&server.url("postgres")).unwrap();
+    postgres
+        .run("create role duka login password 'one'")
+        .unwrap();
+    postgres.run("create database duka owner duka").unwrap();
+    let admin = Database::on(&server.url("duka")).unwrap();
+    let changed = |password: &str, sessions: &str| {
+        let alter = format!("alter role duka password '{password}'");
+        admin.run(&alter).unwrap();
+        let end = format!(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+             where usename = 'duka' and application_name like '{sessions}'"
+        );
+        admin.run(&end).unwrap();
+    };
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("password");
     let file = PasswordFile::new(path.clone());
     std::fs::write(&path, "one\n").unwrap();
     assert_eq!(file.read().unwrap().expose_secret(), "one");
+    let url = format!(
+        "postgres://duka@127.0.0.1:{}/duka",
+        port(&server.url("duka"))
+    );
     let config = Config {
         password_file: Some(file),
-        ..config(gate_url)
+        ..config(url)
     };
     let (mut sql, reader) = open(&config, Arc::new(Carriers::new(vec![])))
         .await
         .unwrap();
 
-    let all = "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and application_name like 'mnara%'";
     // A reader is the first to hear of it.
-    gate.wants("two");
     std::fs::write(&path, "two\n").unwrap();
-    database.run(all).unwrap();
+    changed("two", "mnara%");
     assert_eq!(reader.audit(1).await.unwrap().len(), 0);
     sql.probe().await.unwrap();
     // The writer is, and while the file is late it goes on asking.
-    gate.wants("three");
-    kill(&database);
+    changed("three", "mnara writer%");
     let error = sql.probe().await.unwrap_err().to_string();
     assert!(error.contains("28P01") && !error.contains("two"), "{error}");
     std::fs::write(&path, "").unwrap();
@@ -44,7 +59,7 @@ async fn a_changed_password_is_read_again_by_the_writer_and_by_readers() {
     assert!(error.contains("first line is empty"), "{error}");
     std::fs::write(&path, "three\n").unwrap();
     sql.probe().await.unwrap();
-    database.run(all).unwrap();
+    changed("three", "mnara%");
     assert_eq!(reader.audit(1).await.unwrap().len(), 0);
 }
 
@@ -56,13 +71,13 @@ async fn a_role_that_does_not_own_the_tables_is_refused_and_told_what_to_do() {
     let role = format!("mnara_guest_{}", Uuid::now_v7().simple());
     database
         .run(&format!(
-            "create role {role} login; grant all on all tables in schema public to {role}; \
+            "create role {role} login password 'guest'; grant all on all tables in schema public to {role}; \
              grant all on all sequences in schema public to {role}; grant all on schema public to {role}"
         ))
         .unwrap();
     let url = database.url();
     let (user, _) = url.split_once('@').unwrap();
-    let guest = url.replace(user, &format!("postgres://{role}"));
+    let guest = url.replace(user, &format!("postgres://{role}:guest"));
     let error = refused(guest.clone()).await;
     let owned = database
         .run(&format!(

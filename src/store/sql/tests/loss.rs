@@ -25,7 +25,7 @@ async fn through(database: &Database) -> (Proxy, Sql, Reader) {
 }
 
 /// Ends the writer's session from outside.
-pub(super) fn kill(database: &Database) {
+fn kill(database: &Database) {
     let killed = database
         .run("select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and application_name like 'mnara writer%'")
         .unwrap();

@@ -1,9 +1,8 @@
-//! Lives here: wires between the daemon and its server: one that loses a COMMIT or its answer, one
-//! that asks for a password.
+//! Lives here: a wire between the daemon and its server that loses a COMMIT or its answer.
 //! Never here: what the daemon makes of it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -76,68 +75,4 @@ async fn pipe(mut client: TcpStream, mut server: TcpStream, fate: Arc<AtomicU8>)
             }
         }
     }
-}
-
-/// A wire that lets in who knows the password, in the server's stead: a server of tests asks nobody.
-pub(super) struct Gate {
-    pub(super) port: u16,
-    password: Arc<Mutex<String>>,
-    _tasks: JoinSet<()>,
-}
-
-impl Gate {
-    pub(super) async fn to(port: u16, password: &str) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let own = listener.local_addr().unwrap().port();
-        let password = Arc::new(Mutex::new(password.to_owned()));
-        let shared = Arc::clone(&password);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut sessions = JoinSet::new();
-            while let Ok((client, _)) = listener.accept().await {
-                sessions.spawn(guard(client, port, Arc::clone(&shared)));
-            }
-        });
-        Self {
-            port: own,
-            password,
-            _tasks: tasks,
-        }
-    }
-
-    /// From now on this is the password.
-    pub(super) fn wants(&self, password: &str) {
-        *self.password.lock().unwrap() = password.to_owned();
-    }
-}
-
-/// The protocol's start, by its manual ("Message Formats"): lengths count themselves.
-async fn guard(mut client: TcpStream, port: u16, password: Arc<Mutex<String>>) {
-    const SSL_REQUEST: u32 = 80_877_103;
-    let startup = loop {
-        let length = client.read_u32().await.unwrap();
-        let mut rest = vec![0; length as usize - 4];
-        client.read_exact(&mut rest).await.unwrap();
-        if rest != SSL_REQUEST.to_be_bytes() {
-            break [&length.to_be_bytes()[..], &rest].concat();
-        }
-        client.write_all(b"N").await.unwrap();
-    };
-    // Its password in clear, please.
-    client.write_all(b"R\0\0\0\x08\0\0\0\x03").await.unwrap();
-    assert_eq!(client.read_u8().await.unwrap(), b'p');
-    let length = client.read_u32().await.unwrap();
-    let mut given = vec![0; length as usize - 4];
-    client.read_exact(&mut given).await.unwrap();
-    let wanted = format!("{}\0", password.lock().unwrap());
-    if given != wanted.as_bytes() {
-        let fields = b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed\0L334\0\0";
-        let length = u32::try_from(fields.len() + 4).unwrap();
-        let refusal = [b"E", &length.to_be_bytes()[..], fields].concat();
-        client.write_all(&refusal).await.unwrap();
-        return;
-    }
-    let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    server.write_all(&startup).await.unwrap();
-    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
 }
