@@ -48,6 +48,51 @@ create table api_keys (
     prefix text not null                -- the first 12 characters, for people
 );
 
+-- What each organisation has for each channel (0 sms, 1 email), in thousandths of a credit. Every
+-- commit that accepts rewrites a row: room on the page spares the index.
+create table purses (
+    org uuid not null references organisations (id),
+    channel smallint not null,
+    postpaid smallint not null,
+    available bigint not null,
+    reserved bigint not null,
+    consumed bigint not null,
+    threshold bigint not null,          -- from which balance on down it counts as low
+    primary key (org, channel)
+) with (fillfactor = 50);
+
+-- What has moved between two accounts of a purse (domain::ledger) on a day, added up.
+create table ledger (
+    org uuid not null,
+    channel smallint not null,
+    day integer not null,
+    source smallint not null,
+    target smallint not null,
+    amount bigint not null,
+    count bigint not null,
+    primary key (org, channel, day, source, target)
+) with (fillfactor = 50);
+
+-- What was bought or taken back; a reference counts once.
+create table purchases (
+    org uuid not null,
+    channel smallint not null,
+    reference text collate "C" not null,
+    at bigint not null,
+    amount bigint not null,
+    note text not null,
+    primary key (org, channel, reference)
+);
+
+-- What a segment costs; zeros, an empty text and -1 are for all.
+create table prices (
+    org uuid not null,
+    network text collate "C" not null,
+    class smallint not null,
+    amount bigint not null,
+    primary key (org, network, class)
+);
+
 -- seq is the order of acceptance: appended, never random. Fixed widths first: no padding.
 create table messages (
     seq bigint not null,
@@ -59,12 +104,14 @@ create table messages (
     sent_at bigint,
     final_at bigint,
     moved bigint,                       -- the stamp of its last move
+    cost bigint not null,               -- thousandths of a credit
     id uuid not null,
     org uuid not null,
     class smallint not null,
     state smallint not null,
     encoding smallint not null,
     segments smallint not null,
+    live smallint not null,
     possible_duplicate smallint not null default 0,
     carrier text collate "C" not null,
     recipient text collate "C" not null,
@@ -73,6 +120,7 @@ create table messages (
     webhook_url text,
     metadata text,
     tags text,
+    client_ref text,
     failure text,
     detail text,
     primary key (seq)

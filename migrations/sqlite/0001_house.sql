@@ -30,6 +30,50 @@ create table api_keys (
     revoked_at integer
 ) strict, without rowid;
 
+-- What each organisation has for each channel (0 sms, 1 email), in thousandths of a credit.
+create table purses (
+    org blob not null references organisations (id),
+    channel integer not null,
+    postpaid integer not null,
+    available integer not null,
+    reserved integer not null,
+    consumed integer not null,
+    threshold integer not null,         -- from which balance on down it counts as low
+    primary key (org, channel)
+) strict, without rowid;
+
+-- What has moved between two accounts of a purse (domain::ledger) on a day, added up.
+create table ledger (
+    org blob not null,
+    channel integer not null,
+    day integer not null,
+    source integer not null,
+    target integer not null,
+    amount integer not null,
+    count integer not null,
+    primary key (org, channel, day, source, target)
+) strict, without rowid;
+
+-- What was bought or taken back; a reference counts once.
+create table purchases (
+    org blob not null,
+    channel integer not null,
+    reference text not null,
+    at integer not null,
+    amount integer not null,
+    note text not null,
+    primary key (org, channel, reference)
+) strict, without rowid;
+
+-- What a segment costs; zeros, an empty text and -1 are for all.
+create table prices (
+    org blob not null,
+    network text not null,
+    class integer not null,
+    amount integer not null,
+    primary key (org, network, class)
+) strict, without rowid;
+
 -- seq is the order of acceptance and the row id: appended, never random.
 create table messages (
     seq integer primary key,
@@ -46,6 +90,9 @@ create table messages (
     webhook_url text,
     metadata text,
     tags text,
+    client_ref text,
+    live integer not null,
+    cost integer not null,              -- thousandths of a credit
     accepted_at integer not null,
     due_at integer not null,
     valid_until integer not null,

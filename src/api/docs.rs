@@ -40,6 +40,10 @@ const fn meaning(code: Code) -> &'static str {
             "The API key is missing, mistyped, unknown or for the other environment. Send it as \
              `Authorization: Bearer KEY` or `X-API-Key: KEY`."
         }
+        Code::InsufficientBalance => {
+            "The balance does not reach for the message; `details` has the balance, what is required and \
+             the shortfall, in credits. Nothing was kept. Buy credits and send it again."
+        }
         Code::SenderNotApproved => {
             "The organisation may not use this sender. Use an approved one, or have it registered."
         }

@@ -8,8 +8,11 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::json;
 
+use super::credits::amount;
 use super::docs::ERRORS;
+use crate::domain::ledger::Shortfall;
 use crate::ingest::Refusal;
 use crate::store::StoreError;
 
@@ -18,6 +21,7 @@ use crate::store::StoreError;
 pub(super) enum Code {
     InvalidRequest,
     Unauthorized,
+    InsufficientBalance,
     SenderNotApproved,
     NotFound,
     MethodNotAllowed,
@@ -35,9 +39,10 @@ pub(super) enum Code {
 
 impl Code {
     /// Every code.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::InvalidRequest,
         Self::Unauthorized,
+        Self::InsufficientBalance,
         Self::SenderNotApproved,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -58,6 +63,7 @@ impl Code {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::Unauthorized => "unauthorized",
+            Self::InsufficientBalance => "insufficient_balance",
             Self::SenderNotApproved => "sender_not_approved",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -79,6 +85,7 @@ impl Code {
         match self {
             Self::InvalidRequest => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::InsufficientBalance => StatusCode::PAYMENT_REQUIRED,
             Self::SenderNotApproved => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -102,6 +109,7 @@ impl Code {
             Self::SenderNotApproved => "permission_error",
             Self::ServerError | Self::Overloaded => "api_error",
             Self::InvalidRequest
+            | Self::InsufficientBalance
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::RequestTimeout
@@ -124,6 +132,7 @@ impl Code {
             Refusal::EmptyMessage | Refusal::WebhookUrl(_) => Self::Unprocessable,
             Refusal::MessageTooLong { .. } => Self::MessageTooLong,
             Refusal::Schedule => Self::ScheduleInvalid,
+            Refusal::Balance(_) => Self::InsufficientBalance,
             Refusal::Store(error) => Self::of_store(error),
         }
     }
@@ -175,6 +184,8 @@ pub(super) struct ApiError {
     pub(super) code: Code,
     message: Cow<'static, str>,
     problems: Vec<Problem>,
+    /// What a program needs of it beside the code: a JSON object.
+    details: Option<serde_json::Value>,
     /// For the log, never for the client.
     cause: Option<Box<StoreError>>,
 }
@@ -186,6 +197,7 @@ impl ApiError {
             code,
             message: message.into(),
             problems: Vec::new(),
+            details: None,
             cause: None,
         }
     }
@@ -200,6 +212,7 @@ impl ApiError {
             code,
             message,
             problems,
+            details: None,
             cause: None,
         }
     }
@@ -215,11 +228,16 @@ impl ApiError {
         if let Refusal::Store(error) = refusal {
             return Self::store(error);
         }
+        let details = match &refusal {
+            Refusal::Balance(short) => Some(balance(short)),
+            _ => None,
+        };
         let message = refusal.to_string();
-        match param {
+        let error = match param {
             Some(param) => Self::of_field(code, Problem::field(param, message)),
             None => Self::new(code, message),
-        }
+        };
+        Self { details, ..error }
     }
 
     /// Whether a message was kept is not known: perhaps it is a moment later. 503 would invite a
@@ -311,6 +329,7 @@ impl ApiError {
                 request_id,
             },
             errors: self.items(),
+            details: self.details.as_ref(),
         };
         serde_json::to_vec(&envelope).unwrap_or_default()
     }
@@ -325,9 +344,19 @@ impl ApiError {
             param: self.param(),
             request_id,
             errors: self.items(),
+            details: self.details.as_ref(),
         };
         serde_json::to_vec(&problem).unwrap_or_default()
     }
+}
+
+/// What is there, what is needed, what is missing.
+fn balance(short: &Shortfall) -> serde_json::Value {
+    json!({
+        "balance": amount(short.balance),
+        "required": amount(short.required),
+        "shortfall": amount(short.missing()),
+    })
 }
 
 #[derive(Serialize)]
@@ -337,6 +366,8 @@ struct Envelope<'a> {
     message: &'a str,
     error: Detail<'a>,
     errors: Vec<Item<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a serde_json::Value>,
 }
 
 #[derive(Serialize)]
@@ -361,6 +392,8 @@ struct ProblemJson<'a> {
     param: Option<&'a str>,
     request_id: &'a str,
     errors: Vec<Item<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a serde_json::Value>,
 }
 
 #[derive(Serialize)]
@@ -383,6 +416,7 @@ impl<'a> Item<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::credits::Credits;
     use crate::domain::numbering::PlanError;
     use crate::domain::phone::{MsisdnError, SenderError};
 
@@ -401,6 +435,10 @@ mod tests {
                 max: 10,
             },
             Refusal::Schedule,
+            Refusal::Balance(Shortfall {
+                balance: Credits::ZERO,
+                required: Credits::whole(1),
+            }),
             Refusal::Store(StoreError::Overloaded),
             Refusal::Store(StoreError::Unavailable),
             Refusal::Store(StoreError::Unfit),

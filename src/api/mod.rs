@@ -2,6 +2,7 @@
 //! Never here: SQL, PDUs, what a message means; another listener's routes.
 
 mod auth;
+mod credits;
 mod docs;
 mod error;
 mod render;

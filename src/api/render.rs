@@ -2,11 +2,14 @@
 //! with our additions after the seed's fields).
 //! Never here: errors, status codes, look-ups.
 
+use std::fmt::Write as _;
+
 use mnara_smpp::status::CommandStatus;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::credits::amount;
 use super::time::{self, Text};
 use crate::domain::class::Class;
 use crate::domain::ids::MessageId;
@@ -41,8 +44,7 @@ pub(super) fn accepted(accepted: &Accepted, class: Class) -> String {
     json.push_str(class.name());
     json.push_str(r#"","segments":"#);
     json.push_str(segments);
-    json.push_str(r#","credits_cost":"#);
-    json.push_str(segments);
+    let _ = write!(json, r#","credits_cost":{}"#, accepted.cost);
     json.push_str(r#","queued_at":""#);
     json.push_str(queued_at.as_str());
     if let Some(at) = &scheduled_at {
@@ -71,7 +73,7 @@ pub(super) fn dry_run(run: &DryRun, class: Class) -> serde_json::Result<Vec<u8>>
             class: class.name(),
             encoding: run.encoding.name(),
             segments: accepted.segments,
-            credits_cost: accepted.segments,
+            credits_cost: amount(accepted.cost),
             cost_micros: cost.map(|cost| cost.saturating_mul(accepted.segments.into())),
             carrier: run.route.carrier(),
             scheduled_at: (accepted.state == State::Scheduled)
@@ -107,7 +109,7 @@ pub(super) fn message(view: &MessageView) -> serde_json::Result<Vec<u8>> {
             &message.body
         },
         segments: message.segments,
-        credits_cost: message.segments,
+        credits_cost: amount(message.cost),
         queued_at,
         scheduled_at: (message.due_at > message.accepted_at).then(|| time::rfc3339(message.due_at)),
         sent_at,
@@ -124,6 +126,7 @@ pub(super) fn message(view: &MessageView) -> serde_json::Result<Vec<u8>> {
         possible_duplicate: view.possible_duplicate,
         metadata: raw(message.metadata.as_deref()),
         tags: raw(message.tags.as_deref()),
+        client_ref: message.client_ref.as_deref(),
     };
     serde_json::to_vec(&Success {
         success: true,
@@ -268,7 +271,7 @@ struct Rehearsal<'a> {
     class: &'static str,
     encoding: &'static str,
     segments: u8,
-    credits_cost: u8,
+    credits_cost: serde_json::Value,
     /// Micro-units of money for all segments, if known.
     cost_micros: Option<u64>,
     carrier: Option<&'a str>,
@@ -289,7 +292,7 @@ struct Details<'a> {
     class: &'static str,
     body: &'a str,
     segments: u8,
-    credits_cost: u8,
+    credits_cost: serde_json::Value,
     queued_at: Text,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduled_at: Option<Text>,
@@ -307,6 +310,8 @@ struct Details<'a> {
     metadata: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ref: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -434,6 +439,7 @@ fn decimal(number: u8, into: &mut [u8; 3]) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::credits::Credits;
     use crate::domain::ids::{CarrierIndex, EventId, MessageSeq, OrgId};
     use crate::domain::lifecycle::SegmentState;
     use crate::domain::message::{Encoding, Message};
@@ -447,6 +453,7 @@ mod tests {
             from: Sender::parse("MojaWave").unwrap(),
             state: State::Queued,
             segments: 10,
+            cost: Credits::whole(10),
             accepted_at: Timestamp(1_775_390_584_485),
             due_at: Timestamp(1_775_390_584_485),
         };
@@ -481,6 +488,9 @@ mod tests {
                 webhook_url: None,
                 metadata: None,
                 tags: None,
+                client_ref: None,
+                live: true,
+                cost: Default::default(),
                 accepted_at: Timestamp(0),
                 due_at: Timestamp(0),
                 valid_until: Timestamp(0),

@@ -19,6 +19,7 @@ const METADATA_KEY_MAX: usize = 40;
 const METADATA_VALUE_MAX: usize = 500;
 const TAGS_MAX: usize = 10;
 const TAG_MAX: usize = 64;
+const CLIENT_REF_MAX: usize = 64;
 
 /// A body whose fields have the right types and sizes.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(super) struct Draft<'a> {
     due_at: Option<Timestamp>,
     metadata: Option<&'a str>,
     tags: Option<&'a str>,
+    client_ref: Option<Cow<'a, str>>,
     /// The names that the client used, by [`Field`].
     names: [&'static str; FIELDS],
 }
@@ -65,6 +67,7 @@ impl<'a> Draft<'a> {
             due_at: self.due_at,
             metadata: self.metadata,
             tags: self.tags,
+            client_ref: self.client_ref.as_deref(),
         }
     }
 
@@ -77,7 +80,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-const FIELDS: usize = 8;
+const FIELDS: usize = 9;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
@@ -89,6 +92,7 @@ enum Field {
     Metadata,
     Tags,
     Class,
+    ClientRef,
 }
 
 impl Field {
@@ -101,6 +105,7 @@ impl Field {
         Self::Metadata,
         Self::Tags,
         Self::Class,
+        Self::ClientRef,
     ];
 
     /// The names that clients of the products we serve use; the first is the core's.
@@ -114,6 +119,7 @@ impl Field {
             Self::Metadata => &["metadata"],
             Self::Tags => &["tags"],
             Self::Class => &["class"],
+            Self::ClientRef => &["client_ref", "clientRef", "client_reference"],
         }
     }
 }
@@ -236,6 +242,7 @@ impl<'a> Fields<'a> {
         let webhook_url = text(Field::WebhookUrl, None);
         let schedule_at = text(Field::ScheduleAt, None);
         let class = text(Field::Class, None);
+        let client_ref = text(Field::ClientRef, None);
         let mut too_much = Vec::new();
         if let Some((name, raw)) = value(Field::Metadata) {
             check_metadata(name, raw.get(), &mut problems, &mut too_much);
@@ -257,6 +264,7 @@ impl<'a> Fields<'a> {
             due_at: read_due(names[Field::ScheduleAt as usize], schedule_at.as_deref())?,
             metadata: json(Field::Metadata),
             tags: json(Field::Tags),
+            client_ref: read_client_ref(names[Field::ClientRef as usize], client_ref)?,
             to,
             from,
             webhook_url,
@@ -309,6 +317,21 @@ fn read_class(name: Option<&str>) -> Result<Class, ApiError> {
         let detail = "class must be otp, transactional or promotional";
         ApiError::of_field(Code::Unprocessable, Problem::field("class", detail))
     })
+}
+
+/// Printable, so that it can stand in lists, files and logs of the client as it is.
+fn read_client_ref<'a>(
+    name: &str,
+    text: Option<Cow<'a, str>>,
+) -> Result<Option<Cow<'a, str>>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let length = text.chars().count();
+    if (1..=CLIENT_REF_MAX).contains(&length) && !text.chars().any(char::is_control) {
+        return Ok(Some(text));
+    }
+    let detail = format!("{name} must have 1 to {CLIENT_REF_MAX} printable characters");
+    let problem = Problem::field(name, detail);
+    Err(ApiError::of_field(Code::Unprocessable, problem))
 }
 
 fn read_due(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {

@@ -20,7 +20,7 @@ use super::error::{ApiError, Code, Problem};
 use super::render;
 use super::submission::Draft;
 use super::time;
-use super::{auth, docs};
+use super::{auth, credits, docs};
 use crate::domain::ids::MessageId;
 use crate::ingest::{Ingest, Refusal};
 use crate::store::{MessageView, Store, StoreError};
@@ -44,6 +44,7 @@ struct Meters {
     send: Route,
     message: Route,
     events: Route,
+    credits: Route,
     other: Route,
 }
 
@@ -58,6 +59,7 @@ impl Api {
             send: Route::new("/v1/sms/send", 201),
             message: Route::new("/v1/messages/{id}", 200),
             events: Route::new("/v1/messages/{id}/events", 200),
+            credits: Route::new("/v1/credits", 200),
             other: Route::new("other", 404),
         };
         Self {
@@ -76,6 +78,7 @@ pub(super) fn router(api: Arc<Api>) -> Router {
         .route("/v1/sms/send", post(send).fallback(only_post))
         .route("/v1/messages/{id}", get(message).fallback(only_get))
         .route("/v1/messages/{id}/events", get(events).fallback(only_get))
+        .route("/v1/credits", get(balances).fallback(only_get))
         .route("/docs/errors/{code}", get(error_page).fallback(only_get))
         .fallback(unknown)
         .with_state(api)
@@ -97,6 +100,16 @@ async fn events(State(api): State<Arc<Api>>, request: Request) -> Response {
     let call = Call::new(request.headers(), &api);
     let done = within(call.deadline, read_events(&api, &request.into_parts().0)).await;
     call.answer(&api.meters.events, done)
+}
+
+async fn balances(State(api): State<Arc<Api>>, request: Request) -> Response {
+    let call = Call::new(request.headers(), &api);
+    let read = async {
+        let json = credits::read(&api, &request.into_parts().0).await?;
+        Ok(json_answer(StatusCode::OK, json.into()))
+    };
+    let done = within(call.deadline, read).await;
+    call.answer(&api.meters.credits, done)
 }
 
 async fn error_page(State(api): State<Arc<Api>>, request: Request) -> Response {
@@ -328,7 +341,7 @@ async fn find(api: &Api, request: &Parts) -> Result<MessageView, ApiError> {
     found.map_err(ApiError::store)?.ok_or_else(missing)
 }
 
-fn unwritable() -> ApiError {
+pub(super) fn unwritable() -> ApiError {
     ApiError::new(
         Code::ServerError,
         "the answer could not be written; tell us the request id",

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::class::Class;
+use super::credits::Credits;
 use super::ids::{CarrierIndex, MessageId, MessageSeq, OrgId};
 use super::phone::{Msisdn, Sender};
 use super::time::Timestamp;
@@ -40,6 +41,12 @@ pub struct Message {
     pub metadata: Option<Box<str>>,
     /// The client's `tags` array, as JSON text.
     pub tags: Option<Box<str>>,
+    /// The client's own name for it, at most 64 characters.
+    pub client_ref: Option<Box<str>>,
+    /// Of a live key; those of a test key meet no carrier and cost nothing.
+    pub live: bool,
+    /// What all its segments cost its organisation.
+    pub cost: Credits,
     /// When the client's request was accepted.
     pub accepted_at: Timestamp,
     /// Not before this; equal to `accepted_at` unless scheduled.

@@ -15,10 +15,12 @@ use self::explain::Explanation;
 use crate::domain::account::Organisation;
 use crate::domain::capability;
 use crate::domain::class::Class;
-use crate::domain::ids::{MessageId, MessageSeq};
+use crate::domain::credits::Credits;
+use crate::domain::ids::{MessageId, MessageSeq, NetworkId};
+use crate::domain::ledger::Shortfall;
 use crate::domain::message::{Encoding, Message, State};
 use crate::domain::numbering::PlanError;
-use crate::domain::phone::{Msisdn, MsisdnError, Sender, SenderError};
+use crate::domain::phone::{Msisdn, MsisdnError, Sender, SenderError, Typed};
 use crate::domain::route::{Ask, Choice, Unfit};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::{UrlError, WebhookUrl};
@@ -70,6 +72,8 @@ pub struct Submission<'a> {
     pub metadata: Option<&'a str>,
     /// A JSON array's text, checked by the door.
     pub tags: Option<&'a str>,
+    /// The client's own name for it, checked by the door.
+    pub client_ref: Option<&'a str>,
 }
 
 /// A durable message, as far as the answer needs it.
@@ -85,6 +89,8 @@ pub struct Accepted {
     pub state: State,
     /// Number of segments.
     pub segments: u8,
+    /// What they cost together.
+    pub cost: Credits,
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// When it is due, if scheduled.
@@ -142,9 +148,24 @@ pub enum Refusal {
     /// Scheduled too far ahead or in the past.
     #[error("schedule_at must lie between one minute ago and 90 days ahead")]
     Schedule,
+    /// The organisation has not the credits.
+    #[error(
+        "the balance of {} credits does not reach for this message, which costs {}; buy {} more",
+        .0.balance, .0.required, .0.missing()
+    )]
+    Balance(Shortfall),
     /// The store would not take it now.
     #[error("{0}")]
-    Store(#[from] StoreError),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Short(short) => Self::Balance(short),
+            error => Self::Store(error),
+        }
+    }
 }
 
 impl Refusal {
@@ -158,6 +179,7 @@ impl Refusal {
             Self::EmptyMessage | Self::WebhookUrl(_) => "unprocessable",
             Self::MessageTooLong { .. } => "message_too_long",
             Self::Schedule => "schedule_invalid",
+            Self::Balance(_) => "insufficient_balance",
             Self::Store(error) if error.refused() => "overloaded",
             Self::Store(_) => "server_error",
         }
@@ -171,7 +193,7 @@ impl Refusal {
             Self::EmptyMessage | Self::MessageTooLong { .. } => Some("message"),
             Self::WebhookUrl(_) => Some("webhook_url"),
             Self::Schedule => Some("schedule_at"),
-            Self::Store(_) => None,
+            Self::Balance(_) | Self::Store(_) => None,
         }
     }
 }
@@ -247,11 +269,7 @@ impl Ingest {
         choose: impl FnOnce(&Ask<'_>) -> Option<Choice>,
     ) -> Result<Message, Refusal> {
         let typed = Msisdn::parse(submission.to)?;
-        let to = {
-            let table = self.routes.table();
-            let home = table.plan().country(&org.country);
-            table.plan().locate(typed, home)?.number
-        };
+        let (to, network) = self.place(org, typed)?;
         let from = self.sender(org, submission.from)?;
         let (encoding, segments) = compose::measure(submission.message, self.config.segments_max)?;
         let webhook_url = submission
@@ -283,10 +301,40 @@ impl Ingest {
             webhook_url,
             metadata: submission.metadata.map(Into::into),
             tags: submission.tags.map(Into::into),
+            client_ref: submission.client_ref.map(Into::into),
+            live: true,
+            cost: self.price(org, network.as_ref(), submission.class, segments),
             accepted_at: now,
             due_at,
             valid_until: due_at + self.config.validity[submission.class.index()],
         })
+    }
+
+    /// The number in E.164, and its network if that is known: a ported number's is the one that it
+    /// has come to.
+    fn place(
+        &self,
+        org: &Organisation,
+        typed: Typed,
+    ) -> Result<(Msisdn, Option<NetworkId>), Refusal> {
+        let table = self.routes.table();
+        let plan = table.plan();
+        let located = plan.locate(typed, plan.country(&org.country))?;
+        let placed = plan.place(located.number, table.ported());
+        let network = placed.and_then(|place| place.network);
+        let network = network.map(|network| plan.networks()[network].id.clone());
+        Ok((located.number, network))
+    }
+
+    fn price(
+        &self,
+        org: &Organisation,
+        network: Option<&NetworkId>,
+        class: Class,
+        segments: u8,
+    ) -> Credits {
+        let prices = self.store.prices();
+        prices.of(org.id, network, class).times(segments.into())
     }
 
     /// Why no account may carry it: the number has none, or the first choice cannot take the message.
@@ -351,6 +399,7 @@ fn accepted(message: &Message) -> Accepted {
             false => State::Queued,
         },
         segments: message.segments,
+        cost: message.cost,
         accepted_at: message.accepted_at,
         due_at: message.due_at,
     }

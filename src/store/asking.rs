@@ -111,7 +111,8 @@ impl Store {
             ChoreDone::Created(_)
             | ChoreDone::Events(_)
             | ChoreDone::Controlled(_)
-            | ChoreDone::Receipts(_) => Ok(0),
+            | ChoreDone::Receipts(_)
+            | ChoreDone::Till(_) => Ok(0),
         }
     }
 }

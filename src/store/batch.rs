@@ -1,7 +1,7 @@
 //! Lives here: what one transaction of the writer holds, and what comes of it.
 //! Never here: SQL, channels' loops.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +11,13 @@ use super::StoreError;
 use super::asking::Asked;
 use super::control::{AuditEntry, Control, Controlled};
 use super::inbox::{Ended, InboxDone, InboxWork};
+use super::till::{TillDone, TillWork};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{
     BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, Place, ReceiptKey,
 };
+use crate::domain::ledger::{Sheet, Shortfall, Terms};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{Message, State};
 use crate::domain::receipt::Receipt;
@@ -86,7 +88,8 @@ pub(super) struct Deliveries {
 /// Rare work of the writer.
 #[derive(Debug)]
 pub(super) enum Chore {
-    CreateOrg(Organisation),
+    /// With purses on these terms.
+    CreateOrg(Organisation, Terms),
     CreateKey(ApiKey),
     /// What an operator wants changed.
     Control(Control),
@@ -99,6 +102,7 @@ pub(super) enum Chore {
         limit: u32,
     },
     Receipts(InboxWork),
+    Till(TillWork),
     GiveUpEvents {
         before: Timestamp,
         limit: u32,
@@ -115,12 +119,13 @@ impl Chore {
     /// The log's word for it.
     pub(super) const fn name(&self) -> &'static str {
         match self {
-            Self::CreateOrg(_) => "create an organisation",
+            Self::CreateOrg(..) => "create an organisation",
             Self::CreateKey(_) => "create a key",
             Self::Control(_) => "an operator's change",
             Self::ReleaseDue { .. } => "release scheduled messages",
             Self::ClaimEvents { .. } => "lease events",
             Self::Receipts(_) => "look after receipts",
+            Self::Till(_) => "change credits or prices",
             Self::GiveUpEvents { .. } => "give up events",
             Self::EndOverdue { .. } => "end overdue messages",
         }
@@ -135,6 +140,7 @@ pub(super) enum ChoreDone {
     Events(Vec<EventJob>),
     Controlled(Controlled),
     Receipts(InboxDone),
+    Till(TillDone),
 }
 
 /// A chore and who waits for it.
@@ -212,6 +218,10 @@ pub(super) struct Effects {
     pub(super) left_parked: Option<HashSet<ReceiptKey>>,
     /// Moves that were made: account, class and the state reached.
     pub(super) reached: Vec<(CarrierIndex, Class, State)>,
+    /// Messages that could not be paid for: they are not accepted.
+    pub(super) short: HashMap<MessageSeq, Shortfall>,
+    /// What has moved in the books.
+    pub(super) sheet: Sheet,
     /// Moves that the lifecycle refused.
     pub(super) refused_moves: u64,
     /// What was noted of the numbers given, if anything; 0 = nothing.

@@ -306,7 +306,8 @@ impl Store {
             ChoreDone::Created(_)
             | ChoreDone::Count(_)
             | ChoreDone::Events(_)
-            | ChoreDone::Receipts(_) => Ok(Controlled::Done),
+            | ChoreDone::Receipts(_)
+            | ChoreDone::Till(_) => Ok(Controlled::Done),
         }
     }
 

@@ -4,6 +4,8 @@
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
+use crate::domain::ledger::Shortfall;
+
 /// What can go wrong. What [`StoreError::passes`] does so by itself; the rest needs a person.
 ///
 /// Each says all there is to say itself, and names no source: whoever prints a chain of sources would
@@ -101,6 +103,9 @@ pub enum StoreError {
     /// and it would be the same again.
     #[error("the database will not have it")]
     Unfit,
+    /// The organisation has not the credits. Nothing was kept.
+    #[error("the balance does not reach: {} of {} credits are there", .0.balance, .0.required)]
+    Short(Shortfall),
     /// Commits fail at present (disk full, say). Nothing was kept; try again.
     #[error("the store cannot commit at present")]
     Unavailable,
@@ -144,13 +149,15 @@ impl StoreError {
             | Self::Incomplete
             | Self::Diverged { .. }
             | Self::Corrupt { .. }
-            | Self::Unfit => false,
+            | Self::Unfit
+            | Self::Short(_) => false,
         }
     }
 
     /// Whether nothing was done: nothing speaks against asking again.
     pub fn refused(&self) -> bool {
-        matches!(self, Self::Unfit) || (self.passes() && !matches!(self, Self::InDoubt))
+        matches!(self, Self::Unfit | Self::Short(_))
+            || (self.passes() && !matches!(self, Self::InDoubt))
     }
 
     /// What is to be said of something that is done in several commits when one of them is
@@ -189,6 +196,7 @@ impl StoreError {
             | Self::Diverged { .. }
             | Self::Corrupt { .. }
             | Self::Unfit
+            | Self::Short(_)
             | Self::Unavailable
             | Self::Overloaded
             | Self::InDoubt
@@ -218,6 +226,7 @@ impl StoreError {
             | Self::Incomplete
             | Self::Diverged { .. }
             | Self::Unfit
+            | Self::Short(_)
             | Self::Unavailable
             | Self::Overloaded
             | Self::InDoubt

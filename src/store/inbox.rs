@@ -306,6 +306,7 @@ fn inbox_done(done: ChoreDone) -> InboxDone {
         ChoreDone::Created(_)
         | ChoreDone::Count(_)
         | ChoreDone::Events(_)
-        | ChoreDone::Controlled(_) => InboxDone::default(),
+        | ChoreDone::Controlled(_)
+        | ChoreDone::Till(_) => InboxDone::default(),
     }
 }

@@ -26,6 +26,7 @@ mod reads;
 mod replay;
 mod rows;
 mod sql;
+pub mod till;
 mod upkeep;
 mod view;
 mod writer;
@@ -35,6 +36,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
 use self::batch::{Accept, Chore, ChoreDone, Deliveries, Receipts, Settle};
@@ -50,6 +52,7 @@ pub use self::password::PasswordFile;
 use self::reader::Reader;
 use self::reads::{OrgBy, Reads};
 use self::rows::Rows;
+use self::till::Accounts;
 pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
 pub use self::writer::Writer;
 use self::writer::{Ends, IntentRequest, Task, Work};
@@ -58,7 +61,9 @@ use crate::domain::class::Class;
 use crate::domain::ids::{
     self, BindName, CarrierId, CarrierIndex, EventId, MessageId, MessageSeq, OrgId,
 };
+use crate::domain::ledger::Terms;
 use crate::domain::message::Message;
+use crate::domain::price::PriceList;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::flow::{
@@ -148,6 +153,7 @@ struct Inner {
     /// OTP messages up to here may have been sent by a run that did not end well.
     unsure: ids::Place,
     directory: Directory,
+    prices: ArcSwap<PriceList>,
     health: Arc<StoreHealth>,
     /// One queue for each class, so that OTP is first here too.
     accepts: [mpsc::Sender<Accept>; 3],
@@ -217,6 +223,7 @@ async fn start<R: Rows>(
 ) -> Result<(impl FnOnce(Writer) -> Opened + use<R>, Task<R>), StoreError> {
     let carriers = Arc::clone(rows.carriers());
     let (engine, recovered) = Engine::start(rows).await?;
+    let prices = PriceList::new(reader.prices().await?);
     let health = Arc::new(StoreHealth::default());
     let queues = [0; 3].map(|_| mpsc::channel(config.queue));
     let (work_to, work) = mpsc::channel(config.queue);
@@ -226,6 +233,7 @@ async fn start<R: Rows>(
         reader,
         unsure: recovered.unsure,
         directory: Directory::default(),
+        prices: ArcSwap::from_pointee(prices),
         health: Arc::clone(&health),
         accepts: [otp.0, transactional.0, promotional.0],
         work: work_to,
@@ -351,7 +359,7 @@ impl Store {
             .map_err(|_| StoreError::Closed)
     }
 
-    /// Writes an organisation; `false` if its name is taken.
+    /// Writes an organisation with purses on these terms; `false` if its name is taken.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] at once while commits fail, [`StoreError::Closed`],
@@ -359,10 +367,11 @@ impl Store {
     pub async fn create_org(
         &self,
         org: Organisation,
+        terms: Terms,
         audit: Option<AuditEntry>,
     ) -> Result<bool, StoreError> {
         Ok(matches!(
-            self.command(Chore::CreateOrg(org), audit).await?,
+            self.command(Chore::CreateOrg(org, terms), audit).await?,
             ChoreDone::Created(true)
         ))
     }
@@ -435,7 +444,8 @@ impl Store {
             ChoreDone::Created(_)
             | ChoreDone::Count(_)
             | ChoreDone::Controlled(_)
-            | ChoreDone::Receipts(_) => Ok(Vec::new()),
+            | ChoreDone::Receipts(_)
+            | ChoreDone::Till(_) => Ok(Vec::new()),
         }
     }
 

@@ -9,12 +9,16 @@ use super::inbox::{InboxPage, InboxRow};
 use super::memory;
 use super::reads::{OrgBy, Reads, Response};
 use super::rows::{AttemptId, Candidate};
+use super::till::{Accounts, Purchase};
 use super::upkeep::{Held, Marks, Page, Span, Survey, Wanted};
 use super::{MessageView, QueueRow, StoreError, TimelineEntry, sql};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
+use crate::domain::credits::Credits;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
+use crate::domain::ledger::{Channel, Line, Purse, PurseId};
 use crate::domain::phone::Msisdn;
+use crate::domain::price::Price;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::flow::Waiting;
@@ -184,5 +188,31 @@ impl Survey for Reader {
 
     async fn marks(&self) -> Result<Marks, StoreError> {
         each!(self, reader => reader.marks().await)
+    }
+}
+
+impl Accounts for Reader {
+    async fn purses_of(&self, org: OrgId) -> Result<Vec<(Channel, Purse)>, StoreError> {
+        each!(self, reader => reader.purses_of(org).await)
+    }
+
+    async fn lines(
+        &self,
+        purse: PurseId,
+        from_day: i64,
+    ) -> Result<Vec<(Line, Credits, u64)>, StoreError> {
+        each!(self, reader => reader.lines(purse, from_day).await)
+    }
+
+    async fn purchases(&self, purse: PurseId, limit: u32) -> Result<Vec<Purchase>, StoreError> {
+        each!(self, reader => reader.purchases(purse, limit).await)
+    }
+
+    async fn prices(&self) -> Result<Vec<Price>, StoreError> {
+        each!(self, reader => reader.prices().await)
+    }
+
+    async fn open_cost(&self, org: OrgId) -> Result<(Credits, u64), StoreError> {
+        each!(self, reader => reader.open_cost(org).await)
     }
 }

@@ -159,6 +159,9 @@ fn message(segments: u8) -> Message {
         webhook_url: Some("http://127.0.0.1:1/".into()),
         metadata: Some("{\"a\":1}".into()),
         tags: None,
+        client_ref: None,
+        live: true,
+        cost: Default::default(),
         accepted_at: Timestamp(1_000),
         due_at: Timestamp(1_000),
         valid_until: Timestamp(50_000),
@@ -236,3 +239,4 @@ mod proof;
 mod receipts;
 mod retention;
 mod tables;
+mod till;

@@ -439,8 +439,14 @@ impl<R: Rows> Task<R> {
     async fn answer(&mut self, batch: Batch, effects: Effects) {
         self.aside.kept(&batch);
         for accept in batch.accepts {
-            self.meter.accepted(accept.message.class.index());
-            let _ = accept.reply.send(Ok(()));
+            let done = match effects.short.get(&accept.message.seq) {
+                Some(short) => Err(StoreError::Short(*short)),
+                None => {
+                    self.meter.accepted(accept.message.class.index());
+                    Ok(())
+                }
+            };
+            let _ = accept.reply.send(done);
         }
         if !effects.committed.is_empty() {
             // `feed` waits for nobody, so this wait is short; it ends only at shutdown, when what

@@ -43,7 +43,10 @@ pub(super) fn body(job: &EventJob) -> Bytes {
     }
     put(
         &mut out,
-        format_args!(",\"segments\":{0},\"credits_cost\":{0}", message.segments),
+        format_args!(
+            ",\"segments\":{},\"credits_cost\":{}",
+            message.segments, message.cost
+        ),
     );
     timeline(&mut out, job);
     if let Some(failure) = job.failure {
@@ -105,6 +108,7 @@ pub(super) mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::domain::credits::Credits;
     use crate::domain::ids::{CarrierIndex, EventId, MessageId, MessageSeq, OrgId};
     use crate::domain::message::{Encoding, FailureCode, Message, State};
     use crate::domain::phone::{Msisdn, Sender};
@@ -127,6 +131,9 @@ pub(super) mod tests {
             webhook_url: Some(url.into()),
             metadata: Some(r#"{"customer_id":"cust98765"}"#.into()),
             tags: Some(r#"["onboarding"]"#.into()),
+            client_ref: None,
+            live: true,
+            cost: Credits::whole(1),
             accepted_at: AT - std::time::Duration::from_secs(60),
             due_at: AT,
             valid_until: AT + std::time::Duration::from_secs(3600),

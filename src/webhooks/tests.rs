@@ -21,6 +21,7 @@ use super::sign::Signed;
 use crate::domain::account::Organisation;
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, MessageId, MessageSeq, OrgId};
+use crate::domain::ledger::Terms;
 use crate::domain::message::{Message, State};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::WebhookUrl;
@@ -189,7 +190,7 @@ impl House {
             webhook_secret: SECRET.to_owned().into(),
             created_at: Timestamp(0),
         };
-        assert!(store.create_org(org, None).await.unwrap());
+        assert!(store.create_org(org, Terms::Postpaid, None).await.unwrap());
         let webhooks = tokio::spawn(super::run(config, store.clone(), events, stop.clone()));
         Self {
             store,

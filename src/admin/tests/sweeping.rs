@@ -11,6 +11,7 @@ use crate::admin::request::now;
 use crate::domain::account::Organisation;
 use crate::domain::class::Class;
 use crate::domain::ids::{MessageId, MessageSeq, OrgId};
+use crate::domain::ledger::Terms;
 use crate::domain::message::{Encoding, Message};
 use crate::domain::phone::{Msisdn, Sender};
 use crate::domain::time::Timestamp;
@@ -34,6 +35,9 @@ impl House {
             webhook_url: None,
             metadata: None,
             tags: None,
+            client_ref: None,
+            live: true,
+            cost: Default::default(),
             accepted_at: at,
             due_at: at,
             valid_until: at + Duration::from_secs(3600),
@@ -77,7 +81,11 @@ async fn a_purge_recalls_its_lanes_cancels_and_releases_them() {
         webhook_secret: "x".to_owned().into(),
         created_at: Timestamp(0),
     };
-    house.store.create_org(org, None).await.unwrap();
+    house
+        .store
+        .create_org(org, Terms::Postpaid, None)
+        .await
+        .unwrap();
     let mine = house.put(|_| {}).await;
     let other = house.put(|one| one.org = OrgId(Uuid::from_u128(8))).await;
     let elsewhere = house.put(|one| one.carrier = CarrierIndex(1)).await;

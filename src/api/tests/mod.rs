@@ -25,6 +25,7 @@ use crate::domain::api_key::NewKey;
 use crate::domain::capability::Capability;
 use crate::domain::class::ClassSet;
 use crate::domain::ids::{CarrierId, KeyId, NetworkId, OrgId};
+use crate::domain::ledger::Terms;
 use crate::domain::route::{Account, Table};
 use crate::domain::time::Timestamp;
 use crate::flow::health::Health;
@@ -155,7 +156,7 @@ async fn sign_up(store: &Store, name: &str, seed: u8) -> String {
         webhook_secret: "whsec_x".to_owned().into(),
         created_at: Timestamp(0),
     };
-    let created = store.create_org(record, None);
+    let created = store.create_org(record, Terms::Postpaid, None);
     assert!(created.await.unwrap());
     let key = NewKey::from_random(true, [seed; 32]);
     let record = ApiKey {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::Engine;
+use crate::domain::ledger::Channel;
 use crate::domain::lifecycle;
 use crate::domain::message::State;
 use crate::domain::time::Timestamp;
@@ -21,7 +22,15 @@ impl<R: Rows> Engine<R> {
         effects: &mut Effects,
     ) -> Result<ChoreDone, StoreError> {
         Ok(match chore {
-            Chore::CreateOrg(org) => ChoreDone::Created(self.rows.create_org(org).await?),
+            Chore::CreateOrg(org, terms) => {
+                let created = self.rows.create_org(org).await?;
+                if created {
+                    for channel in Channel::ALL {
+                        effects.sheet.open(&self.books, (org.id, channel), *terms);
+                    }
+                }
+                ChoreDone::Created(created)
+            }
             Chore::CreateKey(key) => ChoreDone::Created(self.rows.create_key(key).await?),
             Chore::Control(control) => ChoreDone::Controlled(self.control(control, effects).await?),
             Chore::ReleaseDue { now, limit } => {
@@ -36,6 +45,7 @@ impl<R: Rows> Engine<R> {
                 self.rows.set_due(&leased).await?;
                 ChoreDone::Events(jobs)
             }
+            Chore::Till(work) => ChoreDone::Till(self.till(work, effects).await?),
             Chore::Receipts(work) => ChoreDone::Receipts(self.inbox(work, effects).await?),
             Chore::GiveUpEvents { before, limit } => {
                 ChoreDone::Count(self.rows.give_up_events(*before, *limit).await?)

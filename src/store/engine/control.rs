@@ -62,6 +62,7 @@ impl<R: Rows> Engine<R> {
                 Some("refused: there is one already, or not what it is for")
             }
             ChoreDone::Controlled(Controlled::Left(why)) => Some(why.name()),
+            ChoreDone::Till(done) => done.refusal(),
             ChoreDone::Created(true)
             | ChoreDone::Count(_)
             | ChoreDone::Events(_)

@@ -13,6 +13,7 @@ mod moves;
 mod proof;
 mod receipts;
 mod rollup;
+mod till;
 mod upkeep;
 
 use std::collections::{HashMap, HashSet};
@@ -26,8 +27,9 @@ use super::StoreError;
 use super::batch::{Batch, Effects};
 use super::rows::{Move, Rows, Unkept, day_of, day_of_seq, first_of_day};
 use crate::domain::ids::{CarrierId, EventId, IntentId, MessageSeq, Place, ReceiptKey};
+use crate::domain::ledger::Books;
 use crate::domain::lifecycle::SegmentState;
-use crate::domain::message::{Message, State};
+use crate::domain::message::State;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::flow::{AttemptRecord, EventJob, EventKind, Ready, ReceiptResult, Reroute, Transition};
@@ -95,6 +97,8 @@ pub(super) struct Engine<R> {
     /// An operator has changed what waits: until then every batch is looked at before it is handed
     /// to its bind, not only resends.
     watchful_until: Timestamp,
+    /// What everybody has, as committed.
+    books: Books,
 }
 
 impl<R: Rows> Engine<R> {
@@ -106,6 +110,7 @@ impl<R: Rows> Engine<R> {
         let house = rows.house().await?;
         let interrupted = rows.interrupted().await?;
         let uncertain = rows.doubt(&interrupted).await?;
+        let books = Books::new(rows.purses().await?);
         let commits = house.commit + 1;
         match rows.commit(commits).await {
             Ok(()) => {}
@@ -127,6 +132,7 @@ impl<R: Rows> Engine<R> {
             parked,
             unsure,
             watchful_until: Timestamp(0),
+            books,
         };
         Ok((engine, Recovered { uncertain, unsure }))
     }
@@ -199,10 +205,16 @@ impl<R: Rows> Engine<R> {
     /// Begins a transaction. If the end of the last one has been left unknown (who was to be told has
     /// been told so) it is asked for now: the next commit must not bear its number.
     async fn begin(&mut self) -> Result<(), StoreError> {
-        if self.unresolved {
+        let unknown = self.unresolved;
+        if unknown {
             self.was_kept(&Effects::default()).await?;
         }
-        self.rows.begin().await
+        self.rows.begin().await?;
+        if unknown {
+            // What that commit has moved nobody told.
+            self.books = Books::new(self.rows.purses().await?);
+        }
+        Ok(())
     }
 
     /// Makes room for the messages that the batch accepts, and for all that will be written of them.
@@ -234,6 +246,7 @@ impl<R: Rows> Engine<R> {
     fn kept(&mut self, effects: &Effects) {
         self.commits += 1;
         self.noted = self.noted.max(effects.noted);
+        self.books.copy(&effects.sheet);
         if let Some(left) = &effects.left_parked {
             self.parked = left | &effects.parked;
         }
@@ -255,11 +268,7 @@ impl<R: Rows> Engine<R> {
 
     async fn apply(&mut self, batch: &Batch) -> Result<Effects, StoreError> {
         let mut effects = Effects::default();
-        let accepted: Vec<Arc<Message>> = batch
-            .accepts
-            .iter()
-            .map(|accept| Arc::clone(&accept.message))
-            .collect();
+        let accepted = self.charge(&batch.accepts, &mut effects);
         self.rows.insert_messages(&accepted).await?;
         effects.committed = accepted
             .into_iter()
@@ -292,6 +301,7 @@ impl<R: Rows> Engine<R> {
             effects.chores.push(done);
         }
         self.rows.insert_events(&effects.events[told..]).await?;
+        self.write_sheet(&effects).await?;
         effects.noted = self.note_given().await?;
         Ok(effects)
     }
@@ -411,6 +421,9 @@ impl<R: Rows> Engine<R> {
                 .filter(|(_, result)| **result != ReceiptResult::Parked)
                 .map(|(receipt, result)| (receipt.carrier.clone(), receipt.state, *result)),
         );
+        for (org, cost, at) in correlated.taken {
+            self.charge_taken(org, cost, at, effects);
+        }
         effects.events.extend(correlated.jobs);
         effects.reached.extend(correlated.reached);
         effects.ended.extend(correlated.ended);
@@ -472,11 +485,15 @@ impl<R: Rows> Engine<R> {
         effects: &mut Effects,
     ) -> Result<HashSet<(MessageSeq, State)>, StoreError> {
         let moves: Vec<Move> = transitions.iter().map(|one| (*one).into()).collect();
+        let mut held = self.held(transitions).await?;
         let made = moves::make(&mut self.rows, &moves).await?;
         let (made, refused): (Vec<_>, Vec<_>) =
             transitions.iter().zip(made).partition(|(_, made)| *made);
         effects.refused_moves += refused.len() as u64;
         let made: Vec<&Transition> = made.into_iter().map(|(one, _)| *one).collect();
+        for one in &made {
+            self.charge_move(one, &mut held, effects);
+        }
         let reached = made
             .iter()
             .map(|one| (one.carrier, one.message.class, one.to));

@@ -7,10 +7,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::moves::once;
 use super::rollup;
 use crate::domain::class::Class;
-use crate::domain::ids::{CarrierIndex, MessageSeq, ReceiptKey};
+use crate::domain::credits::Credits;
+use crate::domain::ids::{CarrierIndex, MessageSeq, OrgId, ReceiptKey};
 use crate::domain::lifecycle::{self, Applied, SegmentState};
 use crate::domain::message::{FailureCode, State};
 use crate::domain::receipt::Receipt;
+use crate::domain::time::Timestamp;
 use crate::flow::{EventJob, ReceiptResult};
 use crate::store::StoreError;
 use crate::store::inbox::Ended;
@@ -22,6 +24,7 @@ pub(super) struct Correlated {
     pub(super) jobs: Vec<EventJob>,
     pub(super) reached: Vec<(CarrierIndex, Class, State)>,
     pub(super) ended: Vec<Ended>,
+    pub(super) taken: Vec<(OrgId, Credits, Timestamp)>,
 }
 
 /// One attempt that a receipt of this batch may belong to.
@@ -80,6 +83,7 @@ pub(super) async fn apply(
         jobs: rolled.jobs,
         reached: rolled.reached,
         ended: rolled.ended,
+        taken: rolled.taken,
     })
 }
 

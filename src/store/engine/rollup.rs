@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::receipts::Sorted;
 use super::{moves, new_event};
 use crate::domain::class::Class;
-use crate::domain::ids::{CarrierIndex, MessageSeq};
+use crate::domain::credits::Credits;
+use crate::domain::ids::{CarrierIndex, MessageSeq, OrgId};
 use crate::domain::lifecycle::{self, SegmentState};
 use crate::domain::message::State;
 use crate::domain::receipt::Receipt;
@@ -24,6 +25,9 @@ pub(super) struct Rolled {
     pub(super) jobs: Vec<EventJob>,
     pub(super) reached: Vec<(CarrierIndex, Class, State)>,
     pub(super) ended: Vec<Ended>,
+    /// Messages that a carrier turns out to have had though no response said so: whose, what they
+    /// cost, when that was heard.
+    pub(super) taken: Vec<(OrgId, Credits, Timestamp)>,
 }
 
 /// Moves the touched messages whose segments have all had their last word, with their events.
@@ -77,6 +81,11 @@ pub(super) async fn roll_up(
                 state: one.to,
                 took: stored.sent_at.map(|sent| receipt.received_at.since(sent)),
             });
+        }
+        // What had ended before has been settled then.
+        if stored.sent_at.is_none() && !stored.state.is_terminal() && stored.message.live {
+            let message = &stored.message;
+            rolled.taken.push((message.org, message.cost, one.at));
         }
         rolled.jobs.extend(event(stored, &one));
     }

@@ -6,17 +6,22 @@
 use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
+use uuid::Uuid;
 
 use super::table::{Row, Table};
 use super::tables::{
     AttemptRow, AuditRow, DeliveryRow, HouseRow, InboxReceipt, IntentRow, MessageRow, OutboxRow,
     ReceiptEventRow, Tables,
 };
+use super::till::{LineRow, PurseRow};
 use crate::domain::account::{ApiKey, Organisation};
+use crate::domain::ledger::Terms;
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::FailureCode;
+use crate::domain::price::Price;
 use crate::domain::time::Timestamp;
 use crate::store::control::HoldRow;
+use crate::store::till::Purchase;
 
 /// A column; `None` = absent.
 type Column = Option<Box<str>>;
@@ -39,6 +44,10 @@ impl Tables {
             ("deliveries", rows(&self.deliveries, delivery)),
             ("audit", rows(&self.audit, audit)),
             ("holds", rows(&self.holds, hold)),
+            ("purses", rows(&self.money.purses, purse)),
+            ("ledger", rows(&self.money.ledger, line)),
+            ("purchases", rows(&self.money.purchases, purchase)),
+            ("prices", rows(&self.money.prices, price)),
         ])
     }
 }
@@ -67,6 +76,51 @@ fn number(value: Option<impl Into<i64>>) -> Column {
 
 fn failure(code: Option<FailureCode>) -> Column {
     code.and_then(|code| text(&code.name()))
+}
+
+fn purse(PurseRow((org, channel), purse): &PurseRow) -> Vec<Column> {
+    vec![
+        text(org),
+        text(&channel.index()),
+        flag(purse.terms == Terms::Postpaid),
+        text(&purse.available.0),
+        text(&purse.reserved.0),
+        text(&purse.consumed.0),
+        text(&purse.threshold.0),
+    ]
+}
+
+fn line(LineRow(line, amount, count): &LineRow) -> Vec<Column> {
+    vec![
+        text(&line.purse.0),
+        text(&line.purse.1.index()),
+        text(&line.day),
+        text(&(line.source as i64)),
+        text(&(line.target as i64)),
+        text(&amount.0),
+        text(count),
+    ]
+}
+
+fn purchase(row: &Purchase) -> Vec<Column> {
+    vec![
+        text(&row.purse.0),
+        text(&row.purse.1.index()),
+        text(&row.reference),
+        text(&row.at.0),
+        text(&row.amount.0),
+        text(&row.note),
+    ]
+}
+
+fn price(row: &Price) -> Vec<Column> {
+    let scope = &row.scope;
+    vec![
+        text(&scope.org.map_or(Uuid::nil(), |org| org.0)),
+        text(scope.network.as_ref().map_or("", |network| &network.0)),
+        text(&scope.class.map_or(-1, |class| class.index() as i64)),
+        text(&row.per_segment.0),
+    ]
 }
 
 fn house(row: &HouseRow) -> Vec<Column> {
@@ -121,6 +175,9 @@ fn message(row: &MessageRow) -> Vec<Column> {
         message.webhook_url.clone(),
         message.metadata.clone(),
         message.tags.clone(),
+        message.client_ref.clone(),
+        flag(message.live),
+        text(&message.cost.0),
         text(&message.accepted_at.0),
         text(&message.due_at.0),
         text(&message.valid_until.0),

@@ -16,6 +16,7 @@ mod start;
 mod table;
 mod tables;
 mod tests;
+mod till;
 mod upkeep;
 mod writer;
 

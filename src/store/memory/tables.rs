@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::table::{Row, Table};
+use super::till::Money;
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{
@@ -43,6 +44,7 @@ pub(super) struct Tables {
     pub(super) deliveries: Table<DeliveryRow>,
     pub(super) audit: Table<AuditRow>,
     pub(super) holds: Table<HoldRow>,
+    pub(super) money: Money,
     /// The days for whose messages there is room; not of any transaction.
     pub(super) days: BTreeSet<i64>,
 }
@@ -62,6 +64,7 @@ impl Tables {
         self.deliveries.commit(&mut kept.deliveries);
         self.audit.commit(&mut kept.audit);
         self.holds.commit(&mut kept.holds);
+        self.money.commit(&mut kept.money);
     }
 
     /// Ends the transaction as if it had never been.
@@ -78,6 +81,7 @@ impl Tables {
         self.deliveries.undo(&kept.deliveries);
         self.audit.undo(&kept.audit);
         self.holds.undo(&kept.holds);
+        self.money.undo(&kept.money);
     }
 
     /// The tables as the first migration leaves them.

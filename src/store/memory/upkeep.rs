@@ -173,6 +173,7 @@ impl Tables {
                 row.message.body = "".into();
                 row.message.metadata = None;
                 row.message.tags = None;
+                row.message.client_ref = None;
                 row.message.webhook_url = None;
                 row.detail = None;
             },

@@ -253,7 +253,7 @@ pub(in crate::store) async fn candidate(
     Ok(Some(Candidate {
         message,
         state,
-        attempted: row.flag(18)?,
-        possible_duplicate: row.flag(19)?,
+        attempted: row.flag(messages::NEXT)?,
+        possible_duplicate: row.flag(messages::NEXT + 1)?,
     }))
 }

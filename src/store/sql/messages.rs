@@ -8,6 +8,7 @@ use super::bulk::Bulk;
 use super::db::{Db, Kind, Row, Value, readable};
 use super::statement::Statement;
 use crate::domain::class::Class;
+use crate::domain::credits::Credits;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
 use crate::domain::message::{Encoding, FailureCode, Message, State};
 use crate::domain::phone::{Msisdn, Sender};
@@ -16,11 +17,13 @@ use crate::flow::Reroute;
 use crate::store::rows::{self, Move, Overdue, Stored};
 use crate::store::{Carriers, StoreError};
 
-/// The columns that [`message`] reads, under the alias `m`: 18 of them, so what a statement
-/// selects behind them begins at column 18.
+/// The columns that [`message`] reads, under the alias `m`.
 pub(in crate::store) const COLUMNS: &str = "m.seq, m.id, m.org, m.class, m.state, m.carrier, \
      m.recipient, m.sender, m.body, m.encoding, m.segments, m.webhook_url, m.metadata, m.tags, \
-     m.accepted_at, m.due_at, m.valid_until, m.sent_at";
+     m.accepted_at, m.due_at, m.valid_until, m.sent_at, m.client_ref, m.live, m.cost";
+
+/// Where what a statement selects behind [`COLUMNS`] begins.
+pub(in crate::store) const NEXT: usize = 21;
 
 /// Reads a row selected with [`COLUMNS`]. An account that is configured no more reads as index
 /// `u16::MAX`.
@@ -43,6 +46,9 @@ pub(in crate::store) fn message(row: &Row, carriers: &Carriers) -> Result<Stored
         webhook_url: row.opt_text(11)?.map(Into::into),
         metadata: row.opt_text(12)?.map(Into::into),
         tags: row.opt_text(13)?.map(Into::into),
+        client_ref: row.opt_text(18)?.map(Into::into),
+        live: row.flag(19)?,
+        cost: Credits(row.int(20)?),
         accepted_at: Timestamp(row.int(14)?),
         due_at: Timestamp(row.int(15)?),
         valid_until: Timestamp(row.int(16)?),
@@ -78,7 +84,8 @@ pub(in crate::store) fn likely(id: MessageId) -> Option<(MessageSeq, MessageSeq)
 
 static INSERT: Bulk = Bulk::new(
     "insert into messages (seq, id, org, class, state, carrier, recipient, sender, body, encoding, \
-     segments, webhook_url, metadata, tags, accepted_at, due_at, valid_until, place) {rows} \
+     segments, webhook_url, metadata, tags, client_ref, live, cost, accepted_at, due_at, \
+     valid_until, place) {rows} \
      {once}",
     &[
         Kind::Int,
@@ -95,6 +102,9 @@ static INSERT: Bulk = Bulk::new(
         Kind::Text,
         Kind::Text,
         Kind::Text,
+        Kind::Text,
+        Kind::Int,
+        Kind::Int,
         Kind::Int,
         Kind::Int,
         Kind::Int,
@@ -125,6 +135,9 @@ pub(in crate::store) async fn insert_messages(
                 message.webhook_url.as_deref().into(),
                 message.metadata.as_deref().into(),
                 message.tags.as_deref().into(),
+                message.client_ref.as_deref().into(),
+                message.live.into(),
+                message.cost.0.into(),
                 message.accepted_at.0.into(),
                 message.due_at.0.into(),
                 message.valid_until.0.into(),

@@ -18,6 +18,7 @@ mod outbox;
 pub(super) mod pages;
 mod people;
 mod postgres;
+mod purses;
 mod read;
 mod reader;
 mod receipts;
@@ -29,6 +30,7 @@ pub(super) mod tables;
 mod tallies;
 #[cfg(test)]
 mod tests;
+mod till;
 mod upkeep;
 mod url;
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::attempts::ATTEMPTED;
 use super::bulk::Bulk;
 use super::db::{Db, Kind, Row, Value};
-use super::messages::{COLUMNS, message};
+use super::messages::{COLUMNS, NEXT, message};
 use super::statement::Statement;
 use crate::domain::ids::{CarrierId, MessageSeq, OrgId, Place};
 use crate::domain::time::Timestamp;
@@ -154,8 +154,8 @@ pub(in crate::store) async fn lane_page(
     let one = |row: &Row| -> Result<LaneRow, StoreError> {
         Ok(LaneRow {
             org: OrgId(row.id(2)?),
-            place: Place(row.int(18)?),
-            attempted: row.flag(19)?,
+            place: Place(row.int(NEXT)?),
+            attempted: row.flag(NEXT + 1)?,
             message: message(row, carriers).ok().map(|stored| stored.message),
         })
     };

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::bulk::Bulk;
 use super::db::{Db, Kind, Row, readable};
-use super::messages::{self, COLUMNS};
+use super::messages::{self, COLUMNS, NEXT};
 use super::statement::Statement;
 use crate::domain::ids::EventId;
 use crate::domain::message::{FailureCode, State};
@@ -174,20 +174,20 @@ pub(in crate::store) async fn due_events(
 
 fn job(row: &Row, carriers: &Carriers) -> Result<EventJob, StoreError> {
     let stored = messages::message(row, carriers)?;
-    let kind = EventKind::from_index(row.int(20)?);
-    let state = State::from_index(row.int(22)?);
+    let kind = EventKind::from_index(row.int(NEXT + 2)?);
+    let state = State::from_index(row.int(NEXT + 4)?);
     Ok(EventJob {
-        event: EventId(row.id(18)?),
-        sequence: row.small(19)?,
+        event: EventId(row.id(NEXT)?),
+        sequence: row.small(NEXT + 1)?,
         kind: kind.ok_or(StoreError::Corrupt {
             what: "outbox.kind",
         })?,
-        at: Timestamp(row.int(21)?),
+        at: Timestamp(row.int(NEXT + 3)?),
         state: state.ok_or(StoreError::Corrupt {
             what: "outbox.state",
         })?,
-        failure: messages::failure(row.opt_text(23)?),
-        attempts: row.small(24)?,
+        failure: messages::failure(row.opt_text(NEXT + 5)?),
+        attempts: row.small(NEXT + 6)?,
         sent_at: stored.sent_at,
         message: Arc::new(stored.message),
     })

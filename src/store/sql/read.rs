@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use super::bulk::Bulk;
 use super::by_id::ById;
 use super::db::{Db, Kind, Row};
-use super::messages::{self, COLUMNS, account, failure};
+use super::messages::{self, COLUMNS, NEXT, account, failure};
 use super::statement::Statement;
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierIndex, EventId, MessageId, MessageSeq, OrgId, Place};
@@ -57,10 +57,10 @@ fn viewed(row: &Row, carriers: &Carriers) -> Result<MessageView, StoreError> {
         message: stored.message,
         state: stored.state,
         sent_at: stored.sent_at,
-        final_at: row.opt_int(18)?.map(Timestamp),
-        failure: failure(row.opt_text(19)?),
-        detail: row.opt_text(20)?.map(Into::into),
-        possible_duplicate: row.flag(21)?,
+        final_at: row.opt_int(NEXT)?.map(Timestamp),
+        failure: failure(row.opt_text(NEXT + 1)?),
+        detail: row.opt_text(NEXT + 2)?.map(Into::into),
+        possible_duplicate: row.flag(NEXT + 3)?,
     })
 }
 
@@ -257,11 +257,11 @@ async fn with_attempts(
         let story = stories.remove(&message.seq.0).unwrap_or_default();
         waiting.push(Waiting {
             state,
-            place: Place(row.int(19)?),
+            place: Place(row.int(NEXT + 1)?),
             tried: story.tried,
             parts: Parts::all(message.segments).without(story.taken),
             attempts: story.attempts,
-            possible_duplicate: row.flag(18)?,
+            possible_duplicate: row.flag(NEXT)?,
             message: Arc::new(message),
         });
     }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use super::bulk::Bulk;
 use super::db::{Db, Kind, Row, readable};
-use super::messages::{COLUMNS, message};
+use super::messages::{COLUMNS, NEXT, message};
 use crate::domain::ids::ReceiptKey;
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::receipt::Receipt;
@@ -110,12 +110,16 @@ pub(in crate::store) async fn keyed(
 fn read_keyed(row: &Row, carriers: &Carriers) -> Result<Keyed, StoreError> {
     let stored = message(row, carriers)?;
     Ok(Keyed {
-        key: ReceiptKey(row.int(18)?),
-        id: (stored.message.seq, row.small(19)?, row.small(20)?),
-        carrier: row.text(21)?.into(),
-        normalised: row.text(22)?.into(),
-        state: segment(row.int(23)?)?,
-        possible_duplicate: row.flag(24)?,
+        key: ReceiptKey(row.int(NEXT)?),
+        id: (
+            stored.message.seq,
+            row.small(NEXT + 1)?,
+            row.small(NEXT + 2)?,
+        ),
+        carrier: row.text(NEXT + 3)?.into(),
+        normalised: row.text(NEXT + 4)?.into(),
+        state: segment(row.int(NEXT + 5)?)?,
+        possible_duplicate: row.flag(NEXT + 6)?,
         stored,
     })
 }
@@ -235,11 +239,11 @@ pub(in crate::store) async fn doubts(
         .await?;
     let doubt = |row: &Row| {
         Ok(Doubt {
-            carrier: row.text(18)?.into(),
-            part: row.small(19)?,
-            attempt: row.small(20)?,
-            submitted_at: Timestamp(row.int(21)?),
-            sent: (row.text(22)?.into(), row.small(23)?),
+            carrier: row.text(NEXT)?.into(),
+            part: row.small(NEXT + 1)?,
+            attempt: row.small(NEXT + 2)?,
+            submitted_at: Timestamp(row.int(NEXT + 3)?),
+            sent: (row.text(NEXT + 4)?.into(), row.small(NEXT + 5)?),
             stored: message(row, carriers)?,
         })
     };

@@ -138,7 +138,7 @@ pub(super) async fn erase(
 ) -> Result<u64, StoreError> {
     static ERASE: Bulk = Bulk::new(
         "with v (seq, state) as ({rows}) update messages set recipient = '', body = '', \
-         metadata = null, tags = null, detail = null, webhook_url = null from v \
+         metadata = null, tags = null, client_ref = null, detail = null, webhook_url = null from v \
          where messages.seq == v.seq and +messages.state = v.state and v.state > 4 \
          returning messages.seq",
         &[Kind::Int, Kind::Int],

@@ -37,7 +37,7 @@ impl Table {
 pub(in crate::store) static HOUSE: Table = Table::new("house", 1, &[text("key"), int("value")]);
 
 /// All others, what refers to a table behind it.
-pub(in crate::store) static TABLES: [Table; 11] = [
+pub(in crate::store) static TABLES: [Table; 15] = [
     Table::new(
         "organisations",
         1,
@@ -64,6 +64,49 @@ pub(in crate::store) static TABLES: [Table; 11] = [
         ],
     ),
     Table::new(
+        "purses",
+        2,
+        &[
+            id("org"),
+            int("channel"),
+            int("postpaid"),
+            int("available"),
+            int("reserved"),
+            int("consumed"),
+            int("threshold"),
+        ],
+    ),
+    Table::new(
+        "ledger",
+        5,
+        &[
+            id("org"),
+            int("channel"),
+            int("day"),
+            int("source"),
+            int("target"),
+            int("amount"),
+            int("count"),
+        ],
+    ),
+    Table::new(
+        "purchases",
+        3,
+        &[
+            id("org"),
+            int("channel"),
+            text("reference"),
+            int("at"),
+            int("amount"),
+            text("note"),
+        ],
+    ),
+    Table::new(
+        "prices",
+        3,
+        &[id("org"), text("network"), int("class"), int("amount")],
+    ),
+    Table::new(
         "messages",
         1,
         &[
@@ -81,6 +124,9 @@ pub(in crate::store) static TABLES: [Table; 11] = [
             text("webhook_url"),
             text("metadata"),
             text("tags"),
+            text("client_ref"),
+            int("live"),
+            int("cost"),
             int("accepted_at"),
             int("due_at"),
             int("valid_until"),

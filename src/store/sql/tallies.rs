@@ -82,7 +82,11 @@ pub(in crate::store) async fn ahead_of(db: &mut Db<'_>, id: MessageId) -> Result
     if state(&own, 4)? != State::Queued {
         return Ok(0);
     }
-    let values = [own.text(5)?.into(), own.int(3)?.into(), own.int(18)?.into()];
+    let values = [
+        own.text(5)?.into(),
+        own.int(3)?.into(),
+        own.int(super::messages::NEXT)?.into(),
+    ];
     AHEAD.fetch_one(db, &values).await?.small(0)
 }
 

@@ -2,6 +2,7 @@
 //! Never here: the world they run in (`tests`).
 
 use super::*;
+use crate::domain::ledger::Terms;
 
 on_each_store! {
     a_message_reads_back_as_it_was_accepted,
@@ -362,9 +363,19 @@ async fn keys_are_found_by_hash_and_only_for_existing_organisations(ground: Grou
         !world.store.create_key(key(ORG), None).await.unwrap(),
         "no such organisation yet"
     );
-    assert!(world.store.create_org(org.clone(), None).await.unwrap());
     assert!(
-        !world.store.create_org(org, None).await.unwrap(),
+        world
+            .store
+            .create_org(org.clone(), Terms::Prepaid, None)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !world
+            .store
+            .create_org(org, Terms::Prepaid, None)
+            .await
+            .unwrap(),
         "the name is taken"
     );
     assert!(world.store.create_key(key(ORG), None).await.unwrap());

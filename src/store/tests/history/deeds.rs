@@ -11,16 +11,20 @@ use uuid::Uuid;
 use super::super::dice::Dice;
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
+use crate::domain::credits::Credits;
 use crate::domain::ids::{
-    CarrierId, CarrierIndex, KeyId, MessageId, MessageSeq, OrgId, ReceiptKey,
+    CarrierId, CarrierIndex, KeyId, MessageId, MessageSeq, NetworkId, OrgId, ReceiptKey,
 };
+use crate::domain::ledger::Channel;
 use crate::domain::lifecycle::{SegmentState, failure_of};
 use crate::domain::message::{Encoding, FailureCode, Message, State};
 use crate::domain::phone::{Msisdn, Sender};
+use crate::domain::price::{Price, Scope};
 use crate::domain::receipt::{Evidence, Receipt, Words};
 use crate::domain::time::Timestamp;
 use crate::flow::health::Hold;
 use crate::store::inbox::{Keeping, Replay};
+use crate::store::till::Purchase;
 use crate::store::{AuditEntry, HoldRow};
 
 /// The configured accounts.
@@ -85,6 +89,8 @@ pub(super) enum Deed {
     Hold(HoldRow, AuditEntry),
     Free(CarrierId, AuditEntry),
     Note(AuditEntry),
+    Buy(Purchase, AuditEntry),
+    Price(Price, AuditEntry),
     Keep(Keeping),
     Prove(Timestamp, Timestamp),
     Replay(Replay, AuditEntry),
@@ -213,10 +219,11 @@ impl Teller {
             52..68 => self.receive(),
             68..73 => self.clock(),
             73..81 => self.webhooks(),
-            81..87 => self.operator(),
-            87..92 => self.inbox(),
+            81..88 => self.operator(),
+            88..92 => self.inbox(),
             92..93 => self.people(),
-            93..97 => self.look(),
+            93..95 => self.till(),
+            95..98 => self.look(),
             _ => Deed::Restart(
                 self.dice
                     .one_of(&[Ending::Orderly, Ending::Unsure, Ending::Crash]),
@@ -235,7 +242,7 @@ impl Teller {
         let message = Message {
             seq: MessageSeq(0),
             id: MessageId(Uuid::from_u128(time | 0x7000_8000 << 48 | random)),
-            org: org(dice.below(3)),
+            org: org(dice.below(ORGS)),
             class: dice.one_of(&Class::ALL),
             to: Msisdn::from_digits(dice.one_of(&RECIPIENTS)).expect("a number"),
             from: Sender::parse(dice.one_of(&["MNARA", "15055"])).expect("a sender"),
@@ -246,6 +253,9 @@ impl Teller {
             webhook_url: optional(dice, "https://example.com/hook"),
             metadata: optional(dice, "{\"a\":1}"),
             tags: optional(dice, "[\"x\",\"\u{e9}\"]"),
+            client_ref: optional(dice, "order-7"),
+            live: dice.percent(80),
+            cost: Credits(dice.one_of(&[0, 1_000, 2_500])),
             accepted_at: self.now,
             due_at: self.now + Duration::from_millis(due as u64),
             valid_until: self.now + Duration::from_millis(valid),
@@ -457,10 +467,43 @@ impl Teller {
         }
     }
 
+    fn purchase(&mut self) -> Purchase {
+        let dice = &mut self.dice;
+        Purchase {
+            purse: (org(dice.below(ORGS + 1)), dice.one_of(&Channel::ALL)),
+            reference: format!("INV-{}", dice.below(9)).into(),
+            at: self.now,
+            amount: Credits(dice.one_of(&[5_000, 250, -1_500])),
+            note: "by hand".into(),
+        }
+    }
+
+    fn price(&mut self) -> Price {
+        let dice = &mut self.dice;
+        let scope = Scope {
+            org: dice.percent(50).then(|| org(dice.below(ORGS))),
+            network: dice.percent(50).then(|| NetworkId("mtn_ng".into())),
+            class: dice.percent(50).then(|| dice.one_of(&Class::ALL)),
+        };
+        Price {
+            scope,
+            per_segment: Credits(dice.one_of(&[850, 1_200])),
+        }
+    }
+
+    fn till(&mut self) -> Deed {
+        let audit = self.audit();
+        if self.dice.percent(60) {
+            Deed::Buy(self.purchase(), audit)
+        } else {
+            Deed::Price(self.price(), audit)
+        }
+    }
+
     fn operator(&mut self) -> Deed {
         let (about, audit) = (self.pick(), self.audit());
         let account = CarrierId(self.dice.one_of(&ACCOUNTS).into());
-        match self.dice.below(12) {
+        match self.dice.below(15) {
             0..5 => Deed::Sweep {
                 carrier: self
                     .dice
@@ -529,7 +572,7 @@ impl Teller {
         if self.dice.percent(50) {
             self.orgs = (self.orgs + 1) % 4;
             return Deed::CreateOrg(Organisation {
-                id: org(self.orgs.into()),
+                id: org(10 + usize::from(self.orgs)),
                 name: format!("Duka {}", self.orgs % 3).into(),
                 country: "TZ".into(),
                 senders: vec!["DUKA".into()],
@@ -572,6 +615,9 @@ impl Teller {
         }
     }
 }
+
+/// Organisations that send: those of the first numbers.
+pub(super) const ORGS: usize = 3;
 
 /// The organisation of this number.
 pub(super) fn org(number: usize) -> OrgId {

@@ -16,11 +16,13 @@ use tokio::sync::mpsc;
 use super::super::ground::Ground;
 use super::super::moving::moved;
 use super::super::{World, attempt};
-use super::deeds::{ACCOUNTS, Answer, Deed, Ending, account_at};
+use super::deeds::{ACCOUNTS, Answer, Deed, Ending, ORGS, account_at, org};
+use crate::domain::account::Organisation;
 use crate::domain::class::Class;
 use crate::domain::ids::{
     BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, OrgId, Place,
 };
+use crate::domain::ledger::Terms;
 use crate::domain::message::{Message, State};
 use crate::domain::time::Timestamp;
 use crate::flow::{
@@ -63,6 +65,18 @@ struct Done {
 impl Player {
     pub(super) async fn on(ground: Ground) -> Self {
         let world = World::of_accounts(&ground, &ACCOUNTS).await;
+        for number in 0..ORGS {
+            let org = Organisation {
+                id: org(number),
+                name: format!("Org {number}").into(),
+                country: "TZ".into(),
+                senders: Vec::new(),
+                webhook_secret: "whsec_x".to_owned().into(),
+                created_at: Timestamp(1),
+            };
+            let created = world.store.create_org(org, Terms::Postpaid, None).await;
+            assert!(created.unwrap());
+        }
         Self {
             ground,
             moves: None,
@@ -107,7 +121,12 @@ impl Player {
 
     /// Ends the run, and says what every table holds.
     pub(super) async fn end(mut self) -> Dump {
-        self.world.take().expect("open").close().await;
+        let world = self.world.take().expect("open");
+        for number in 0..ORGS {
+            let held = world.store.held(org(number)).await.unwrap();
+            assert_eq!(held.reserved, held.by_messages, "{held:?}");
+        }
+        world.close().await;
         let mut dump = self.ground.dump().await;
         let known: HashMap<Box<str>, String> = self
             .known
@@ -310,6 +329,8 @@ impl Player {
             Deed::Hold(hold, audit) => say(store.hold(hold.clone(), audit.clone()).await),
             Deed::Free(carrier, audit) => say(store.free(carrier.clone(), audit.clone()).await),
             Deed::Note(audit) => say(store.note(audit.clone()).await),
+            Deed::Buy(purchase, audit) => say(store.buy(purchase.clone(), audit.clone()).await),
+            Deed::Price(price, audit) => say(store.set_price(price.clone(), audit.clone()).await),
             Deed::Keep(keeping) => say(store.keep_receipts(*keeping).await),
             Deed::Prove(from, now) => say(store.prove_receipts(*from, *now).await),
             Deed::Replay(replay, audit) => {
@@ -318,7 +339,7 @@ impl Player {
             Deed::Discard(carrier, before, audit) => say(store
                 .drop_receipts(carrier.clone(), *before, Some(audit.clone()))
                 .await),
-            Deed::CreateOrg(org) => say(store.create_org(org.clone(), None).await),
+            Deed::CreateOrg(org) => say(store.create_org(org.clone(), Terms::Prepaid, None).await),
             Deed::CreateKey(key) => say(store.create_key(key.clone(), None).await),
             Deed::Accept(_)
             | Deed::Intend { .. }
@@ -582,12 +603,15 @@ fn text(message: &Message) -> String {
         webhook_url,
         metadata,
         tags,
+        client_ref,
+        live,
+        cost,
         accepted_at,
         due_at,
         valid_until,
     } = message;
     format!(
-        "{seq} {id} {org} {class:?} {} {} {body} {encoding:?} {segments} {carrier:?} {webhook_url:?} {metadata:?} {tags:?} {accepted_at:?} {due_at:?} {valid_until:?}",
+        "{seq} {id} {org} {class:?} {} {} {body} {encoding:?} {segments} {carrier:?} {webhook_url:?} {metadata:?} {tags:?} {client_ref:?} {live} {cost:?} {accepted_at:?} {due_at:?} {valid_until:?}",
         to.digits(),
         from.as_str(),
     )

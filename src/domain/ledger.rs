@@ -1,0 +1,486 @@
+//! Lives here: the books: what every organisation has, and how amounts move between its accounts.
+//! Double entry: an amount goes from one account of a purse to another, so that all accounts
+//! together are zero by construction. Pure: a batch is written on a sheet of its own, which is
+//! copied into the books when the batch is committed, and thrown away when it is not.
+//! Never here: what anything costs (`price`), rows, clocks.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::credits::Credits;
+use super::ids::OrgId;
+
+/// What credits are for; each has a purse of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// Text messages.
+    Sms,
+    /// E-mail.
+    Email,
+}
+
+impl Channel {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Sms, Self::Email];
+
+    /// The name in the API (`service_type`).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Email => "email",
+        }
+    }
+
+    /// The number kept in the store.
+    pub const fn index(self) -> i64 {
+        self as i64
+    }
+
+    /// The channel with this number in the store.
+    pub const fn from_index(index: i64) -> Option<Self> {
+        match index {
+            0 => Some(Self::Sms),
+            1 => Some(Self::Email),
+            _ => None,
+        }
+    }
+}
+
+/// When an organisation pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terms {
+    /// Before: what it has not bought it cannot use.
+    Prepaid,
+    /// After: whatever it uses counts as bought.
+    Postpaid,
+}
+
+/// An account of a purse. The numbers are kept in the store and never change meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Account {
+    /// Where purchases come from: negative.
+    Sold = 0,
+    /// What can be used.
+    Available = 1,
+    /// What accepted messages will cost if a carrier takes them.
+    Reserved = 2,
+    /// What messages have cost that carriers have taken.
+    Consumed = 3,
+}
+
+impl Account {
+    /// All of them, by their numbers.
+    pub const ALL: [Self; 4] = [Self::Sold, Self::Available, Self::Reserved, Self::Consumed];
+
+    /// The name, for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sold => "sold",
+            Self::Available => "available",
+            Self::Reserved => "reserved",
+            Self::Consumed => "consumed",
+        }
+    }
+
+    /// The account with this number in the store.
+    pub fn from_index(index: i64) -> Option<Self> {
+        let index = usize::try_from(index).ok()?;
+        Self::ALL.get(index).copied()
+    }
+}
+
+/// Whose purse, and for what.
+pub type PurseId = (OrgId, Channel);
+
+/// What an organisation has for a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purse {
+    /// When it pays.
+    pub terms: Terms,
+    /// What can be used: never below zero.
+    pub available: Credits,
+    /// What is held for messages under way.
+    pub reserved: Credits,
+    /// What has been used.
+    pub consumed: Credits,
+    /// The balance from which on down it counts as low.
+    pub threshold: Credits,
+}
+
+impl Purse {
+    /// An empty one.
+    pub const fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            available: Credits::ZERO,
+            reserved: Credits::ZERO,
+            consumed: Credits::ZERO,
+            threshold: Credits::ZERO,
+        }
+    }
+
+    /// All that was ever bought, less what was taken back.
+    pub fn purchased(&self) -> Credits {
+        self.available + self.reserved + self.consumed
+    }
+
+    /// Whether the balance is low; one that pays later has none.
+    pub fn is_low(&self) -> bool {
+        self.terms == Terms::Prepaid && self.available <= self.threshold
+    }
+
+    /// Where what is used comes from.
+    const fn source(&self) -> Account {
+        match self.terms {
+            Terms::Prepaid => Account::Available,
+            Terms::Postpaid => Account::Sold,
+        }
+    }
+
+    fn of(&mut self, account: Account) -> Option<&mut Credits> {
+        match account {
+            Account::Sold => None,
+            Account::Available => Some(&mut self.available),
+            Account::Reserved => Some(&mut self.reserved),
+            Account::Consumed => Some(&mut self.consumed),
+        }
+    }
+
+    fn shift(&mut self, source: Account, target: Account, amount: Credits) {
+        if let Some(account) = self.of(source) {
+            *account -= amount;
+        }
+        if let Some(account) = self.of(target) {
+            *account += amount;
+        }
+    }
+}
+
+/// Why something cannot be paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortfall {
+    /// What there is.
+    pub balance: Credits,
+    /// What is needed.
+    pub required: Credits,
+}
+
+impl Shortfall {
+    /// What is missing.
+    pub fn missing(&self) -> Credits {
+        self.required - self.balance
+    }
+}
+
+/// What has moved between two accounts of a purse on a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Line {
+    /// Whose.
+    pub purse: PurseId,
+    /// Days since 1970 UTC.
+    pub day: i64,
+    /// From where.
+    pub source: Account,
+    /// Where to.
+    pub target: Account,
+}
+
+/// Every purse, as committed.
+#[derive(Clone, Debug, Default)]
+pub struct Books {
+    purses: HashMap<PurseId, Purse>,
+}
+
+impl Books {
+    /// The books as they were left.
+    pub fn new(purses: impl IntoIterator<Item = (PurseId, Purse)>) -> Self {
+        Self {
+            purses: purses.into_iter().collect(),
+        }
+    }
+
+    /// A purse.
+    pub fn purse(&self, id: PurseId) -> Option<&Purse> {
+        self.purses.get(&id)
+    }
+
+    /// What a committed batch has written.
+    pub fn copy(&mut self, sheet: &Sheet) {
+        self.purses.extend(&sheet.purses);
+    }
+}
+
+/// What one batch writes: the purses that it has touched, and what has moved, added up.
+#[derive(Clone, Debug, Default)]
+pub struct Sheet {
+    purses: BTreeMap<PurseId, Purse>,
+    moved: BTreeMap<Line, (Credits, u64)>,
+}
+
+impl Sheet {
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.purses.is_empty()
+    }
+
+    /// The purses as the batch leaves them.
+    pub fn purses(&self) -> impl Iterator<Item = (PurseId, &Purse)> {
+        self.purses.iter().map(|(id, purse)| (*id, purse))
+    }
+
+    /// What has moved: how much, and for how many messages or purchases.
+    pub fn moved(&self) -> impl Iterator<Item = (Line, Credits, u64)> {
+        self.moved
+            .iter()
+            .map(|(line, (amount, count))| (*line, *amount, *count))
+    }
+
+    /// The purses that have come to be low with this batch: each crossing is seen once.
+    pub fn crossings<'s>(&'s self, books: &'s Books) -> impl Iterator<Item = (PurseId, &'s Purse)> {
+        self.purses().filter(|(id, purse)| {
+            purse.is_low() && books.purse(*id).is_some_and(|before| !before.is_low())
+        })
+    }
+
+    /// Opens a purse; an existing one is left as it is.
+    pub fn open(&mut self, books: &Books, id: PurseId, terms: Terms) {
+        if self.purse(books, id).is_none() {
+            self.purses.insert(id, Purse::new(terms));
+        }
+    }
+
+    /// Holds what a message will cost.
+    ///
+    /// # Errors
+    /// [`Shortfall`]: nothing was held. Who has no purse has a balance of nothing.
+    pub fn reserve(
+        &mut self,
+        books: &Books,
+        id: PurseId,
+        day: i64,
+        amount: Credits,
+    ) -> Result<(), Shortfall> {
+        if amount == Credits::ZERO {
+            return Ok(());
+        }
+        let short = |balance| Shortfall {
+            balance,
+            required: amount,
+        };
+        let Some(purse) = self.purse(books, id) else {
+            return Err(short(Credits::ZERO));
+        };
+        if purse.terms == Terms::Prepaid && purse.available < amount {
+            return Err(short(purse.available));
+        }
+        let source = purse.source();
+        self.shift(books, id, day, (source, Account::Reserved), amount);
+        Ok(())
+    }
+
+    /// Takes what was held for a message: a carrier has it.
+    pub fn capture(&mut self, books: &Books, id: PurseId, day: i64, amount: Credits) {
+        let accounts = (Account::Reserved, Account::Consumed);
+        self.shift(books, id, day, accounts, amount);
+    }
+
+    /// Gives back what was held for a message: no carrier will have it.
+    pub fn refund(&mut self, books: &Books, id: PurseId, day: i64, amount: Credits) {
+        if let Some(purse) = self.purse(books, id) {
+            let accounts = (Account::Reserved, purse.source());
+            self.shift(books, id, day, accounts, amount);
+        }
+    }
+
+    /// Adds to what can be used; a negative amount takes back, but not more than is there.
+    ///
+    /// # Errors
+    /// [`Shortfall`]: there is less; nothing was taken.
+    pub fn purchase(
+        &mut self,
+        books: &Books,
+        id: PurseId,
+        day: i64,
+        amount: Credits,
+    ) -> Result<(), Shortfall> {
+        let balance = self
+            .purse(books, id)
+            .map_or(Credits::ZERO, |purse| purse.available);
+        if balance + amount < Credits::ZERO {
+            return Err(Shortfall {
+                balance,
+                required: -amount,
+            });
+        }
+        let accounts = (Account::Sold, Account::Available);
+        self.shift(books, id, day, accounts, amount);
+        Ok(())
+    }
+
+    /// Sets the balance from which on down a purse counts as low; `false`: there is no such purse.
+    pub fn set_threshold(&mut self, books: &Books, id: PurseId, threshold: Credits) -> bool {
+        let Some(mut purse) = self.purse(books, id) else {
+            return false;
+        };
+        purse.threshold = threshold;
+        self.purses.insert(id, purse);
+        true
+    }
+
+    /// The purse as the batch has it so far.
+    pub fn purse(&self, books: &Books, id: PurseId) -> Option<Purse> {
+        let touched = self.purses.get(&id);
+        touched.or_else(|| books.purse(id)).copied()
+    }
+
+    fn shift(
+        &mut self,
+        books: &Books,
+        id: PurseId,
+        day: i64,
+        (source, target): (Account, Account),
+        amount: Credits,
+    ) {
+        let Some(mut purse) = self.purse(books, id) else {
+            return;
+        };
+        if amount == Credits::ZERO {
+            return;
+        }
+        purse.shift(source, target, amount);
+        self.purses.insert(id, purse);
+        let line = Line {
+            purse: id,
+            day,
+            source,
+            target,
+        };
+        let (sum, count) = self.moved.entry(line).or_default();
+        *sum += amount;
+        *count += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const ID: PurseId = (OrgId(Uuid::nil()), Channel::Sms);
+    const ONE: Credits = Credits::whole(1);
+
+    fn books(credits: i64, terms: Terms) -> Books {
+        let purse = Purse {
+            available: Credits::whole(credits),
+            ..Purse::new(terms)
+        };
+        Books::new([(ID, purse)])
+    }
+
+    fn sums(sheet: &Sheet) -> Vec<(Account, Account, i64, u64)> {
+        sheet
+            .moved()
+            .map(|(line, amount, count)| (line.source, line.target, amount.0, count))
+            .collect()
+    }
+
+    #[test]
+    fn of_a_hundred_against_a_balance_for_fifty_fifty_are_paid() {
+        let books = books(50, Terms::Prepaid);
+        let mut sheet = Sheet::default();
+        let paid = (0..100).filter(|_| sheet.reserve(&books, ID, 1, ONE).is_ok());
+        assert_eq!(paid.count(), 50);
+        let refused = sheet.reserve(&books, ID, 1, ONE).unwrap_err();
+        assert_eq!(refused.missing(), ONE);
+        assert_eq!(
+            sums(&sheet),
+            [(Account::Available, Account::Reserved, 50_000, 50)]
+        );
+    }
+
+    #[test]
+    fn a_sheet_that_is_thrown_away_has_changed_nothing() {
+        let mut books = books(2, Terms::Prepaid);
+        let mut lost = Sheet::default();
+        lost.reserve(&books, ID, 1, ONE).unwrap();
+        drop(lost);
+        let mut kept = Sheet::default();
+        kept.reserve(&books, ID, 1, ONE).unwrap();
+        kept.capture(&books, ID, 1, ONE);
+        books.copy(&kept);
+        let purse = books.purse(ID).unwrap();
+        assert_eq!(
+            (purse.available, purse.reserved, purse.consumed),
+            (ONE, Credits::ZERO, ONE)
+        );
+    }
+
+    #[test]
+    fn what_is_refunded_goes_back_to_where_it_came_from() {
+        for (terms, available) in [(Terms::Prepaid, 3), (Terms::Postpaid, 3)] {
+            let mut books = books(3, terms);
+            let mut sheet = Sheet::default();
+            for _ in 0..3 {
+                sheet.reserve(&books, ID, 1, ONE).unwrap();
+            }
+            sheet.refund(&books, ID, 1, ONE);
+            sheet.refund(&books, ID, 1, ONE);
+            sheet.capture(&books, ID, 1, ONE);
+            books.copy(&sheet);
+            let purse = books.purse(ID).unwrap();
+            let (left, bought) = match terms {
+                Terms::Prepaid => (available - 1, 3),
+                Terms::Postpaid => (available, 4),
+            };
+            assert_eq!(purse.available, Credits::whole(left));
+            assert_eq!(purse.purchased(), Credits::whole(bought));
+            assert_eq!((purse.reserved, purse.consumed), (Credits::ZERO, ONE));
+        }
+    }
+
+    #[test]
+    fn who_pays_later_is_never_short_nor_low() {
+        let books = books(0, Terms::Postpaid);
+        let mut sheet = Sheet::default();
+        sheet.reserve(&books, ID, 1, Credits::whole(9)).unwrap();
+        assert_eq!(sheet.crossings(&books).count(), 0);
+    }
+
+    #[test]
+    fn a_balance_is_told_to_be_low_once_for_each_crossing() {
+        let mut books = books(3, Terms::Prepaid);
+        let mut sheet = Sheet::default();
+        assert!(sheet.set_threshold(&books, ID, ONE));
+        books.copy(&sheet);
+        let mut told = Vec::new();
+        // Down to two, to one, to none; up again; down.
+        for amount in [-1, -1, -1, 5, -4] {
+            let mut sheet = Sheet::default();
+            sheet
+                .purchase(&books, ID, 1, Credits::whole(amount))
+                .unwrap();
+            told.push(sheet.crossings(&books).count());
+            books.copy(&sheet);
+        }
+        assert_eq!(told, [0, 1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn no_more_is_taken_back_than_is_there() {
+        let books = books(1, Terms::Prepaid);
+        let mut sheet = Sheet::default();
+        let short = sheet.purchase(&books, ID, 1, Credits::whole(-2));
+        assert_eq!(short.unwrap_err().missing(), ONE);
+        assert!(sheet.is_empty());
+    }
+
+    #[test]
+    fn who_has_no_purse_can_pay_for_nothing() {
+        let books = Books::default();
+        let mut sheet = Sheet::default();
+        let short = sheet.reserve(&books, ID, 1, ONE).unwrap_err();
+        assert_eq!(short.balance, Credits::ZERO);
+        sheet.open(&books, ID, Terms::Postpaid);
+        assert!(sheet.reserve(&books, ID, 1, ONE).is_ok());
+    }
+}

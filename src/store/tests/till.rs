@@ -1,0 +1,295 @@
+//! Lives here: the contract for money: what is accepted is paid for, what a carrier takes is used
+//! up, what none takes is given back, and the books always agree with themselves.
+//! Never here: how amounts move (`domain::ledger`).
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::domain::account::Organisation;
+use crate::domain::credits::Credits;
+use crate::domain::ledger::{Account, Channel, Purse, PurseId, Terms};
+use crate::domain::price::{Price, Scope};
+use crate::store::AuditEntry;
+use crate::store::till::{Bought, Purchase};
+
+const PURSE: PurseId = (ORG, Channel::Sms);
+const ONE: Credits = Credits::whole(1);
+
+on_each_store! {
+    of_a_hundred_at_once_against_a_balance_for_fifty_fifty_are_accepted,
+    what_a_carrier_takes_is_used_up_once,
+    what_no_carrier_takes_is_given_back_once,
+    a_receipt_without_a_response_counts_as_taken,
+    what_a_test_key_sends_costs_nothing,
+    a_purchase_counts_once,
+    balances_outlast_a_restart,
+    who_pays_later_is_never_short,
+    prices_are_kept_and_replaced,
+}
+
+fn audit() -> AuditEntry {
+    AuditEntry {
+        at: Timestamp(1_000),
+        actor: "tests".into(),
+        action: "credits.buy".into(),
+        subject: "x".into(),
+        detail: "{}".into(),
+        outcome: "done".into(),
+    }
+}
+
+impl World {
+    /// A world whose organisation has bought so many credits.
+    async fn with_credits(ground: &Ground, terms: Terms, credits: i64) -> Self {
+        let world = Self::open(ground).await;
+        let org = Organisation {
+            id: ORG,
+            name: "Duka".into(),
+            country: "TZ".into(),
+            senders: Vec::new(),
+            webhook_secret: "whsec_x".to_owned().into(),
+            created_at: Timestamp(1),
+        };
+        assert!(world.store.create_org(org, terms, None).await.unwrap());
+        if credits > 0 {
+            let bought = world.buy("first", Credits::whole(credits)).await;
+            assert!(matches!(bought, Bought::Done(_)), "{bought:?}");
+        }
+        world
+    }
+
+    async fn buy(&self, reference: &str, amount: Credits) -> Bought {
+        let purchase = Purchase {
+            purse: PURSE,
+            reference: reference.into(),
+            at: Timestamp(1_000),
+            amount,
+            note: "".into(),
+        };
+        self.store.buy(purchase, audit()).await.unwrap()
+    }
+
+    async fn purse(&self) -> Purse {
+        let purses = self.store.purses_of(ORG).await.unwrap();
+        let sms = purses.iter().find(|(channel, _)| *channel == Channel::Sms);
+        sms.expect("an organisation has a purse").1
+    }
+
+    /// Available, reserved, consumed, in credits; the ledger and the messages must say the same.
+    async fn amounts(&self) -> (i64, i64, i64) {
+        let purse = self.purse().await;
+        let mut sums: BTreeMap<Account, Credits> = BTreeMap::new();
+        for (line, amount, _) in self.store.ledger(PURSE, 0).await.unwrap() {
+            *sums.entry(line.source).or_default() -= amount;
+            *sums.entry(line.target).or_default() += amount;
+        }
+        let sum = |account| sums.get(&account).copied().unwrap_or_default();
+        assert_eq!(sum(Account::Available), purse.available);
+        assert_eq!(sum(Account::Reserved), purse.reserved);
+        assert_eq!(sum(Account::Consumed), purse.consumed);
+        assert_eq!(sums.values().copied().sum::<Credits>(), Credits::ZERO);
+        let held = self.store.held(ORG).await.unwrap();
+        assert_eq!(held.reserved, held.by_messages);
+        let whole = |credits: Credits| credits.0 / 1000;
+        (
+            whole(purse.available),
+            whole(purse.reserved),
+            whole(purse.consumed),
+        )
+    }
+
+    /// Accepts a message that costs so many credits.
+    async fn pay(&mut self, credits: i64) -> Arc<Message> {
+        let message = costing(credits);
+        let id = message.id;
+        self.store.accept(message).await.unwrap();
+        loop {
+            let committed = self.committed.recv().await.unwrap();
+            if let Some(ready) = committed.messages.iter().find(|one| one.message.id == id) {
+                return Arc::clone(&ready.message);
+            }
+        }
+    }
+}
+
+fn costing(credits: i64) -> Message {
+    Message {
+        cost: Credits::whole(credits),
+        ..message(1)
+    }
+}
+
+async fn of_a_hundred_at_once_against_a_balance_for_fifty_fifty_are_accepted(ground: Ground) {
+    let world = World::with_credits(&ground, Terms::Prepaid, 50).await;
+    let accepts: Vec<_> = (0..100)
+        .map(|_| {
+            let store = world.store.clone();
+            tokio::spawn(async move { store.accept(costing(1)).await })
+        })
+        .collect();
+    let (mut paid, mut refused) = (0, 0);
+    for accept in accepts {
+        match accept.await.unwrap() {
+            Ok(()) => paid += 1,
+            Err(StoreError::Short(short)) => {
+                assert_eq!((short.required, short.missing()), (ONE, ONE));
+                refused += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!((paid, refused), (50, 50));
+    assert_eq!(world.amounts().await, (0, 50, 0));
+    assert_eq!(world.store.held(ORG).await.unwrap().messages, 50);
+    world.close().await;
+}
+
+async fn what_a_carrier_takes_is_used_up_once(ground: Ground) {
+    let mut world = World::with_credits(&ground, Terms::Prepaid, 10).await;
+    let message = world.pay(2).await;
+    assert_eq!(world.amounts().await, (8, 2, 0));
+    world.submit(&message, &["A1"]).await;
+    assert_eq!(world.amounts().await, (8, 0, 2));
+    world.submit(&message, &["A2"]).await;
+    world.receive("A1", Some(SegmentState::Delivered)).await;
+    assert_eq!(world.amounts().await, (8, 0, 2));
+    world.close().await;
+}
+
+async fn what_no_carrier_takes_is_given_back_once(ground: Ground) {
+    let mut world = World::with_credits(&ground, Terms::Prepaid, 10).await;
+    let refused = world.pay(3).await;
+    let overdue = world.pay(2).await;
+    for _ in 0..2 {
+        let rejected = vec![moved(&refused, State::Rejected)];
+        let refusal = attempt(&refused, 1, SegmentState::Refused, None);
+        world
+            .settle(Settlement {
+                attempts: vec![refusal],
+                transitions: rejected,
+                closed_intents: Vec::new(),
+                reroutes: Vec::new(),
+            })
+            .await;
+    }
+    assert_eq!(world.amounts().await, (8, 2, 0));
+    let late = Timestamp(60_000);
+    for _ in 0..2 {
+        let ended = world.store.end_overdue(late, late, late, 10).await;
+        ended.unwrap();
+    }
+    assert_eq!(world.state(&overdue).await, State::Expired);
+    assert_eq!(world.amounts().await, (10, 0, 0));
+    world.close().await;
+}
+
+async fn a_receipt_without_a_response_counts_as_taken(ground: Ground) {
+    let mut world = World::with_credits(&ground, Terms::Prepaid, 10).await;
+    let message = world.pay(1).await;
+    // In doubt, and then its late response: its receipt ends it without a move to submitted.
+    world
+        .settle(Settlement {
+            attempts: vec![attempt(&message, 1, SegmentState::InDoubt, None)],
+            transitions: vec![moved(&message, State::Uncertain)],
+            closed_intents: Vec::new(),
+            reroutes: Vec::new(),
+        })
+        .await;
+    assert_eq!(world.amounts().await, (9, 1, 0));
+    world
+        .settle(Settlement {
+            attempts: vec![taken(&message, 1, "A1")],
+            transitions: Vec::new(),
+            closed_intents: Vec::new(),
+            reroutes: Vec::new(),
+        })
+        .await;
+    world.receive("A1", Some(SegmentState::Delivered)).await;
+    assert_eq!(world.state(&message).await, State::Delivered);
+    assert_eq!(world.amounts().await, (9, 0, 1));
+    world.close().await;
+}
+
+async fn what_a_test_key_sends_costs_nothing(ground: Ground) {
+    let world = World::with_credits(&ground, Terms::Prepaid, 0).await;
+    let free = Message {
+        live: false,
+        ..costing(1)
+    };
+    world.store.accept(free).await.unwrap();
+    let short = world.store.accept(costing(1)).await;
+    assert!(matches!(short, Err(StoreError::Short(_))), "{short:?}");
+    assert_eq!(world.amounts().await, (0, 0, 0));
+    world.close().await;
+}
+
+async fn a_purchase_counts_once(ground: Ground) {
+    let world = World::with_credits(&ground, Terms::Prepaid, 5).await;
+    assert_eq!(world.buy("first", ONE).await, Bought::Known);
+    let back = world.buy("too much", Credits::whole(-6)).await;
+    assert!(matches!(back, Bought::Short(short) if short.missing() == ONE));
+    let back = world.buy("too much", Credits::whole(-5)).await;
+    assert!(matches!(back, Bought::Done(purse) if purse.available == Credits::ZERO));
+    assert_eq!(world.amounts().await, (0, 0, 0));
+    let purchases = world.store.purchases(PURSE, 10).await.unwrap();
+    let references: Vec<&str> = purchases.iter().map(|one| &*one.reference).collect();
+    assert_eq!(references, ["first", "too much"]);
+    world.close().await;
+}
+
+async fn balances_outlast_a_restart(ground: Ground) {
+    let mut world = World::with_credits(&ground, Terms::Prepaid, 3).await;
+    let message = world.pay(1).await;
+    world.submit(&message, &["A1"]).await;
+    world.pay(2).await;
+    world.close().await;
+    let world = World::open(&ground).await;
+    assert_eq!(world.amounts().await, (0, 2, 1));
+    let short = world.store.accept(costing(1)).await;
+    assert!(matches!(short, Err(StoreError::Short(_))), "{short:?}");
+    world.close().await;
+}
+
+async fn who_pays_later_is_never_short(ground: Ground) {
+    let mut world = World::with_credits(&ground, Terms::Postpaid, 0).await;
+    let taken = world.pay(2).await;
+    world.pay(1).await;
+    world.submit(&taken, &["A1"]).await;
+    assert_eq!(world.amounts().await, (0, 1, 2));
+    let late = Timestamp(60_000);
+    world.store.end_overdue(late, late, late, 10).await.unwrap();
+    assert_eq!(world.amounts().await, (0, 0, 2));
+    assert_eq!(world.purse().await.purchased(), Credits::whole(2));
+    world.close().await;
+}
+
+async fn prices_are_kept_and_replaced(ground: Ground) {
+    let world = World::open(&ground).await;
+    let scope = Scope {
+        org: Some(ORG),
+        network: None,
+        class: Some(Class::Otp),
+    };
+    for milli in [900, 850] {
+        let price = Price {
+            scope: scope.clone(),
+            per_segment: Credits(milli),
+        };
+        world.store.set_price(price, audit()).await.unwrap();
+    }
+    let of = |world: &World| world.store.prices().of(ORG, None, Class::Otp);
+    assert_eq!(of(&world), Credits(850));
+    world.close().await;
+    let world = World::open(&ground).await;
+    assert_eq!(of(&world), Credits(850));
+    assert!(
+        world
+            .store
+            .remove_price(scope.clone(), audit())
+            .await
+            .unwrap()
+    );
+    assert!(!world.store.remove_price(scope, audit()).await.unwrap());
+    assert_eq!(of(&world), ONE);
+    world.close().await;
+}

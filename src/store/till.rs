@@ -1,0 +1,246 @@
+//! Lives here: what money asks of the rows and of the writer: purses, the ledger, purchases, prices.
+//! Never here: SQL; how amounts move (`domain::ledger`); what a message costs (`ingest`).
+
+use std::sync::Arc;
+
+use super::batch::{Chore, ChoreDone};
+use super::control::AuditEntry;
+use super::{Store, StoreError};
+use crate::domain::credits::Credits;
+use crate::domain::ids::OrgId;
+use crate::domain::ledger::{Channel, Line, Purse, PurseId, Shortfall};
+use crate::domain::price::{Price, PriceList, Scope};
+use crate::domain::time::Timestamp;
+
+/// What was bought, or taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purchase {
+    /// Whose purse.
+    pub purse: PurseId,
+    /// The operator's own, of a receipt or an invoice: one counts once.
+    pub reference: Box<str>,
+    /// When.
+    pub at: Timestamp,
+    /// How much; negative: taken back.
+    pub amount: Credits,
+    /// Why, for people.
+    pub note: Box<str>,
+}
+
+/// What came of a purchase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bought {
+    /// The purse as it is now.
+    Done(Purse),
+    /// Its reference has been used before: nothing was changed.
+    Known,
+    /// More was to be taken back than there is: nothing was changed.
+    Short(Shortfall),
+    /// There is no such purse.
+    Missing,
+}
+
+/// What an organisation's open messages hold, as its books say and as its messages say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What the purse has reserved.
+    pub reserved: Credits,
+    /// What all open messages that no carrier has taken cost together.
+    pub by_messages: Credits,
+    /// How many they are.
+    pub messages: u64,
+}
+
+/// The changes, each within the open transaction.
+pub(super) trait Till {
+    /// Every purse.
+    async fn purses(&mut self) -> Result<Vec<(PurseId, Purse)>, StoreError>;
+
+    /// Writes purses, each once, instead of what was known of them.
+    async fn put_purses(&mut self, purses: &[(PurseId, Purse)]) -> Result<(), StoreError>;
+
+    /// Adds to lines of the ledger, each once.
+    async fn post(&mut self, lines: &[(Line, Credits, u64)]) -> Result<(), StoreError>;
+
+    /// Writes a purchase; `false`: its reference has been used.
+    async fn note_purchase(&mut self, purchase: &Purchase) -> Result<bool, StoreError>;
+
+    /// Writes a price, instead of one of the same scope.
+    async fn put_price(&mut self, price: &Price) -> Result<(), StoreError>;
+
+    /// Takes a price away; `false`: there is none of this scope.
+    async fn remove_price(&mut self, scope: &Scope) -> Result<bool, StoreError>;
+}
+
+/// What is read beside the writer.
+pub(super) trait Accounts {
+    /// An organisation's purses, by channel.
+    async fn purses_of(&self, org: OrgId) -> Result<Vec<(Channel, Purse)>, StoreError>;
+
+    /// The lines of a purse's ledger from this day on, in their order.
+    async fn lines(
+        &self,
+        purse: PurseId,
+        from_day: i64,
+    ) -> Result<Vec<(Line, Credits, u64)>, StoreError>;
+
+    /// A purse's last purchases, newest first.
+    async fn purchases(&self, purse: PurseId, limit: u32) -> Result<Vec<Purchase>, StoreError>;
+
+    /// All prices, in no order.
+    async fn prices(&self) -> Result<Vec<Price>, StoreError>;
+
+    /// What an organisation's open messages cost that no carrier has taken, and how many they are.
+    async fn open_cost(&self, org: OrgId) -> Result<(Credits, u64), StoreError>;
+}
+
+/// What the writer is asked for.
+#[derive(Debug)]
+pub(super) enum TillWork {
+    Buy(Purchase),
+    Threshold(PurseId, Credits),
+    SetPrice(Price),
+    RemovePrice(Scope),
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum TillDone {
+    Bought(Bought),
+    /// Whether there was something to change.
+    Changed(bool),
+}
+
+impl TillDone {
+    /// The audit's word for what was not done.
+    pub(super) const fn refusal(self) -> Option<&'static str> {
+        match self {
+            Self::Bought(Bought::Done(_)) | Self::Changed(true) => None,
+            Self::Bought(Bought::Known) => Some("refused: this reference has been used"),
+            Self::Bought(Bought::Short(_)) => Some("refused: there is less than that"),
+            Self::Bought(Bought::Missing) | Self::Changed(false) => {
+                Some("refused: there is no such thing")
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Buys credits, or takes some back.
+    ///
+    /// # Errors
+    /// As for every operator's command ([`StoreError::Unavailable`]: nothing was done;
+    /// [`StoreError::InDoubt`]).
+    pub async fn buy(&self, purchase: Purchase, audit: AuditEntry) -> Result<Bought, StoreError> {
+        match self.till(TillWork::Buy(purchase), audit).await? {
+            TillDone::Bought(bought) => Ok(bought),
+            TillDone::Changed(_) => Ok(Bought::Missing),
+        }
+    }
+
+    /// Sets the balance from which on down a purse counts as low; `false`: there is no such purse.
+    ///
+    /// # Errors
+    /// As [`Store::buy`].
+    pub async fn set_threshold(
+        &self,
+        purse: PurseId,
+        threshold: Credits,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        self.change(TillWork::Threshold(purse, threshold), audit)
+            .await
+    }
+
+    /// Sets a price. What is accepted from then on costs that.
+    ///
+    /// # Errors
+    /// As [`Store::buy`].
+    pub async fn set_price(&self, price: Price, audit: AuditEntry) -> Result<(), StoreError> {
+        self.change(TillWork::SetPrice(price), audit).await?;
+        self.load_prices().await
+    }
+
+    /// Takes a price away; `false`: there is none of this scope.
+    ///
+    /// # Errors
+    /// As [`Store::buy`].
+    pub async fn remove_price(&self, scope: Scope, audit: AuditEntry) -> Result<bool, StoreError> {
+        let was = self.change(TillWork::RemovePrice(scope), audit).await?;
+        self.load_prices().await?;
+        Ok(was)
+    }
+
+    /// The prices of now.
+    pub fn prices(&self) -> Arc<PriceList> {
+        self.inner.prices.load_full()
+    }
+
+    pub(super) async fn load_prices(&self) -> Result<(), StoreError> {
+        let prices = self.inner.reader.prices().await?;
+        self.inner.prices.store(Arc::new(PriceList::new(prices)));
+        Ok(())
+    }
+
+    /// An organisation's purses, by channel.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn purses_of(&self, org: OrgId) -> Result<Vec<(Channel, Purse)>, StoreError> {
+        self.inner.reader.purses_of(org).await
+    }
+
+    /// The lines of a purse's ledger from this day on.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn ledger(
+        &self,
+        purse: PurseId,
+        from_day: i64,
+    ) -> Result<Vec<(Line, Credits, u64)>, StoreError> {
+        self.inner.reader.lines(purse, from_day).await
+    }
+
+    /// A purse's last purchases, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn purchases(&self, purse: PurseId, limit: u32) -> Result<Vec<Purchase>, StoreError> {
+        self.inner.reader.purchases(purse, limit).await
+    }
+
+    /// What an organisation's books hold for open messages, and what those say. Read one after the
+    /// other: equal only while nothing moves.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn held(&self, org: OrgId) -> Result<Held, StoreError> {
+        let purses = self.inner.reader.purses_of(org).await?;
+        let sms = purses.iter().find(|(channel, _)| *channel == Channel::Sms);
+        let (by_messages, messages) = self.inner.reader.open_cost(org).await?;
+        Ok(Held {
+            reserved: sms.map_or(Credits::ZERO, |(_, purse)| purse.reserved),
+            by_messages,
+            messages,
+        })
+    }
+
+    async fn change(&self, work: TillWork, audit: AuditEntry) -> Result<bool, StoreError> {
+        match self.till(work, audit).await? {
+            TillDone::Changed(changed) => Ok(changed),
+            TillDone::Bought(_) => Ok(false),
+        }
+    }
+
+    async fn till(&self, work: TillWork, audit: AuditEntry) -> Result<TillDone, StoreError> {
+        match self.command(Chore::Till(work), Some(audit)).await? {
+            ChoreDone::Till(done) => Ok(done),
+            ChoreDone::Created(_)
+            | ChoreDone::Count(_)
+            | ChoreDone::Events(_)
+            | ChoreDone::Controlled(_)
+            | ChoreDone::Receipts(_) => Ok(TillDone::Changed(false)),
+        }
+    }
+}
