@@ -6,6 +6,7 @@ mod audit;
 mod binds;
 mod broom;
 mod carriers;
+mod credits;
 mod erase;
 mod error;
 mod health;
@@ -152,6 +153,12 @@ fn router(
         .route("/readyz", get(health::ready))
         .route("/admin/v1/orgs", post(people::create_org))
         .route("/admin/v1/keys", post(people::create_key))
+        .route("/admin/v1/credits", get(credits::show).post(credits::buy))
+        .route("/admin/v1/credits/threshold", post(credits::threshold))
+        .route(
+            "/admin/v1/prices",
+            get(credits::prices).post(credits::set_price),
+        )
         .route("/admin/v1/binds", get(binds::list).post(binds::command))
         .route(
             "/admin/v1/carriers",

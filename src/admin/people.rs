@@ -20,6 +20,7 @@ use super::request::{Body, Operator, changed, now, organisation, read};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::api_key::NewKey;
 use crate::domain::ids::{KeyId, OrgId};
+use crate::domain::ledger::Terms;
 use crate::domain::phone::Sender;
 
 const NAME_MAX: usize = 64;
@@ -32,6 +33,9 @@ struct NewOrg {
     country: String,
     #[serde(default)]
     senders: Vec<String>,
+    /// Pays for what it has used, not before.
+    #[serde(default)]
+    postpaid: bool,
 }
 
 #[derive(Deserialize)]
@@ -83,10 +87,21 @@ pub(super) async fn create_org(
         webhook_secret: format!("whsec_{}", STANDARD.encode(random())).into(),
         created_at: now(),
     };
-    let detail = json!({"name": org.name, "country": org.country, "senders": org.senders});
+    let terms = if asked.postpaid {
+        Terms::Postpaid
+    } else {
+        Terms::Prepaid
+    };
+    let detail = json!({"name": org.name, "postpaid": asked.postpaid, "country": org.country, "senders": org.senders});
     let (action, id) = ("org.create", org.id.to_string());
     let audit = operator.entry(action, &id, &detail, "created");
-    let created = changed(admin.parts.store.create_org(org.clone(), Some(audit))).await;
+    let created = changed(
+        admin
+            .parts
+            .store
+            .create_org(org.clone(), terms, Some(audit)),
+    )
+    .await;
     if !operator.told((action, &id), created)? {
         let message = format!("there is an organisation named {name}; choose another name");
         return Err(Refused::conflict(message));

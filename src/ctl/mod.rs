@@ -6,6 +6,7 @@ mod audit;
 mod binds;
 mod carriers;
 mod client;
+mod credits;
 mod erase;
 mod messages;
 mod people;
@@ -25,6 +26,7 @@ use serde_json::Value;
 pub use self::binds::{BindArguments, BindsCommand};
 pub use self::carriers::{CarriersCommand, HoldArguments};
 pub use self::client::CtlError;
+pub use self::credits::{CreditsCommand, PricesCommand, ScopeArguments};
 pub use self::erase::EraseArguments;
 pub use self::messages::MessagesCommand;
 pub use self::people::{KeyCommand, OrgCommand};
@@ -47,6 +49,18 @@ pub enum Command {
         /// What to do with one.
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// What organisations have: balances, purchases, thresholds.
+    Credits {
+        /// What to do.
+        #[command(subcommand)]
+        command: CreditsCommand,
+    },
+    /// What a segment costs, by organisation, network and class.
+    Prices {
+        /// What to do; without it: list.
+        #[command(subcommand)]
+        command: Option<PricesCommand>,
     },
     /// The binds: how they stand; up, down, rebind, pace, window.
     Binds {
@@ -133,6 +147,11 @@ pub async fn ask(target: &Target, command: &Command) -> Result<Value, CtlError> 
     match command {
         Command::Org { command } => command.ask(target).await,
         Command::Key { command } => command.ask(target).await,
+        Command::Credits { command } => command.ask(target).await,
+        Command::Prices { command } => {
+            let command = command.as_ref().unwrap_or(&PricesCommand::List);
+            command.ask(target).await
+        }
         Command::Binds { command } => {
             let command = command.as_ref().unwrap_or(&BindsCommand::List);
             command.ask(target).await
@@ -158,6 +177,11 @@ fn people(command: &Command, told: Value) -> Result<String, CtlError> {
     match command {
         Command::Org { .. } => OrgCommand::shown(told),
         Command::Key { .. } => KeyCommand::shown(told),
+        Command::Credits { command } => command.shown(told),
+        Command::Prices { command } => {
+            let command = command.as_ref().unwrap_or(&PricesCommand::List);
+            command.shown(told)
+        }
         Command::Binds { command } => {
             let command = command.as_ref().unwrap_or(&BindsCommand::List);
             command.shown(told)
@@ -244,14 +268,24 @@ mod tests {
                     name,
                     country,
                     senders,
+                    postpaid,
                 },
         } = command
         else {
             panic!("another command")
         };
         assert_eq!((&*name, &*country, senders.len()), ("Demo", "TZ", 2));
+        assert!(!postpaid);
         for fine in [
             "key create --org Demo",
+            "org create Demo --country TZ --postpaid",
+            "credits show Demo",
+            "credits add Demo 5000 --reference INV-1",
+            "credits add Demo -12.5 --reference INV-2 --channel email --note mistake",
+            "credits threshold Demo 500",
+            "prices",
+            "prices set 0.85 --org Demo --network vodacom_tz --class otp",
+            "prices remove --org Demo",
             "binds",
             "binds list",
             "binds down one/1 --reason works",

@@ -20,6 +20,10 @@ pub enum OrgCommand {
         /// An approved sender; may be given several times. None = every well-formed sender.
         #[arg(long = "sender", value_name = "SENDER")]
         senders: Vec<String>,
+        /// It pays for what it has used; otherwise only what it has bought can be used (`ctl
+        /// credits add`).
+        #[arg(long)]
+        postpaid: bool,
     },
 }
 
@@ -40,8 +44,10 @@ impl OrgCommand {
             name,
             country,
             senders,
+            postpaid,
         } = self;
-        let body = json!({"name": name, "country": country, "senders": senders});
+        let body = json!({"name": name, "country": country, "senders": senders,
+            "postpaid": postpaid});
         client::post(target, "/admin/v1/orgs", &body).await
     }
 

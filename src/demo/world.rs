@@ -183,6 +183,7 @@ async fn customer(daemon: &Daemon) -> anyhow::Result<(String, String)> {
         name: "Demo".into(),
         country: "TZ".into(),
         senders: Vec::new(),
+        postpaid: true,
     };
     let org = ctl::ask(&target, &Command::Org { command: org }).await?;
     let key = Command::Key {

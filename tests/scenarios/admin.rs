@@ -16,6 +16,7 @@ async fn ctl_creates_and_shows_for_people_and_for_programs() {
             "Shop",
             "--country",
             "tz",
+            "--postpaid",
             "--sender",
             "SHOP",
             "--sender",

@@ -17,6 +17,7 @@ mod bad_input;
 mod binding;
 mod commanded;
 mod configuration;
+mod credits;
 mod curl;
 mod disk;
 mod doubt;

@@ -37,7 +37,7 @@ async fn a_local_number_is_read_in_the_organisations_country() {
     let carriers = ["vodacom_tz", "mtn_ng"].map(|id| Carrier::simulated(id, Script::default()));
     let world = World::start(Plan::of(carriers)).await;
     world
-        .ctl(&["org", "create", "Naija", "--country", "NG"])
+        .ctl(&["org", "create", "Naija", "--country", "NG", "--postpaid"])
         .await;
     let nigerian = world.customer_of("Naija").await;
     let local =

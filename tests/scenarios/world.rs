@@ -256,7 +256,7 @@ impl World {
             _database: plan.database,
         };
         let org = world
-            .ctl(&["org", "create", "Tester", "--country", "TZ"])
+            .ctl(&["org", "create", "Tester", "--country", "TZ", "--postpaid"])
             .await;
         world.secret = org["webhook_secret"].as_str().unwrap().to_owned();
         world.hook.set_secret(&world.secret);

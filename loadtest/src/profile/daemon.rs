@@ -252,7 +252,7 @@ impl Daemon {
     /// # Errors
     /// [`DaemonError::Ctl`].
     pub(super) async fn create_org(&self, name: &str, country: &str) -> Result<Org, DaemonError> {
-        self.ctl(&["org", "create", name, "--country", country])
+        self.ctl(&["org", "create", name, "--country", country, "--postpaid"])
             .await
     }
 
