@@ -3,8 +3,10 @@
 //! the model without.
 //! Never here: what the histories are made of (`deeds`), playing them (`player`).
 
+mod customers;
 mod deeds;
 mod player;
+mod words;
 
 use std::collections::{HashMap, HashSet};
 use std::env;

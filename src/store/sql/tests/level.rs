@@ -4,8 +4,8 @@
 use super::*;
 
 /// What the next version might add: a column that may be absent, a table, an index.
-const EXPAND: &str = "alter table messages add column cost bigint; \
-    create table prices (carrier text primary key, price bigint); \
+const EXPAND: &str = "alter table messages add column margin bigint; \
+    create table tariffs (carrier text primary key, price bigint); \
     create index messages_by_final on messages (final_at) where final_at is not null; \
     insert into _sqlx_migrations (version, description, installed_on, success, checksum, \
     execution_time) values (2, 'next', current_timestamp, true, 'x', 1);";

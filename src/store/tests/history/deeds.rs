@@ -9,17 +9,15 @@ use mnara_smpp::receipt::{IdDialect, IdRule};
 use uuid::Uuid;
 
 use super::super::dice::Dice;
+use super::customers;
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
-use crate::domain::ids::{
-    CarrierId, CarrierIndex, KeyId, MessageId, MessageSeq, NetworkId, OrgId, ReceiptKey,
-};
-use crate::domain::ledger::Channel;
+use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, ReceiptKey};
 use crate::domain::lifecycle::{SegmentState, failure_of};
 use crate::domain::message::{Encoding, FailureCode, Message, State};
 use crate::domain::phone::{Msisdn, Sender};
-use crate::domain::price::{Price, Scope};
+use crate::domain::price::Price;
 use crate::domain::receipt::{Evidence, Receipt, Words};
 use crate::domain::time::Timestamp;
 use crate::flow::health::Hold;
@@ -161,8 +159,7 @@ pub(super) fn history(seed: u64, rounds: usize) -> Vec<Vec<Deed>> {
         attempts: Vec::new(),
         ids: 0,
         given: Vec::new(),
-        orgs: 0,
-        keys: 0,
+        people: (0, 0),
     };
     (0..rounds).map(|_| teller.round()).collect()
 }
@@ -181,8 +178,8 @@ struct Teller {
     /// Ids that carriers have given, how many; and the messages and accounts of each.
     ids: usize,
     given: Vec<(Box<str>, usize, CarrierIndex)>,
-    orgs: u8,
-    keys: u8,
+    /// How often an organisation was created, and a key.
+    people: (u8, u8),
 }
 
 impl Teller {
@@ -221,8 +218,11 @@ impl Teller {
             73..81 => self.webhooks(),
             81..88 => self.operator(),
             88..92 => self.inbox(),
-            92..93 => self.people(),
-            93..95 => self.till(),
+            92..93 => customers::people(&mut self.dice, self.now, &mut self.people),
+            93..95 => {
+                let audit = self.audit();
+                customers::money(&mut self.dice, self.now, audit)
+            }
             95..98 => self.look(),
             _ => Deed::Restart(
                 self.dice
@@ -467,39 +467,6 @@ impl Teller {
         }
     }
 
-    fn purchase(&mut self) -> Purchase {
-        let dice = &mut self.dice;
-        Purchase {
-            purse: (org(dice.below(ORGS + 1)), dice.one_of(&Channel::ALL)),
-            reference: format!("INV-{}", dice.below(9)).into(),
-            at: self.now,
-            amount: Credits(dice.one_of(&[5_000, 250, -1_500])),
-            note: "by hand".into(),
-        }
-    }
-
-    fn price(&mut self) -> Price {
-        let dice = &mut self.dice;
-        let scope = Scope {
-            org: dice.percent(50).then(|| org(dice.below(ORGS))),
-            network: dice.percent(50).then(|| NetworkId("mtn_ng".into())),
-            class: dice.percent(50).then(|| dice.one_of(&Class::ALL)),
-        };
-        Price {
-            scope,
-            per_segment: Credits(dice.one_of(&[850, 1_200])),
-        }
-    }
-
-    fn till(&mut self) -> Deed {
-        let audit = self.audit();
-        if self.dice.percent(60) {
-            Deed::Buy(self.purchase(), audit)
-        } else {
-            Deed::Price(self.price(), audit)
-        }
-    }
-
     fn operator(&mut self) -> Deed {
         let (about, audit) = (self.pick(), self.audit());
         let account = CarrierId(self.dice.one_of(&ACCOUNTS).into());
@@ -566,29 +533,6 @@ impl Teller {
             limit: self.dice.one_of(&[2, 1000]),
             dry_run: self.dice.percent(30),
         }
-    }
-
-    fn people(&mut self) -> Deed {
-        if self.dice.percent(50) {
-            self.orgs = (self.orgs + 1) % 4;
-            return Deed::CreateOrg(Organisation {
-                id: org(10 + usize::from(self.orgs)),
-                name: format!("Duka {}", self.orgs % 3).into(),
-                country: "TZ".into(),
-                senders: vec!["DUKA".into()],
-                webhook_secret: "whsec_x".to_owned().into(),
-                created_at: self.now,
-            });
-        }
-        self.keys = (self.keys + 1) % 4;
-        Deed::CreateKey(ApiKey {
-            id: KeyId(Uuid::from_u128(0x9_0000 + u128::from(self.keys))),
-            org: org(self.dice.below(4)),
-            hash: [self.keys; 32],
-            prefix: "sk_live_mw_a".into(),
-            live: self.dice.percent(50),
-            created_at: self.now,
-        })
     }
 
     fn look(&mut self) -> Deed {

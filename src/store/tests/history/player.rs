@@ -3,7 +3,6 @@
 //! Never here: what is played (`deeds`), what is compared (`history`).
 
 use std::collections::HashMap;
-use std::fmt::Debug;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,8 +15,9 @@ use tokio::sync::mpsc;
 use super::super::ground::Ground;
 use super::super::moving::moved;
 use super::super::{World, attempt};
-use super::deeds::{ACCOUNTS, Answer, Deed, Ending, ORGS, account_at, org};
-use crate::domain::account::Organisation;
+use super::customers::{check_purses, open_purses};
+use super::deeds::{ACCOUNTS, Answer, Deed, Ending, account_at};
+use super::words::{say, sorted, text, viewed};
 use crate::domain::class::Class;
 use crate::domain::ids::{
     BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, OrgId, Place,
@@ -31,7 +31,7 @@ use crate::flow::{
 use crate::store::inbox::{Inbox, InboxPage};
 use crate::store::memory::Faults;
 use crate::store::sql::dump::Dump;
-use crate::store::{Bookmark, MessageView, Store, StoreError, Sweep, SweepAudit, TimelineEntry};
+use crate::store::{Bookmark, Store, StoreError, Sweep, SweepAudit, TimelineEntry};
 
 /// How often a client asks that is told to try again, and how long it waits before.
 const PATIENCE: u32 = 100;
@@ -65,18 +65,7 @@ struct Done {
 impl Player {
     pub(super) async fn on(ground: Ground) -> Self {
         let world = World::of_accounts(&ground, &ACCOUNTS).await;
-        for number in 0..ORGS {
-            let org = Organisation {
-                id: org(number),
-                name: format!("Org {number}").into(),
-                country: "TZ".into(),
-                senders: Vec::new(),
-                webhook_secret: "whsec_x".to_owned().into(),
-                created_at: Timestamp(1),
-            };
-            let created = world.store.create_org(org, Terms::Postpaid, None).await;
-            assert!(created.unwrap());
-        }
+        open_purses(&world).await;
         Self {
             ground,
             moves: None,
@@ -122,10 +111,7 @@ impl Player {
     /// Ends the run, and says what every table holds.
     pub(super) async fn end(mut self) -> Dump {
         let world = self.world.take().expect("open");
-        for number in 0..ORGS {
-            let held = world.store.held(org(number)).await.unwrap();
-            assert_eq!(held.reserved, held.by_messages, "{held:?}");
-        }
+        check_purses(&world).await;
         world.close().await;
         let mut dump = self.ground.dump().await;
         let known: HashMap<Box<str>, String> = self
@@ -575,50 +561,4 @@ async fn all<'a, T>(asked: Vec<impl Future<Output = T> + 'a>) -> Vec<T> {
     })
     .await;
     done.into_iter().flatten().collect()
-}
-
-fn say(value: impl Debug) -> String {
-    format!("{value:?}")
-}
-
-fn sorted<T: Debug>(items: impl IntoIterator<Item = T>) -> Vec<String> {
-    let mut words: Vec<String> = items.into_iter().map(say).collect();
-    words.sort();
-    words
-}
-
-/// All of a message, of which `Debug` leaves the text out.
-fn text(message: &Message) -> String {
-    let Message {
-        seq,
-        id,
-        org,
-        class,
-        to,
-        from,
-        body,
-        encoding,
-        segments,
-        carrier,
-        webhook_url,
-        metadata,
-        tags,
-        client_ref,
-        live,
-        cost,
-        accepted_at,
-        due_at,
-        valid_until,
-    } = message;
-    format!(
-        "{seq} {id} {org} {class:?} {} {} {body} {encoding:?} {segments} {carrier:?} {webhook_url:?} {metadata:?} {tags:?} {client_ref:?} {live} {cost:?} {accepted_at:?} {due_at:?} {valid_until:?}",
-        to.digits(),
-        from.as_str(),
-    )
-}
-
-fn viewed(view: Option<&MessageView>) -> String {
-    view.map_or_else(String::new, |view| {
-        format!("{view:?} {}", text(&view.message))
-    })
 }

@@ -1,0 +1,91 @@
+//! Lives here: customers in random histories: organisations, keys, purchases, prices; what must hold
+//! of their purses at the end.
+//! Never here: what their messages cost (`deeds`).
+
+use uuid::Uuid;
+
+use super::super::World;
+use super::super::dice::Dice;
+use super::deeds::{Deed, ORGS, org};
+use crate::domain::account::{ApiKey, Organisation};
+use crate::domain::class::Class;
+use crate::domain::credits::Credits;
+use crate::domain::ids::{KeyId, NetworkId};
+use crate::domain::ledger::{Channel, Terms};
+use crate::domain::price::{Price, Scope};
+use crate::domain::time::Timestamp;
+use crate::store::AuditEntry;
+use crate::store::till::Purchase;
+
+/// Another organisation, or another key; `before`: how many of each there were.
+pub(super) fn people(dice: &mut Dice, now: Timestamp, before: &mut (u8, u8)) -> Deed {
+    let (orgs, keys) = before;
+    if dice.percent(50) {
+        *orgs = (*orgs + 1) % 4;
+        return Deed::CreateOrg(Organisation {
+            id: org(10 + usize::from(*orgs)),
+            name: format!("Duka {}", *orgs % 3).into(),
+            country: "TZ".into(),
+            senders: vec!["DUKA".into()],
+            webhook_secret: "whsec_x".to_owned().into(),
+            created_at: now,
+        });
+    }
+    *keys = (*keys + 1) % 4;
+    Deed::CreateKey(ApiKey {
+        id: KeyId(Uuid::from_u128(0x9_0000 + u128::from(*keys))),
+        org: org(dice.below(4)),
+        hash: [*keys; 32],
+        prefix: "sk_live_mw_a".into(),
+        live: dice.percent(50),
+        created_at: now,
+    })
+}
+
+/// A purchase, or a price.
+pub(super) fn money(dice: &mut Dice, now: Timestamp, audit: AuditEntry) -> Deed {
+    if dice.percent(60) {
+        let purchase = Purchase {
+            purse: (org(dice.below(ORGS + 1)), dice.one_of(&Channel::ALL)),
+            reference: format!("INV-{}", dice.below(9)).into(),
+            at: now,
+            amount: Credits(dice.one_of(&[5_000, 250, -1_500])),
+            note: "by hand".into(),
+        };
+        return Deed::Buy(purchase, audit);
+    }
+    let scope = Scope {
+        org: dice.percent(50).then(|| org(dice.below(ORGS))),
+        network: dice.percent(50).then(|| NetworkId("mtn_ng".into())),
+        class: dice.percent(50).then(|| dice.one_of(&Class::ALL)),
+    };
+    let price = Price {
+        scope,
+        per_segment: Credits(dice.one_of(&[850, 1_200])),
+    };
+    Deed::Price(price, audit)
+}
+
+/// The organisations that send: they pay later, so that nothing is refused for its cost.
+pub(super) async fn open_purses(world: &World) {
+    for number in 0..ORGS {
+        let org = Organisation {
+            id: org(number),
+            name: format!("Org {number}").into(),
+            country: "TZ".into(),
+            senders: Vec::new(),
+            webhook_secret: "whsec_x".to_owned().into(),
+            created_at: Timestamp(1),
+        };
+        let created = world.store.create_org(org, Terms::Postpaid, None).await;
+        assert!(created.unwrap());
+    }
+}
+
+/// What is reserved is what open messages cost that nobody has taken.
+pub(super) async fn check_purses(world: &World) {
+    for number in 0..ORGS {
+        let held = world.store.held(org(number)).await.unwrap();
+        assert_eq!(held.reserved, held.by_messages, "{held:?}");
+    }
+}
