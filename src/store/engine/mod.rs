@@ -84,6 +84,9 @@ pub(super) struct Engine<R> {
     commits: i64,
     /// The answer to the last commit was lost, and nobody knows yet what has become of it.
     unresolved: bool,
+    /// A commit was kept of which nobody knew any more what it had moved: before anything else is
+    /// written, what is in memory is read anew.
+    behind: bool,
     /// Days for whose messages there is room in the rows, as far as it has been asked for. A number
     /// for each day of which this run has heard.
     prepared: HashSet<i64>,
@@ -127,6 +130,7 @@ impl<R: Rows> Engine<R> {
             next_intent: 1,
             commits,
             unresolved: false,
+            behind: false,
             prepared: HashSet::new(),
             gone_before: i64::MIN,
             parked,
@@ -205,15 +209,24 @@ impl<R: Rows> Engine<R> {
     /// Begins a transaction. If the end of the last one has been left unknown (who was to be told has
     /// been told so) it is asked for now: the next commit must not bear its number.
     async fn begin(&mut self) -> Result<(), StoreError> {
-        let unknown = self.unresolved;
-        if unknown {
-            self.was_kept(&Effects::default()).await?;
+        if self.unresolved && self.was_kept(&Effects::default()).await? {
+            self.behind = true;
         }
         self.rows.begin().await?;
-        if unknown {
-            // What that commit has moved nobody told.
-            self.books = Books::new(self.rows.purses().await?);
+        if self.behind {
+            if let Err(error) = self.catch_up().await {
+                self.rows.rollback().await;
+                return Err(error);
+            }
+            self.behind = false;
         }
+        Ok(())
+    }
+
+    /// Reads anew what is kept in memory beside the rows.
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
+        self.books = Books::new(self.rows.purses().await?);
+        self.parked.extend(self.rows.parked_keys().await?);
         Ok(())
     }
 

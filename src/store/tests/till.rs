@@ -10,7 +10,10 @@ use crate::domain::credits::Credits;
 use crate::domain::ledger::{Account, Channel, Purse, PurseId, Terms};
 use crate::domain::price::{Price, Scope};
 use crate::store::AuditEntry;
-use crate::store::till::{Bought, Purchase};
+use crate::store::batch::{Accept, Batch};
+use crate::store::engine::{Engine, Unfinished};
+use crate::store::memory::{CommitFault, Faults};
+use crate::store::till::{Accounts, Bought, Purchase};
 
 const PURSE: PurseId = (ORG, Channel::Sms);
 const ONE: Credits = Credits::whole(1);
@@ -292,4 +295,49 @@ async fn prices_are_kept_and_replaced(ground: Ground) {
     assert!(!world.store.remove_price(scope, audit()).await.unwrap());
     assert_eq!(of(&world), ONE);
     world.close().await;
+}
+
+/// Neither the transaction that finds it out nor its statement that reads the books anew comes
+/// through at first.
+#[tokio::test]
+async fn a_commit_that_is_known_late_is_in_the_books_whatever_fails_then() {
+    for fail in [
+        |faults: &Faults| faults.fail_begins(1),
+        |faults: &Faults| faults.fail_statement(1),
+    ] {
+        let ground = Ground::memory().await;
+        let world = World::with_credits(&ground, Terms::Prepaid, 10).await;
+        world.close().await;
+        let Ground::Memory(disk, faults) = &ground else {
+            unreachable!("it is the model");
+        };
+        let carriers = Arc::new(Carriers::new(vec![carrier()]));
+        let (rows, reader) = disk.open(carriers, faults.clone()).unwrap();
+        let (mut engine, _) = Engine::start(rows).await.unwrap();
+        let accept = |engine: &mut Engine<_>| {
+            let mut message = costing(2);
+            message.seq = engine.next_seq(message.accepted_at);
+            let message = Arc::new(message);
+            let (reply, _) = oneshot::channel();
+            Batch {
+                accepts: vec![Accept { message, reply }],
+                ..Batch::default()
+            }
+        };
+        faults.plan_commits([Some(CommitFault::LostAfter)]);
+        let batch = accept(&mut engine);
+        let lost = engine.commit(&batch).await;
+        assert!(matches!(lost, Err(Unfinished::Unknown(..))));
+        fail(faults);
+        let batch = accept(&mut engine);
+        assert!(engine.commit(&batch).await.is_err());
+        let kept = engine.commit(&batch).await.unwrap();
+        assert!(kept.short.is_empty());
+        let purses = reader.purses_of(ORG).await.unwrap();
+        let (_, sms) = purses[0];
+        assert_eq!(
+            (sms.available, sms.reserved),
+            (Credits::whole(6), Credits::whole(4))
+        );
+    }
 }
