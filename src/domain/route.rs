@@ -147,6 +147,8 @@ pub struct Choice {
     pub carrier: CarrierIndex,
     /// It is in use; otherwise no account is, and the message waits at its first choice.
     pub available: bool,
+    /// The recipient's network, by its place in the plan; `None` = a number of no known network.
+    pub network: Option<usize>,
 }
 
 impl Decision {
@@ -171,6 +173,7 @@ impl Decision {
                     return Some(Choice {
                         carrier,
                         available: true,
+                        network: self.place.network,
                     });
                 }
                 // A message on its way from another account has waited already.
@@ -187,6 +190,7 @@ impl Decision {
         waiting.or(draining).map(|carrier| Choice {
             carrier,
             available: false,
+            network: self.place.network,
         })
     }
 }

@@ -16,11 +16,11 @@ use crate::domain::account::Organisation;
 use crate::domain::capability;
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
-use crate::domain::ids::{MessageId, MessageSeq, NetworkId};
+use crate::domain::ids::{MessageId, MessageSeq};
 use crate::domain::ledger::Shortfall;
 use crate::domain::message::{Encoding, Message, State};
 use crate::domain::numbering::PlanError;
-use crate::domain::phone::{Msisdn, MsisdnError, Sender, SenderError, Typed};
+use crate::domain::phone::{Msisdn, MsisdnError, Sender, SenderError};
 use crate::domain::route::{Ask, Choice, Unfit};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::{UrlError, WebhookUrl};
@@ -269,7 +269,11 @@ impl Ingest {
         choose: impl FnOnce(&Ask<'_>) -> Option<Choice>,
     ) -> Result<Message, Refusal> {
         let typed = Msisdn::parse(submission.to)?;
-        let (to, network) = self.place(org, typed)?;
+        let to = {
+            let table = self.routes.table();
+            let home = table.plan().country(&org.country);
+            table.plan().locate(typed, home)?.number
+        };
         let from = self.sender(org, submission.from)?;
         let (encoding, segments) = compose::measure(submission.message, self.config.segments_max)?;
         let webhook_url = submission
@@ -284,9 +288,8 @@ impl Ingest {
             org: org.id,
             segments,
         };
-        let carrier = choose(&ask)
-            .ok_or_else(|| self.unroutable(&ask, now))?
-            .carrier;
+        let choice = choose(&ask).ok_or_else(|| self.unroutable(&ask, now))?;
+        let cost = self.price(&ask, choice.network);
         Ok(Message {
             seq: MessageSeq(0),
             id: MessageId(Uuid::now_v7()),
@@ -297,44 +300,26 @@ impl Ingest {
             body: submission.message.into(),
             encoding,
             segments,
-            carrier,
+            carrier: choice.carrier,
             webhook_url,
             metadata: submission.metadata.map(Into::into),
             tags: submission.tags.map(Into::into),
             client_ref: submission.client_ref.map(Into::into),
             live: true,
-            cost: self.price(org, network.as_ref(), submission.class, segments),
+            cost,
             accepted_at: now,
             due_at,
             valid_until: due_at + self.config.validity[submission.class.index()],
         })
     }
 
-    /// The number in E.164, and its network if that is known: a ported number's is the one that it
-    /// has come to.
-    fn place(
-        &self,
-        org: &Organisation,
-        typed: Typed,
-    ) -> Result<(Msisdn, Option<NetworkId>), Refusal> {
+    /// What the message costs. The network is that of the choice, so that a number is placed once.
+    fn price(&self, ask: &Ask<'_>, network: Option<usize>) -> Credits {
         let table = self.routes.table();
-        let plan = table.plan();
-        let located = plan.locate(typed, plan.country(&org.country))?;
-        let placed = plan.place(located.number, table.ported());
-        let network = placed.and_then(|place| place.network);
-        let network = network.map(|network| plan.networks()[network].id.clone());
-        Ok((located.number, network))
-    }
-
-    fn price(
-        &self,
-        org: &Organisation,
-        network: Option<&NetworkId>,
-        class: Class,
-        segments: u8,
-    ) -> Credits {
-        let prices = self.store.prices();
-        prices.of(org.id, network, class).times(segments.into())
+        let network = network.and_then(|network| table.plan().networks().get(network));
+        let network = network.map(|network| &network.id);
+        let price = self.store.prices().of(ask.org, network, ask.class);
+        price.times(ask.segments.into())
     }
 
     /// Why no account may carry it: the number has none, or the first choice cannot take the message.

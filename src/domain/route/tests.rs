@@ -480,7 +480,7 @@ proptest! {
         let first = left.iter().find(|carrier| of(carrier) == Standing::InUse);
         match (choice, first) {
             (Some(choice), Some(first)) => {
-                prop_assert_eq!(choice, Choice { carrier: *first, available: true });
+                prop_assert_eq!((choice.carrier, choice.available), (*first, true));
             }
             (Some(choice), None) => {
                 prop_assert!(!choice.available && left.contains(&choice.carrier));
