@@ -280,7 +280,8 @@ pub(super) async fn prices(
     Operator::admit(&admin, &headers)?;
     let store = &admin.parts.store;
     let mut shown = Vec::new();
-    for price in store.prices().all() {
+    let prices = Arc::clone(&store.prices());
+    for price in prices.all() {
         let org = match price.scope.org {
             Some(id) => in_time(store.organisation(id)).await?,
             None => None,

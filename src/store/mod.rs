@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use self::batch::{Accept, Chore, ChoreDone, Deliveries, Receipts, Settle};
 pub use self::control::{AuditEntry, Bookmark, HoldRow, Obstacle, Sweep, SweepAudit, Swept, Tally};
@@ -154,6 +154,8 @@ struct Inner {
     unsure: ids::Place,
     directory: Directory,
     prices: ArcSwap<PriceList>,
+    /// Whose turn it is to change them.
+    repricing: Mutex<()>,
     health: Arc<StoreHealth>,
     /// One queue for each class, so that OTP is first here too.
     accepts: [mpsc::Sender<Accept>; 3],
@@ -234,6 +236,7 @@ async fn start<R: Rows>(
         unsure: recovered.unsure,
         directory: Directory::default(),
         prices: ArcSwap::from_pointee(prices),
+        repricing: Mutex::default(),
         health: Arc::clone(&health),
         accepts: [otp.0, transactional.0, promotional.0],
         work: work_to,

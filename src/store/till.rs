@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use arc_swap::Guard;
+
 use super::batch::{Chore, ChoreDone};
 use super::control::AuditEntry;
 use super::{Store, StoreError};
@@ -157,8 +159,8 @@ impl Store {
     /// # Errors
     /// As [`Store::buy`].
     pub async fn set_price(&self, price: Price, audit: AuditEntry) -> Result<(), StoreError> {
-        self.change(TillWork::SetPrice(price), audit).await?;
-        self.load_prices().await
+        let done = self.reprice(TillWork::SetPrice(price), audit).await;
+        done.map(drop)
     }
 
     /// Takes a price away; `false`: there is none of this scope.
@@ -166,20 +168,24 @@ impl Store {
     /// # Errors
     /// As [`Store::buy`].
     pub async fn remove_price(&self, scope: Scope, audit: AuditEntry) -> Result<bool, StoreError> {
-        let was = self.change(TillWork::RemovePrice(scope), audit).await?;
-        self.load_prices().await?;
-        Ok(was)
+        self.reprice(TillWork::RemovePrice(scope), audit).await
     }
 
-    /// The prices of now.
-    pub fn prices(&self) -> Arc<PriceList> {
-        self.inner.prices.load_full()
+    /// The prices of now. Cheap; not to be held across a wait.
+    pub fn prices(&self) -> Guard<Arc<PriceList>> {
+        self.inner.prices.load()
     }
 
-    pub(super) async fn load_prices(&self) -> Result<(), StoreError> {
-        let prices = self.inner.reader.prices().await?;
+    /// Changes a price, and has it in force. Changes follow one another: the last one to read has
+    /// read them all.
+    async fn reprice(&self, work: TillWork, audit: AuditEntry) -> Result<bool, StoreError> {
+        let _turn = self.inner.repricing.lock().await;
+        let changed = self.change(work, audit).await?;
+        // It is written: not to be told as if nothing were.
+        let prices = self.inner.reader.prices().await;
+        let prices = prices.map_err(|_| StoreError::InDoubt)?;
         self.inner.prices.store(Arc::new(PriceList::new(prices)));
-        Ok(())
+        Ok(changed)
     }
 
     /// An organisation's purses, by channel.
