@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
 
-use super::error::{ApiError, Code};
+use super::code::Code;
+use super::error::ApiError;
 use crate::domain::api_key::{KeyError, Presented};
 use crate::store::{Credential, Store};
 use crate::telemetry::metrics::api as meter;

@@ -1,128 +1,24 @@
-//! Lives here: every refusal the API can answer with, its code, status and rendering
-//! (`reference/api.md`, error catalogue), and the RFC 9457 rendering for those who ask for it.
-//! Never here: deciding to refuse.
+//! Lives here: every refusal the API can answer with and its rendering, also that of RFC 9457 for
+//! those who ask for it.
+//! Never here: the codes (`code`), deciding to refuse.
 
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::json;
 
-use super::credits::amount;
+use super::code::Code;
 use super::docs::ERRORS;
+use super::json::amount;
 use crate::domain::ledger::Shortfall;
+use crate::domain::scope::Scope;
 use crate::ingest::Refusal;
 use crate::store::StoreError;
 
-/// The codes of the catalogue that this door uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Code {
-    InvalidRequest,
-    Unauthorized,
-    InsufficientBalance,
-    SenderNotApproved,
-    NotFound,
-    MethodNotAllowed,
-    RequestTimeout,
-    PayloadTooLarge,
-    Unprocessable,
-    InvalidNumber,
-    UnroutableNumber,
-    SenderInvalid,
-    MessageTooLong,
-    ScheduleInvalid,
-    ServerError,
-    Overloaded,
-}
-
 impl Code {
-    /// Every code.
-    pub(super) const ALL: [Self; 16] = [
-        Self::InvalidRequest,
-        Self::Unauthorized,
-        Self::InsufficientBalance,
-        Self::SenderNotApproved,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::RequestTimeout,
-        Self::PayloadTooLarge,
-        Self::Unprocessable,
-        Self::InvalidNumber,
-        Self::UnroutableNumber,
-        Self::SenderInvalid,
-        Self::MessageTooLong,
-        Self::ScheduleInvalid,
-        Self::ServerError,
-        Self::Overloaded,
-    ];
-
-    /// The name in answers.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request",
-            Self::Unauthorized => "unauthorized",
-            Self::InsufficientBalance => "insufficient_balance",
-            Self::SenderNotApproved => "sender_not_approved",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::RequestTimeout => "request_timeout",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::Unprocessable => "unprocessable",
-            Self::InvalidNumber => "invalid_number",
-            Self::UnroutableNumber => "unroutable_number",
-            Self::SenderInvalid => "sender_invalid",
-            Self::MessageTooLong => "message_too_long",
-            Self::ScheduleInvalid => "schedule_invalid",
-            Self::ServerError => "server_error",
-            Self::Overloaded => "overloaded",
-        }
-    }
-
-    /// The HTTP status.
-    pub(super) const fn status(self) -> StatusCode {
-        match self {
-            Self::InvalidRequest => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::InsufficientBalance => StatusCode::PAYMENT_REQUIRED,
-            Self::SenderNotApproved => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Unprocessable
-            | Self::InvalidNumber
-            | Self::UnroutableNumber
-            | Self::SenderInvalid
-            | Self::MessageTooLong
-            | Self::ScheduleInvalid => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    /// The coarse `type` by which clients choose what to do.
-    const fn family(self) -> &'static str {
-        match self {
-            Self::Unauthorized => "authentication_error",
-            Self::SenderNotApproved => "permission_error",
-            Self::ServerError | Self::Overloaded => "api_error",
-            Self::InvalidRequest
-            | Self::InsufficientBalance
-            | Self::NotFound
-            | Self::MethodNotAllowed
-            | Self::RequestTimeout
-            | Self::PayloadTooLarge
-            | Self::Unprocessable
-            | Self::InvalidNumber
-            | Self::UnroutableNumber
-            | Self::SenderInvalid
-            | Self::MessageTooLong
-            | Self::ScheduleInvalid => "invalid_request_error",
-        }
-    }
-
     fn of(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::Number(_) | Refusal::Place(_) => Self::InvalidNumber,
@@ -238,6 +134,16 @@ impl ApiError {
             None => Self::new(code, message),
         };
         Self { details, ..error }
+    }
+
+    /// The caller has not this scope.
+    pub(super) fn lacks(scope: Scope) -> Self {
+        let scope = scope.name();
+        let message = format!("the key lacks the scope {scope}; use one that has it");
+        Self {
+            details: Some(json!({ "scope": scope })),
+            ..Self::new(Code::Forbidden, message)
+        }
     }
 
     /// Whether a message was kept is not known: perhaps it is a moment later. 503 would invite a

@@ -2,9 +2,12 @@
 //! Never here: SQL, PDUs, what a message means; another listener's routes.
 
 mod auth;
-mod credits;
+mod call;
+mod code;
 mod docs;
+mod doors;
 mod error;
+mod json;
 mod render;
 mod server;
 mod submission;
@@ -20,8 +23,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::call::Api;
 use self::server::Limits;
-use self::v1::Api;
+
 use crate::ingest::Ingest;
 use crate::store::Store;
 
@@ -66,6 +70,11 @@ pub async fn serve(
         header: config.header_timeout,
         end: config.request_timeout,
     };
-    let api = Api::new(ingest, store, config.body_max, config.request_timeout);
-    server::run(listener, limits, v1::router(Arc::new(api)), stop).await;
+    let api = Api {
+        ingest,
+        store,
+        body_max: config.body_max,
+        request_timeout: config.request_timeout,
+    };
+    server::run(listener, limits, v1::doors().router(Arc::new(api)), stop).await;
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::credits::amount;
+use super::json::amount;
 use super::time::{self, Text};
 use crate::domain::class::Class;
 use crate::domain::ids::MessageId;

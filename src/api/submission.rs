@@ -8,7 +8,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::error::{ApiError, Code, Problem};
+use super::code::Code;
+use super::error::{ApiError, Problem};
 use super::time;
 use crate::domain::class::Class;
 use crate::domain::time::Timestamp;

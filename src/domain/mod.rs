@@ -18,6 +18,7 @@ pub mod price;
 pub mod proof;
 pub mod receipt;
 pub mod route;
+pub mod scope;
 pub mod time;
 pub mod verdict;
 pub mod webhook_url;

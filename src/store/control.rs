@@ -301,14 +301,11 @@ impl Store {
         control: Control,
         audit: Option<AuditEntry>,
     ) -> Result<Controlled, StoreError> {
-        match self.command(Chore::Control(control), audit).await? {
-            ChoreDone::Controlled(done) => Ok(done),
-            ChoreDone::Created(_)
-            | ChoreDone::Count(_)
-            | ChoreDone::Events(_)
-            | ChoreDone::Receipts(_)
-            | ChoreDone::Till(_) => Ok(Controlled::Done),
-        }
+        let ChoreDone::Controlled(done) = self.command(Chore::Control(control), audit).await?
+        else {
+            unreachable!("a chore is answered in its own kind");
+        };
+        Ok(done)
     }
 
     /// The audit's last lines, newest first.

@@ -12,6 +12,7 @@ use super::reader::Reader;
 use super::reads::{OrgBy, Reads};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::ids::OrgId;
+use crate::domain::scope::{Scope, Scopes};
 
 const REMEMBERED: Duration = Duration::from_secs(5);
 /// Beyond this the memory is emptied: somebody is trying keys, or there are very many.
@@ -24,6 +25,13 @@ pub struct Credential {
     pub key: ApiKey,
     /// Its organisation.
     pub org: Organisation,
+}
+
+impl Credential {
+    /// Whether the caller may do this. Every key may do everything of its organisation.
+    pub fn may(&self, scope: Scope) -> bool {
+        Scopes::ALL.allow(scope)
+    }
 }
 
 #[derive(Default)]

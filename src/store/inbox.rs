@@ -301,12 +301,8 @@ impl Store {
 }
 
 fn inbox_done(done: ChoreDone) -> InboxDone {
-    match done {
-        ChoreDone::Receipts(done) => done,
-        ChoreDone::Created(_)
-        | ChoreDone::Count(_)
-        | ChoreDone::Events(_)
-        | ChoreDone::Controlled(_)
-        | ChoreDone::Till(_) => InboxDone::default(),
-    }
+    let ChoreDone::Receipts(done) = done else {
+        unreachable!("a chore is answered in its own kind");
+    };
+    done
 }

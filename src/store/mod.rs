@@ -442,14 +442,10 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<EventJob>, StoreError> {
-        match self.errand(Chore::ClaimEvents { now, limit }).await? {
-            ChoreDone::Events(events) => Ok(events),
-            ChoreDone::Created(_)
-            | ChoreDone::Count(_)
-            | ChoreDone::Controlled(_)
-            | ChoreDone::Receipts(_)
-            | ChoreDone::Till(_) => Ok(Vec::new()),
-        }
+        let ChoreDone::Events(done) = self.errand(Chore::ClaimEvents { now, limit }).await? else {
+            unreachable!("a chore is answered in its own kind");
+        };
+        Ok(done)
     }
 
     /// Gives leased events back to the outbox, each due at its time. Never waits: when the

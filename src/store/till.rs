@@ -240,13 +240,9 @@ impl Store {
     }
 
     async fn till(&self, work: TillWork, audit: AuditEntry) -> Result<TillDone, StoreError> {
-        match self.command(Chore::Till(work), Some(audit)).await? {
-            ChoreDone::Till(done) => Ok(done),
-            ChoreDone::Created(_)
-            | ChoreDone::Count(_)
-            | ChoreDone::Events(_)
-            | ChoreDone::Controlled(_)
-            | ChoreDone::Receipts(_) => Ok(TillDone::Changed(false)),
-        }
+        let ChoreDone::Till(done) = self.command(Chore::Till(work), Some(audit)).await? else {
+            unreachable!("a chore is answered in its own kind");
+        };
+        Ok(done)
     }
 }

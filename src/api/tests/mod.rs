@@ -19,7 +19,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use super::v1::{self, Api};
+use super::call::Api;
+use super::v1;
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::api_key::NewKey;
 use crate::domain::capability::Capability;
@@ -82,9 +83,14 @@ impl House {
         let routes = Routes::new(table, Arc::new(Health::new(1, [None; 3])));
         let config = ingest::Config::default();
         let ingest = Arc::new(Ingest::new(config, store.clone(), Arc::new(routes)));
-        let api = Api::new(ingest, store.clone(), BODY_MAX, Duration::from_millis(300));
+        let api = Api {
+            ingest,
+            store: store.clone(),
+            body_max: BODY_MAX,
+            request_timeout: Duration::from_millis(300),
+        };
         let key = sign_up(&store, "One", 1).await;
-        let router = v1::router(Arc::new(api));
+        let router = v1::doors().router(Arc::new(api));
         Self {
             router,
             store,
@@ -170,6 +176,18 @@ async fn sign_up(store: &Store, name: &str, seed: u8) -> String {
     let created = store.create_key(record, None);
     assert!(created.await.unwrap());
     key.text.expose_secret().to_owned()
+}
+
+#[tokio::test]
+async fn no_route_of_the_api_is_served_without_a_key() {
+    let house = House::open().await;
+    for door in v1::doors().list() {
+        let request = Request::builder().method(&door.method).uri(door.path);
+        let answer = house.call(request.body(Body::empty()).unwrap()).await;
+        let closed = answer.status == StatusCode::UNAUTHORIZED;
+        assert_eq!(closed, door.scope.is_some(), "{door:?}");
+    }
+    house.close().await;
 }
 
 #[tokio::test]

@@ -1,15 +1,16 @@
-//! Lives here: `GET /v1/credits` (seed 003), and how amounts are written in JSON.
+//! Lives here: `GET /v1/credits` (seed 003).
 //! Never here: moving credits (`admin`), prices.
 
-use axum::http::request::Parts;
-use serde::{Serialize, Serializer};
-use serde_json::{Number, Value};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
 
-use super::auth;
-use super::error::ApiError;
-use super::v1::Api;
-use crate::domain::credits::Credits;
+use crate::api::call::Visit;
+use crate::api::doors::Doors;
+use crate::api::error::ApiError;
+use crate::api::json::{self, Amount};
 use crate::domain::ledger::{Channel, Purse, Terms};
+use crate::domain::scope::Scope;
 
 /// What an organisation has for a channel.
 #[derive(Serialize)]
@@ -31,49 +32,22 @@ struct Services {
     email: Service,
 }
 
-/// The body.
-#[derive(Serialize)]
-struct Answer {
-    success: bool,
-    data: Services,
+pub(in crate::api) fn doors(doors: Doors) -> Doors {
+    doors.get("/v1/credits", Scope::CreditsRead, read)
 }
 
-/// Credits as a JSON number: an integer when they are whole, else with at most three places.
-struct Amount(Credits);
-
-impl Serialize for Amount {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        amount(self.0).serialize(serializer)
-    }
-}
-
-/// The same as a value.
-pub(super) fn amount(credits: Credits) -> Value {
-    if credits.0 % 1000 == 0 {
-        return Value::from(credits.0 / 1000);
-    }
-    // At most 2^53 thousandths are exact: nine billions of credits.
-    let fraction = Number::from_f64(credits.0 as f64 / 1000.0);
-    fraction.map_or(Value::Null, Value::Number)
-}
-
-/// The caller's balances, as JSON.
-pub(super) async fn read(api: &Api, request: &Parts) -> Result<Vec<u8>, ApiError> {
-    let credential = auth::sign_in(&request.headers, &api.store).await?;
-    let purses = api.store.purses_of(credential.org.id).await;
+async fn read(visit: Visit) -> Result<Response, ApiError> {
+    let purses = visit.api.store.purses_of(visit.caller.org.id).await;
     let purses = purses.map_err(ApiError::store)?;
     let service = |channel: Channel| {
         let purse = purses.iter().find(|(one, _)| *one == channel);
         service(channel, purse.map(|(_, purse)| purse))
     };
-    let answer = Answer {
-        success: true,
-        data: Services {
-            sms: service(Channel::Sms),
-            email: service(Channel::Email),
-        },
+    let services = Services {
+        sms: service(Channel::Sms),
+        email: service(Channel::Email),
     };
-    serde_json::to_vec(&answer).map_err(|_| super::v1::unwritable())
+    json::success(StatusCode::OK, &services)
 }
 
 fn service(channel: Channel, purse: Option<&Purse>) -> Service {
@@ -93,18 +67,7 @@ fn service(channel: Channel, purse: Option<&Purse>) -> Service {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn whole_credits_are_written_as_integers() {
-        for (milli, text) in [
-            (5_000_000, "5000"),
-            (0, "0"),
-            (1_500, "1.5"),
-            (-20, "-0.02"),
-        ] {
-            assert_eq!(amount(Credits(milli)).to_string(), text);
-        }
-    }
+    use crate::domain::credits::Credits;
 
     #[test]
     fn a_purse_is_shown_as_the_seed_has_it() {

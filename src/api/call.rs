@@ -1,0 +1,220 @@
+//! Lives here: one request while it is served: who calls, its path, its body within its bounds, its
+//! deadline; and what the answers to all of them share.
+//! Never here: routes (`doors`), what a request means (`v1`).
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::Response;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use super::code::Code;
+use super::error::ApiError;
+use crate::ingest::Ingest;
+use crate::store::{Credential, Store};
+use crate::telemetry::metrics::api::Route;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_MAX: usize = 64;
+
+/// What the handlers share.
+pub(super) struct Api {
+    pub(super) ingest: Arc<Ingest>,
+    pub(super) store: Store,
+    pub(super) body_max: usize,
+    pub(super) request_timeout: Duration,
+}
+
+/// A request of a caller who is known and may make it.
+pub(super) struct Visit {
+    pub(super) api: Arc<Api>,
+    pub(super) caller: Arc<Credential>,
+    pub(super) head: Parts,
+    pub(super) deadline: Instant,
+    /// The route's path, with `{name}` where a parameter stands.
+    template: &'static str,
+    /// Never locked: it only lets handlers that wait hold a `&Visit`.
+    body: Mutex<Body>,
+}
+
+impl Visit {
+    pub(super) fn new(
+        api: Arc<Api>,
+        caller: Arc<Credential>,
+        request: Request,
+        (template, deadline): (&'static str, Instant),
+    ) -> Self {
+        let (head, body) = request.into_parts();
+        Self {
+            api,
+            caller,
+            head,
+            deadline,
+            template,
+            body: Mutex::new(body),
+        }
+    }
+
+    /// What stands in the path in the place of `{name}`, as it is written there.
+    pub(super) fn param(&self, name: &str) -> &str {
+        let places = self
+            .template
+            .split('/')
+            .zip(self.head.uri.path().split('/'));
+        let inside = |place: &str| {
+            let name_there = place
+                .strip_prefix('{')
+                .and_then(|rest| rest.strip_suffix('}'));
+            name_there == Some(name)
+        };
+        let mut found = places.filter(|(place, _)| inside(place));
+        found.next().map_or("", |(_, given)| given)
+    }
+
+    /// The same as an id; `None` if it is none.
+    pub(super) fn id(&self, name: &str) -> Option<Uuid> {
+        Uuid::try_parse(self.param(name)).ok()
+    }
+
+    /// Reads the body whole, up to `max` octets, once. One that came in one piece is not copied.
+    ///
+    /// # Errors
+    /// `payload_too_large`, `request_timeout`, `invalid_request`.
+    pub(super) async fn body(&mut self, max: usize) -> Result<Bytes, ApiError> {
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let body = std::mem::take(body);
+        read(&self.head.headers, body, max, self.deadline).await
+    }
+
+    /// Whether the body is said to be a form: for the error if it is not JSON. curl's `-d` says so
+    /// of JSON too.
+    pub(super) fn says_form(&self) -> bool {
+        let kind = self.head.headers.get(header::CONTENT_TYPE);
+        kind.map(HeaderValue::as_bytes).is_some_and(|kind| {
+            names(kind, b"application/x-www-form-urlencoded") || names(kind, b"multipart/form-data")
+        })
+    }
+
+    /// Bounds a read of a change by the request's time; reads are bounded as a whole.
+    ///
+    /// # Errors
+    /// `overloaded` when it is over, else those of `work`.
+    #[allow(dead_code, reason = "the first change that reads needs it")]
+    pub(super) async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        within(self.deadline, work).await
+    }
+}
+
+/// Bounds a read from the store.
+pub(super) async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    timeout_at(deadline, work).await.unwrap_or_else(|_| {
+        Err(ApiError::new(
+            Code::Overloaded,
+            "the store did not answer in time; try again shortly",
+        ))
+    })
+}
+
+/// What a request's answer needs of it.
+pub(super) struct Call {
+    began: Instant,
+    pub(super) deadline: Instant,
+    request_id: HeaderValue,
+    /// The client asks for RFC 9457 errors.
+    problem: bool,
+}
+
+impl Call {
+    pub(super) fn new(headers: &HeaderMap, api: &Api) -> Self {
+        let began = Instant::now();
+        let accept = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
+        Self {
+            began,
+            deadline: began + api.request_timeout,
+            request_id: request_id(headers),
+            problem: accept.is_some_and(|accept| names(accept, b"application/problem+json")),
+        }
+    }
+
+    pub(super) fn answer(self, meter: &Route, done: Result<Response, ApiError>) -> Response {
+        let mut response =
+            done.unwrap_or_else(|error| error.response(&self.request_id, self.problem));
+        response.headers_mut().insert(REQUEST_ID, self.request_id);
+        meter.answered(response.status().as_u16(), self.began.elapsed());
+        response
+    }
+}
+
+/// The client's own id if it is a sane one, so that its logs and ours name the request alike.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    if let Some(given) = headers.get(REQUEST_ID)
+        && (1..=REQUEST_ID_MAX).contains(&given.len())
+        && given.as_bytes().iter().all(u8::is_ascii_graphic)
+    {
+        return given.clone();
+    }
+    let mut digits = [0; uuid::fmt::Hyphenated::LENGTH];
+    let id = Uuid::now_v7().hyphenated().encode_lower(&mut digits);
+    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("none"))
+}
+
+fn names(accept: &[u8], kind: &[u8]) -> bool {
+    accept
+        .windows(kind.len())
+        .any(|window| window.eq_ignore_ascii_case(kind))
+}
+
+async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    max: usize,
+    deadline: Instant,
+) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        let message = format!("the body is larger than {max} octets; send less");
+        ApiError::new(Code::PayloadTooLarge, message)
+    };
+    let declared = headers.get(header::CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > max as u64) {
+        return Err(too_large());
+    }
+    let mut first = Bytes::new();
+    let mut rest = Vec::new();
+    while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| {
+        let message = "the body did not arrive in time; send it again on another connection";
+        ApiError::new(Code::RequestTimeout, message)
+    })? {
+        let frame = frame.map_err(|_| {
+            ApiError::new(Code::InvalidRequest, "the body broke off; send it again")
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if first.len() + rest.len() + data.len() > max {
+            return Err(too_large());
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&first);
+                first = Bytes::new();
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.into() })
+}

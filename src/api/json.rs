@@ -1,0 +1,81 @@
+//! Lives here: what all answers in JSON share: the envelope of success, and how amounts are written.
+//! Never here: errors, the fields of one answer.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::{Serialize, Serializer};
+use serde_json::{Number, Value};
+
+use super::code::Code;
+use super::error::ApiError;
+use crate::domain::credits::Credits;
+
+/// Credits as a JSON number: an integer when they are whole, else with at most three places.
+pub(super) struct Amount(pub(super) Credits);
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        amount(self.0).serialize(serializer)
+    }
+}
+
+/// The same as a value.
+pub(super) fn amount(credits: Credits) -> Value {
+    if credits.0 % 1000 == 0 {
+        return Value::from(credits.0 / 1000);
+    }
+    // At most 2^53 thousandths are exact: nine billions of credits.
+    let fraction = Number::from_f64(credits.0 as f64 / 1000.0);
+    fraction.map_or(Value::Null, Value::Number)
+}
+
+#[derive(Serialize)]
+struct Success<'a, T> {
+    success: bool,
+    data: &'a T,
+}
+
+/// `{"success":true,"data":…}` with this status.
+///
+/// # Errors
+/// `server_error` for what cannot be written: none of ours.
+pub(super) fn success(status: StatusCode, data: &impl Serialize) -> Result<Response, ApiError> {
+    let json = serde_json::to_vec(&Success {
+        success: true,
+        data,
+    });
+    Ok(answer(status, json.map_err(unwritable)?))
+}
+
+/// JSON that is written already.
+pub(super) fn answer(status: StatusCode, json: impl Into<Body>) -> Response {
+    let mut response = Response::new(json.into());
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// What becomes of an answer that could not be written.
+pub(super) fn unwritable(_: serde_json::Error) -> ApiError {
+    let message = "the answer could not be written; tell us the request id";
+    ApiError::new(Code::ServerError, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_credits_are_written_as_integers() {
+        for (milli, text) in [
+            (5_000_000, "5000"),
+            (0, "0"),
+            (1_500, "1.5"),
+            (-20, "-0.02"),
+        ] {
+            assert_eq!(amount(Credits(milli)).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Lives here: the `/v1` dialect (seed 003): its routes, a file for each resource.
+//! Never here: the way of a request (`doors`), checks of a message's meaning (`ingest`).
+
+mod credits;
+mod messages;
+mod send;
+
+use super::docs;
+use super::doors::Doors;
+
+/// All routes.
+pub(super) fn doors() -> Doors {
+    let doors = send::doors(Doors::default());
+    let doors = messages::doors(doors);
+    let doors = credits::doors(doors);
+    docs::doors(doors)
+}
