@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::StoreError;
 use super::asking::Asked;
 use super::control::{AuditEntry, Control, Controlled};
+use super::desk::{DeskDone, DeskWork};
 use super::inbox::{Ended, InboxDone, InboxWork};
 use super::till::{TillDone, TillWork};
 use crate::domain::account::{ApiKey, Organisation};
@@ -103,6 +104,7 @@ pub(super) enum Chore {
     },
     Receipts(InboxWork),
     Till(TillWork),
+    Desk(DeskWork),
     GiveUpEvents {
         before: Timestamp,
         limit: u32,
@@ -126,6 +128,7 @@ impl Chore {
             Self::ClaimEvents { .. } => "lease events",
             Self::Receipts(_) => "look after receipts",
             Self::Till(_) => "change credits or prices",
+            Self::Desk(_) => "an organisation's change",
             Self::GiveUpEvents { .. } => "give up events",
             Self::EndOverdue { .. } => "end overdue messages",
         }
@@ -141,6 +144,7 @@ pub(super) enum ChoreDone {
     Controlled(Controlled),
     Receipts(InboxDone),
     Till(TillDone),
+    Desk(DeskDone),
 }
 
 /// A chore and who waits for it.

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::control::{AuditEntry, HoldRow, Tally};
+use super::desk::{Listed, Listing, Lists};
 use super::inbox::{InboxPage, InboxRow};
 #[cfg(test)]
 use super::memory;
@@ -214,5 +215,11 @@ impl Accounts for Reader {
 
     async fn open_cost(&self, org: OrgId) -> Result<(Credits, u64), StoreError> {
         each!(self, reader => reader.open_cost(org).await)
+    }
+}
+
+impl Lists for Reader {
+    async fn list(&self, listing: &Listing) -> Result<Listed, StoreError> {
+        each!(self, reader => reader.list(listing).await)
     }
 }

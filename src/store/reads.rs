@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use super::control::{AuditEntry, HoldRow};
+use super::desk::Lists;
 use super::inbox::{InboxPage, InboxRow};
 use super::rows::{AttemptId, Candidate};
 use super::till::Accounts;
@@ -34,7 +35,7 @@ pub(super) enum OrgBy<'a> {
 }
 
 /// What is read beside the writer: committed rows only, any number of readers at once.
-pub(super) trait Reads: Survey + Accounts {
+pub(super) trait Reads: Survey + Accounts + Lists {
     /// The key with this hash and its organisation, unless revoked.
     async fn key(&self, hash: &[u8; 32]) -> Result<Option<(ApiKey, Organisation)>, StoreError>;
 

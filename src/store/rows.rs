@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::batch::Intent;
 use super::control::{AuditEntry, HoldRow, Sweep};
+use super::desk::Desk;
 use super::inbox::{Keeping, Kept, Match};
 use super::till::Till;
 use super::upkeep::Upkeep;
@@ -206,7 +207,7 @@ pub(super) struct House {
 /// Unless a method says otherwise it is called between [`Rows::begin`] and [`Rows::commit`], and
 /// its lists may be of any length and name a row twice; where it says *each once*, to name it once
 /// is the caller's matter. An error leaves the transaction to be rolled back.
-pub(super) trait Rows: Upkeep + Till + Send {
+pub(super) trait Rows: Upkeep + Till + Desk + Send {
     /// The configured accounts.
     fn carriers(&self) -> &Arc<Carriers>;
 

@@ -225,6 +225,7 @@ fn receipt(id: &str, state: Option<SegmentState>) -> Receipt {
 
 mod aside;
 mod control;
+mod desk;
 mod dice;
 mod doubt;
 mod faults;

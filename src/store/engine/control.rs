@@ -67,6 +67,7 @@ impl<R: Rows> Engine<R> {
             | ChoreDone::Count(_)
             | ChoreDone::Events(_)
             | ChoreDone::Receipts(_)
+            | ChoreDone::Desk(_)
             | ChoreDone::Controlled(Controlled::Done | Controlled::Swept(_)) => None,
         };
         let mut entry = entry.clone();
@@ -200,7 +201,7 @@ fn sorted(
 }
 
 /// The move of a cancelled message.
-fn cancelling(message: Message, at: Timestamp, detail: &str) -> Transition {
+pub(super) fn cancelling(message: Message, at: Timestamp, detail: &str) -> Transition {
     Transition {
         carrier: message.carrier,
         message: Arc::new(message),

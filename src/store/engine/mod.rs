@@ -7,6 +7,7 @@
 
 mod chores;
 mod control;
+mod desk;
 mod inbox;
 pub(super) mod judge;
 mod moves;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
+use self::desk::TakenBack;
 use super::StoreError;
 use super::batch::{Batch, Effects};
 use super::rows::{Move, Rows, Unkept, day_of, day_of_seq, first_of_day};
@@ -100,6 +102,8 @@ pub(super) struct Engine<R> {
     /// An operator has changed what waits: until then every batch is looked at before it is handed
     /// to its bind, not only resends.
     watchful_until: Timestamp,
+    /// What organisations have taken back of what waits.
+    taken_back: TakenBack,
     /// What everybody has, as committed.
     books: Books,
 }
@@ -136,6 +140,7 @@ impl<R: Rows> Engine<R> {
             parked,
             unsure,
             watchful_until: Timestamp(0),
+            taken_back: TakenBack::default(),
             books,
         };
         Ok((engine, Recovered { uncertain, unsure }))
@@ -462,8 +467,9 @@ impl<R: Rows> Engine<R> {
     }
 
     /// A resend whose message has meanwhile turned out to be with the carrier, or has ended, is
-    /// not handed to its bind; nor, for a while after an operator has changed what waits, is any
-    /// message that has ended or moved to another account. This is the one gate.
+    /// not handed to its bind; nor is one that its owner has taken back; nor, for a while after an
+    /// operator has changed what waits, is any message that has ended or moved to another account.
+    /// This is the one gate.
     async fn turn_back_stale(
         &mut self,
         batch: &Batch,
@@ -474,9 +480,13 @@ impl<R: Rows> Engine<R> {
             .iter()
             .flat_map(|intent| {
                 let watchful = intent.at < self.watchful_until;
+                let taken_back = &self.taken_back;
                 let asked = intent.batch.iter();
                 asked
-                    .filter(move |ready| watchful || ready.possible_duplicate)
+                    .filter(move |ready| {
+                        let message = ready.message.seq;
+                        watchful || ready.possible_duplicate || taken_back.has(message)
+                    })
                     .map(|ready| (ready.message.seq, &intent.carrier))
             })
             .collect();

@@ -5,6 +5,7 @@
 //! (`engine`).
 
 mod attempts;
+mod desk;
 mod dump;
 mod faults;
 mod inbox;

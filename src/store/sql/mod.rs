@@ -8,6 +8,7 @@ mod by_id;
 mod commit;
 mod days;
 pub(super) mod db;
+mod desk;
 #[cfg(test)]
 pub(super) mod dump;
 mod house;

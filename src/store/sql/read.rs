@@ -18,6 +18,9 @@ use crate::flow::{Parts, Tried, Waiting};
 use crate::store::rows::Stored;
 use crate::store::{Carriers, MessageView, StoreError, TimelineEntry};
 
+/// What [`viewed`] reads behind [`COLUMNS`].
+pub(in crate::store) const MORE: &str = ", m.final_at, m.failure, m.detail, m.possible_duplicate";
+
 /// One message of an organisation.
 pub(in crate::store) async fn message(
     db: &mut Db<'_>,
@@ -46,12 +49,12 @@ pub(in crate::store) async fn any_message(
 }
 
 async fn view(db: &mut Db<'_>, id: MessageId) -> sqlx::Result<Option<Row>> {
-    static VIEW: LazyLock<ById> =
-        LazyLock::new(|| ById::new(", m.final_at, m.failure, m.detail, m.possible_duplicate"));
+    static VIEW: LazyLock<ById> = LazyLock::new(|| ById::new(MORE));
     VIEW.fetch(db, id).await
 }
 
-fn viewed(row: &Row, carriers: &Carriers) -> Result<MessageView, StoreError> {
+/// Reads a row selected with [`COLUMNS`] and [`MORE`].
+pub(in crate::store) fn viewed(row: &Row, carriers: &Carriers) -> Result<MessageView, StoreError> {
     let stored = messages::message(row, carriers)?;
     Ok(MessageView {
         message: stored.message,
