@@ -2,6 +2,7 @@
 //! Never here: tokio, serde, sqlx, axum, a clock, a socket, a lock; `now` is an argument.
 
 pub mod account;
+pub mod allowance;
 pub mod api_key;
 pub mod breaker;
 pub mod capability;
