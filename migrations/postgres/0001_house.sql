@@ -93,6 +93,17 @@ create table prices (
     primary key (org, network, class)
 );
 
+-- What requests that name themselves (Idempotency-Key) were answered, for a day: key, of whose and
+-- what and the name, and fingerprint, of the body, are SHA-256.
+create table memos (
+    key bytea not null primary key,
+    fingerprint bytea not null,
+    status smallint not null,
+    body bytea not null,
+    at bigint not null
+);
+create index memos_by_time on memos (at);
+
 -- seq is the order of acceptance: appended, never random. Fixed widths first: no padding.
 create table messages (
     seq bigint not null,

@@ -74,6 +74,17 @@ create table prices (
     primary key (org, network, class)
 ) strict, without rowid;
 
+-- What requests that name themselves (Idempotency-Key) were answered, for a day: key, of whose and
+-- what and the name, and fingerprint, of the body, are SHA-256.
+create table memos (
+    key blob primary key,
+    fingerprint blob not null,
+    status integer not null,
+    body blob not null,
+    at integer not null
+) strict;
+create index memos_by_time on memos (at);
+
 -- seq is the order of acceptance and the row id: appended, never random.
 create table messages (
     seq integer primary key,

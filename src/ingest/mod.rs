@@ -25,6 +25,7 @@ use crate::domain::route::{Ask, Choice, Unfit};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::{UrlError, WebhookUrl};
 use crate::flow::routes::Routes;
+use crate::store::memo::{Memo, Repeat};
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::api as meter;
 
@@ -247,18 +248,42 @@ impl Ingest {
         submission: Submission<'_>,
         now: Timestamp,
     ) -> Result<Accepted, Refusal> {
-        let choose = |ask: &Ask<'_>| self.routes.choose(ask, &[], now);
-        let done = match self.admit(org, submission, now, choose) {
-            Ok(message) => self.commit(message).await,
-            Err(refusal) => Err(refusal),
-        };
-        done.inspect_err(|refusal| meter::refused(refusal.code()))
+        let message = self.chosen(org, submission, now)?;
+        let accepted = accepted(&message);
+        let done = self.store.accept(message).await;
+        done.map(|()| accepted).map_err(failed)
     }
 
-    async fn commit(&self, message: Message) -> Result<Accepted, Refusal> {
+    /// The same for a request that names itself: once, however often it is asked for. `memo` makes
+    /// the answer that is kept with the message. What it repeats, if it does: then nothing of it
+    /// was kept.
+    ///
+    /// # Errors
+    /// As [`Ingest::accept`].
+    pub async fn accept_once(
+        &self,
+        org: &Organisation,
+        submission: Submission<'_>,
+        now: Timestamp,
+        memo: impl FnOnce(&Accepted) -> Arc<Memo>,
+    ) -> Result<Result<Accepted, Repeat>, Refusal> {
+        let message = self.chosen(org, submission, now)?;
         let accepted = accepted(&message);
-        self.store.accept(message).await?;
-        Ok(accepted)
+        let done = self.store.accept_once(message, memo(&accepted)).await;
+        done.map(|repeat| repeat.map_or(Ok(accepted), Err))
+            .map_err(failed)
+    }
+
+    /// A message as it is to be kept, with its way chosen.
+    fn chosen(
+        &self,
+        org: &Organisation,
+        submission: Submission<'_>,
+        now: Timestamp,
+    ) -> Result<Message, Refusal> {
+        let choose = |ask: &Ask<'_>| self.routes.choose(ask, &[], now);
+        let chosen = self.admit(org, submission, now, choose);
+        chosen.inspect_err(|refusal| meter::refused(refusal.code()))
     }
 
     fn admit(
@@ -370,6 +395,13 @@ impl Ingest {
         }
         Ok(due_at.max(now))
     }
+}
+
+/// The refusal that the store's answer is, counted.
+fn failed(error: StoreError) -> Refusal {
+    let refusal = Refusal::from(error);
+    meter::refused(refusal.code());
+    refusal
 }
 
 /// What the answer needs of a message.

@@ -1,5 +1,5 @@
 //! Lives here: what happens by the clock alone: scheduled messages come due, overdue ones end,
-//! events nobody takes are given up, gauges are set.
+//! events nobody takes are given up, old answers dropped, gauges are set.
 //! Never here: deciding about single messages.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::domain::class::Class;
 use crate::domain::time::Timestamp;
 use crate::flow::lane::Lanes;
 use crate::store::housekeeping::EVENTS_KEPT;
-use crate::store::{Carriers, Store, StoreError};
+use crate::store::{Carriers, Store, StoreError, memo};
 
 const TICK: Duration = Duration::from_secs(1);
 /// Rows of one round, so that a round stays short; more follow at once.
@@ -22,8 +22,8 @@ const ROUND: u32 = 500;
 const QUEUED_MARGIN: Duration = Duration::from_secs(30);
 /// and when the answer to what was sent last has been awaited and, so long after, settled.
 const ANSWERED_MARGIN: Duration = Duration::from_secs(10);
-/// Old events are looked through every so many ticks.
-const EVENTS_EVERY: u64 = 60;
+/// Old events and answers are looked for every so many ticks.
+const SELDOM: u64 = 60;
 
 /// Keeps time until `stop`. `now` reads the wall clock.
 pub async fn keep(
@@ -50,14 +50,19 @@ pub async fn keep(
         if !store.health().is_well() {
             continue;
         }
-        let events = round.is_multiple_of(EVENTS_EVERY);
+        let each_minute = round.is_multiple_of(SELDOM);
         // What the store will not have of one (its log says why) does not keep the others from their
         // turn. It is closed only at shutdown, which ends this task by itself.
         let turns = [
             release(&store, &now).await,
             end(&config, &store, &now).await,
-            if events {
+            if each_minute {
                 give_up(&store, &now).await
+            } else {
+                Ok(())
+            },
+            if each_minute {
+                forget(&store, &now).await
             } else {
                 Ok(())
             },
@@ -105,6 +110,13 @@ async fn give_up(store: &Store, now: &impl Fn() -> Timestamp) -> Result<(), Stor
     if events > 0 {
         tracing::warn!(events, "webhook events given up: not taken for five days");
     }
+    Ok(())
+}
+
+/// Drops answers that are kept for nobody any more.
+async fn forget(store: &Store, now: &impl Fn() -> Timestamp) -> Result<(), StoreError> {
+    let before = now() - memo::KEPT;
+    while store.drop_answers(before, ROUND).await? >= u64::from(ROUND) {}
     Ok(())
 }
 

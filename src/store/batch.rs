@@ -12,6 +12,7 @@ use super::asking::Asked;
 use super::control::{AuditEntry, Control, Controlled};
 use super::desk::{DeskDone, DeskWork};
 use super::inbox::{Ended, InboxDone, InboxWork};
+use super::memo::{Memo, MemoWork, Repeat};
 use super::till::{TillDone, TillWork};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
@@ -32,7 +33,10 @@ pub(super) const EVENT_LEASE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Accept {
     pub(super) message: Arc<Message>,
-    pub(super) reply: oneshot::Sender<Result<(), StoreError>>,
+    /// What its request is answered, if that names itself: kept with the message.
+    pub(super) memo: Option<Arc<Memo>>,
+    /// What its request repeats, if it does: then nothing was kept.
+    pub(super) reply: oneshot::Sender<Result<Option<Repeat>, StoreError>>,
 }
 
 /// A batch about to be handed to a bind.
@@ -105,6 +109,7 @@ pub(super) enum Chore {
     Receipts(InboxWork),
     Till(TillWork),
     Desk(DeskWork),
+    Memo(MemoWork),
     GiveUpEvents {
         before: Timestamp,
         limit: u32,
@@ -129,6 +134,7 @@ impl Chore {
             Self::Receipts(_) => "look after receipts",
             Self::Till(_) => "change credits or prices",
             Self::Desk(_) => "an organisation's change",
+            Self::Memo(_) => "keep or drop answers",
             Self::GiveUpEvents { .. } => "give up events",
             Self::EndOverdue { .. } => "end overdue messages",
         }
@@ -145,6 +151,8 @@ pub(super) enum ChoreDone {
     Receipts(InboxDone),
     Till(TillDone),
     Desk(DeskDone),
+    /// An answer, unless its request repeats one.
+    Kept(Option<Repeat>),
 }
 
 /// A chore and who waits for it.
@@ -224,6 +232,8 @@ pub(super) struct Effects {
     pub(super) reached: Vec<(CarrierIndex, Class, State)>,
     /// Messages that could not be paid for: they are not accepted.
     pub(super) short: HashMap<MessageSeq, Shortfall>,
+    /// Messages whose requests repeat others: they are not accepted.
+    pub(super) repeats: HashMap<MessageSeq, Repeat>,
     /// What has moved in the books.
     pub(super) sheet: Sheet,
     /// Moves that the lifecycle refused.

@@ -18,6 +18,7 @@ mod error;
 mod fill;
 pub mod housekeeping;
 pub mod inbox;
+pub mod memo;
 #[cfg(test)]
 mod memory;
 mod password;
@@ -50,6 +51,7 @@ use self::engine::Engine;
 pub use self::error::StoreError;
 pub use self::fill::{FillError, fill};
 use self::inbox::ReceiptNews;
+use self::memo::{Memo, Repeat};
 pub use self::password::PasswordFile;
 use self::reader::Reader;
 use self::reads::{OrgBy, Reads};
@@ -270,6 +272,28 @@ impl Store {
     /// [`StoreError::Overloaded`], [`StoreError::Unavailable`], [`StoreError::Closed`]: nothing
     /// was kept.
     pub async fn accept(&self, message: Message) -> Result<(), StoreError> {
+        self.take(message, None).await.map(drop)
+    }
+
+    /// Accepts a message together with the answer to its request, which names itself: once, however
+    /// often it is asked for. Returns once both are durable, or with what it repeats: then nothing
+    /// of it was kept.
+    ///
+    /// # Errors
+    /// As [`Store::accept`].
+    pub async fn accept_once(
+        &self,
+        message: Message,
+        memo: Arc<Memo>,
+    ) -> Result<Option<Repeat>, StoreError> {
+        self.take(message, Some(memo)).await
+    }
+
+    async fn take(
+        &self,
+        message: Message,
+        memo: Option<Arc<Memo>>,
+    ) -> Result<Option<Repeat>, StoreError> {
         if !self.inner.health.is_well() {
             return Err(StoreError::Unavailable);
         }
@@ -278,6 +302,7 @@ impl Store {
         queue
             .try_send(Accept {
                 message: Arc::new(message),
+                memo,
                 reply,
             })
             .map_err(|error| match error {

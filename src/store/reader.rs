@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::control::{AuditEntry, HoldRow, Tally};
 use super::desk::{Listed, Listing, Lists};
 use super::inbox::{InboxPage, InboxRow};
+use super::memo::{Answers, Memo, MemoKey};
 #[cfg(test)]
 use super::memory;
 use super::reads::{OrgBy, Reads, Response};
@@ -221,5 +222,11 @@ impl Accounts for Reader {
 impl Lists for Reader {
     async fn list(&self, listing: &Listing) -> Result<Listed, StoreError> {
         each!(self, reader => reader.list(listing).await)
+    }
+}
+
+impl Answers for Reader {
+    async fn memo(&self, key: &MemoKey) -> Result<Option<Memo>, StoreError> {
+        each!(self, reader => reader.memo(key).await)
     }
 }

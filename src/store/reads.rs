@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use super::control::{AuditEntry, HoldRow};
 use super::desk::Lists;
 use super::inbox::{InboxPage, InboxRow};
+use super::memo::Answers;
 use super::rows::{AttemptId, Candidate};
 use super::till::Accounts;
 use super::upkeep::Survey;
@@ -35,7 +36,7 @@ pub(super) enum OrgBy<'a> {
 }
 
 /// What is read beside the writer: committed rows only, any number of readers at once.
-pub(super) trait Reads: Survey + Accounts + Lists {
+pub(super) trait Reads: Survey + Accounts + Lists + Answers {
     /// The key with this hash and its organisation, unless revoked.
     async fn key(&self, hash: &[u8; 32]) -> Result<Option<(ApiKey, Organisation)>, StoreError>;
 

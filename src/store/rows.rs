@@ -9,6 +9,7 @@ use super::batch::Intent;
 use super::control::{AuditEntry, HoldRow, Sweep};
 use super::desk::Desk;
 use super::inbox::{Keeping, Kept, Match};
+use super::memo::Memos;
 use super::till::Till;
 use super::upkeep::Upkeep;
 use super::{Carriers, StoreError};
@@ -207,7 +208,7 @@ pub(super) struct House {
 /// Unless a method says otherwise it is called between [`Rows::begin`] and [`Rows::commit`], and
 /// its lists may be of any length and name a row twice; where it says *each once*, to name it once
 /// is the caller's matter. An error leaves the transaction to be rolled back.
-pub(super) trait Rows: Upkeep + Till + Desk + Send {
+pub(super) trait Rows: Upkeep + Till + Desk + Memos + Send {
     /// The configured accounts.
     fn carriers(&self) -> &Arc<Carriers>;
 

@@ -231,6 +231,7 @@ mod doubt;
 mod faults;
 mod ground;
 mod history;
+mod memo;
 mod messages;
 mod moving;
 mod orders;

@@ -439,12 +439,14 @@ impl<R: Rows> Task<R> {
     async fn answer(&mut self, batch: Batch, effects: Effects) {
         self.aside.kept(&batch);
         for accept in batch.accepts {
-            let done = match effects.short.get(&accept.message.seq) {
-                Some(short) => Err(StoreError::Short(*short)),
-                None => {
-                    self.meter.accepted(accept.message.class.index());
-                    Ok(())
-                }
+            let seq = accept.message.seq;
+            let done = if let Some(short) = effects.short.get(&seq) {
+                Err(StoreError::Short(*short))
+            } else if let Some(repeat) = effects.repeats.get(&seq) {
+                Ok(Some(repeat.clone()))
+            } else {
+                self.meter.accepted(accept.message.class.index());
+                Ok(None)
             };
             let _ = accept.reply.send(done);
         }

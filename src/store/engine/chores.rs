@@ -47,6 +47,7 @@ impl<R: Rows> Engine<R> {
             }
             Chore::Till(work) => ChoreDone::Till(self.till(work, effects).await?),
             Chore::Desk(work) => ChoreDone::Desk(self.desk(work, effects).await?),
+            Chore::Memo(work) => self.memo(work).await?,
             Chore::Receipts(work) => ChoreDone::Receipts(self.inbox(work, effects).await?),
             Chore::GiveUpEvents { before, limit } => {
                 ChoreDone::Count(self.rows.give_up_events(*before, *limit).await?)

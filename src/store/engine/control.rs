@@ -68,6 +68,7 @@ impl<R: Rows> Engine<R> {
             | ChoreDone::Events(_)
             | ChoreDone::Receipts(_)
             | ChoreDone::Desk(_)
+            | ChoreDone::Kept(_)
             | ChoreDone::Controlled(Controlled::Done | Controlled::Swept(_)) => None,
         };
         let mut entry = entry.clone();

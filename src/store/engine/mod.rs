@@ -10,6 +10,7 @@ mod control;
 mod desk;
 mod inbox;
 pub(super) mod judge;
+mod memo;
 mod moves;
 mod proof;
 mod receipts;
@@ -286,8 +287,10 @@ impl<R: Rows> Engine<R> {
 
     async fn apply(&mut self, batch: &Batch) -> Result<Effects, StoreError> {
         let mut effects = Effects::default();
-        let accepted = self.charge(&batch.accepts, &mut effects);
+        let mut known = self.known(&batch.accepts).await?;
+        let accepted = self.charge(&batch.accepts, &mut known, &mut effects);
         self.rows.insert_messages(&accepted).await?;
+        self.rows.put_memos(&known.new).await?;
         effects.committed = accepted
             .into_iter()
             .filter(|one| one.initial_state() == State::Queued)

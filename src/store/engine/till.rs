@@ -14,16 +14,27 @@ use crate::domain::time::Timestamp;
 use crate::flow::Transition;
 use crate::store::StoreError;
 use crate::store::batch::{Accept, Effects};
+use crate::store::memo::Known;
 use crate::store::rows::{Rows, Stored, day_of};
 use crate::store::till::{Bought, Purchase, TillDone, TillWork};
 
 impl<R: Rows> Engine<R> {
-    /// Holds what these messages cost, in their order; returns those that are paid for. The others
-    /// are not accepted.
-    pub(super) fn charge(&self, accepts: &[Accept], effects: &mut Effects) -> Vec<Arc<Message>> {
+    /// Holds what these messages cost, in their order; returns those that are paid for. The others,
+    /// and those that repeat a request, are not accepted.
+    pub(super) fn charge(
+        &self,
+        accepts: &[Accept],
+        known: &mut Known,
+        effects: &mut Effects,
+    ) -> Vec<Arc<Message>> {
         let mut paid = Vec::with_capacity(accepts.len());
         for accept in accepts {
             let message = &accept.message;
+            let memo = accept.memo.as_ref();
+            if let Some(repeat) = memo.and_then(|memo| known.repeat(memo)) {
+                effects.repeats.insert(message.seq, repeat);
+                continue;
+            }
             let held = if message.live {
                 let purse = (message.org, Channel::Sms);
                 let day = day_of(message.accepted_at);
@@ -33,7 +44,10 @@ impl<R: Rows> Engine<R> {
                 Ok(())
             };
             match held {
-                Ok(()) => paid.push(Arc::clone(message)),
+                Ok(()) => {
+                    paid.push(Arc::clone(message));
+                    memo.into_iter().for_each(|memo| known.add(memo));
+                }
                 Err(short) => {
                     effects.short.insert(message.seq, short);
                 }

@@ -21,6 +21,7 @@ use crate::domain::message::FailureCode;
 use crate::domain::price::Price;
 use crate::domain::time::Timestamp;
 use crate::store::control::HoldRow;
+use crate::store::memo::Memo;
 use crate::store::till::Purchase;
 
 /// A column; `None` = absent.
@@ -48,6 +49,7 @@ impl Tables {
             ("ledger", rows(&self.money.ledger, line)),
             ("purchases", rows(&self.money.purchases, purchase)),
             ("prices", rows(&self.money.prices, price)),
+            ("memos", rows(&self.memos, memo)),
         ])
     }
 }
@@ -64,6 +66,11 @@ fn text<T: ToString + ?Sized>(value: &T) -> Column {
 
 fn flag(value: bool) -> Column {
     text(&i64::from(value))
+}
+
+fn hex(octets: &[u8]) -> Column {
+    let digits = octets.iter().map(|octet| format!("{octet:02x}"));
+    text(&digits.collect::<String>())
 }
 
 fn time(at: Option<Timestamp>) -> Column {
@@ -87,6 +94,16 @@ fn purse(PurseRow((org, channel), purse): &PurseRow) -> Vec<Column> {
         text(&purse.reserved.0),
         text(&purse.consumed.0),
         text(&purse.threshold.0),
+    ]
+}
+
+fn memo(row: &Memo) -> Vec<Column> {
+    vec![
+        hex(&row.key),
+        hex(&row.fingerprint),
+        text(&row.status),
+        hex(&row.body),
+        text(&row.at.0),
     ]
 }
 
@@ -142,15 +159,10 @@ fn organisation(row: &Organisation) -> Vec<Column> {
 }
 
 fn api_key(row: &ApiKey) -> Vec<Column> {
-    let hash: String = row
-        .hash
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect();
     vec![
         text(&row.id),
         text(&row.org),
-        text(&hash),
+        hex(&row.hash),
         text(&row.prefix),
         flag(row.live),
         text(&row.created_at.0),

@@ -9,6 +9,7 @@ mod desk;
 mod dump;
 mod faults;
 mod inbox;
+mod memos;
 mod messages;
 mod operators;
 mod outbox;

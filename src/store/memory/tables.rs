@@ -17,6 +17,7 @@ use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::flow::{DeliveryRecord, EventKind};
 use crate::store::control::{AuditEntry, HoldRow};
+use crate::store::memo::Memo;
 use crate::store::rows::{AttemptId, Stored};
 use crate::store::{Carriers, MessageView};
 
@@ -45,6 +46,7 @@ pub(super) struct Tables {
     pub(super) audit: Table<AuditRow>,
     pub(super) holds: Table<HoldRow>,
     pub(super) money: Money,
+    pub(super) memos: Table<Memo>,
     /// The days for whose messages there is room; not of any transaction.
     pub(super) days: BTreeSet<i64>,
 }
@@ -65,6 +67,7 @@ impl Tables {
         self.audit.commit(&mut kept.audit);
         self.holds.commit(&mut kept.holds);
         self.money.commit(&mut kept.money);
+        self.memos.commit(&mut kept.memos);
     }
 
     /// Ends the transaction as if it had never been.
@@ -82,6 +85,7 @@ impl Tables {
         self.audit.undo(&kept.audit);
         self.holds.undo(&kept.holds);
         self.money.undo(&kept.money);
+        self.memos.undo(&kept.memos);
     }
 
     /// The tables as the first migration leaves them.

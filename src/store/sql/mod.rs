@@ -13,6 +13,7 @@ mod desk;
 pub(super) mod dump;
 mod house;
 mod inbox;
+mod memos;
 mod messages;
 mod operators;
 mod outbox;

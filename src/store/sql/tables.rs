@@ -37,7 +37,7 @@ impl Table {
 pub(in crate::store) static HOUSE: Table = Table::new("house", 1, &[text("key"), int("value")]);
 
 /// All others, what refers to a table behind it.
-pub(in crate::store) static TABLES: [Table; 15] = [
+pub(in crate::store) static TABLES: [Table; 16] = [
     Table::new(
         "organisations",
         1,
@@ -105,6 +105,17 @@ pub(in crate::store) static TABLES: [Table; 15] = [
         "prices",
         3,
         &[id("org"), text("network"), int("class"), int("amount")],
+    ),
+    Table::new(
+        "memos",
+        1,
+        &[
+            bytes("key"),
+            bytes("fingerprint"),
+            int("status"),
+            bytes("body"),
+            int("at"),
+        ],
     ),
     Table::new(
         "messages",

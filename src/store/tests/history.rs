@@ -50,7 +50,7 @@ async fn in_any_history_postgres_does_what_the_model_does() {
 #[tokio::test]
 async fn a_history_goes_on_when_its_store_is_moved_at_every_restart() {
     let mut empty: Option<HashSet<&str>> = None;
-    for seed in seeds(8) {
+    for seed in seeds(14) {
         let story = customers().into_iter().chain(history(seed, ROUNDS));
         let mut calm = Player::on(Ground::memory().await).await;
         let mut mover = Player::on(Ground::sqlite().await).await;

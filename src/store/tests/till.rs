@@ -43,7 +43,7 @@ fn audit() -> AuditEntry {
 
 impl World {
     /// A world whose organisation has bought so many credits.
-    async fn with_credits(ground: &Ground, terms: Terms, credits: i64) -> Self {
+    pub(super) async fn with_credits(ground: &Ground, terms: Terms, credits: i64) -> Self {
         let world = Self::open(ground).await;
         let org = Organisation {
             id: ORG,
@@ -320,7 +320,11 @@ async fn a_commit_that_is_known_late_is_in_the_books_whatever_fails_then() {
             let message = Arc::new(message);
             let (reply, _) = oneshot::channel();
             Batch {
-                accepts: vec![Accept { message, reply }],
+                accepts: vec![Accept {
+                    message,
+                    memo: None,
+                    reply,
+                }],
                 ..Batch::default()
             }
         };

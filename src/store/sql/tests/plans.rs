@@ -7,17 +7,19 @@ use super::*;
 use crate::domain::ids::{BindName, IntentId, Place, ReceiptKey};
 use crate::domain::message::State;
 use crate::store::batch::Intent;
+use crate::store::memo::Memos;
 use crate::store::rows::{Interrupted, Move, Overdue};
 use crate::store::upkeep::{Dropped, Upkeep};
 
 /// The tables that grow, and the first columns of their keys.
-const LARGE: [(&str, &str); 6] = [
+const LARGE: [(&str, &str); 7] = [
     ("messages", "seq"),
     ("attempts", "message"),
     ("receipt_events", "message"),
     ("deliveries", "message"),
     ("outbox", "event"),
     ("receipt_inbox", "carrier"),
+    ("memos", "key"),
 ];
 
 /// The statements that a session has prepared, each with the plan that it will keep.
@@ -132,6 +134,8 @@ async fn ask_everything(sql: &mut Sql, number: i64) {
     sql.erase(&gone).await.unwrap();
     sql.delete(&gone).await.unwrap();
     sql.forget(message(1).to).await.unwrap();
+    sql.memos(&[[7; 32], [8; 32]]).await.unwrap();
+    sql.drop_memos(now, 10).await.unwrap();
     sql.commit(number).await.unwrap();
 }
 

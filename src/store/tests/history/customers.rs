@@ -2,6 +2,9 @@
 //! of their purses at the end.
 //! Never here: what their messages cost (`deeds`).
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::super::World;
@@ -12,9 +15,11 @@ use crate::domain::class::Class;
 use crate::domain::credits::Credits;
 use crate::domain::ids::{KeyId, NetworkId};
 use crate::domain::ledger::{Channel, Terms};
+use crate::domain::message::Message;
 use crate::domain::price::{Price, Scope};
 use crate::domain::time::Timestamp;
 use crate::store::AuditEntry;
+use crate::store::memo::Memo;
 use crate::store::till::Purchase;
 
 /// Another organisation, or another key; `before`: how many of each there were.
@@ -64,6 +69,33 @@ pub(super) fn money(dice: &mut Dice, now: Timestamp, audit: AuditEntry) -> Deed 
         per_segment: Credits(dice.one_of(&[850, 1_200])),
     };
     Deed::Price(price, audit)
+}
+
+/// What a request that names itself and brings this message is answered.
+pub(super) fn answer(message: &Message) -> Arc<Memo> {
+    let mut key = [0; 32];
+    key[..16].copy_from_slice(message.id.0.as_bytes());
+    Arc::new(Memo {
+        key,
+        fingerprint: [1; 32],
+        status: 201,
+        body: Bytes::copy_from_slice(message.body.as_bytes()),
+        at: message.accepted_at,
+    })
+}
+
+/// Requests that name themselves and are refused: a few, so that they come again.
+pub(super) fn requests(dice: &mut Dice, now: Timestamp) -> Deed {
+    if dice.percent(30) {
+        return Deed::DropAnswers(now);
+    }
+    Deed::Refuse(Memo {
+        key: [dice.one_of(&[1, 2, 3]); 32],
+        fingerprint: [dice.one_of(&[1, 1, 2]); 32],
+        status: 422,
+        body: Bytes::from_static(b"{}"),
+        at: now,
+    })
 }
 
 /// The organisations that send: they pay later, so that nothing is refused for its cost.

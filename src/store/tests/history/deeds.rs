@@ -3,6 +3,7 @@
 //! Never here: what comes of it.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mnara_smpp::receipt::{IdDialect, IdRule};
@@ -22,6 +23,7 @@ use crate::domain::receipt::{Evidence, Receipt, Words};
 use crate::domain::time::Timestamp;
 use crate::flow::health::Hold;
 use crate::store::inbox::{Keeping, Replay};
+use crate::store::memo::Memo;
 use crate::store::till::Purchase;
 use crate::store::{AuditEntry, HoldRow};
 
@@ -45,7 +47,8 @@ const BEGIN: i64 = DAYS.start * 86_400_000 + 23 * 3_600_000;
 /// remainder.
 #[derive(Clone, Debug)]
 pub(super) enum Deed {
-    Accept(Box<Message>),
+    /// By a request that names itself, if there is a memo.
+    Accept(Box<Message>, Option<Arc<Memo>>),
     Intend {
         bind: usize,
         at: Timestamp,
@@ -89,6 +92,9 @@ pub(super) enum Deed {
     Note(AuditEntry),
     Buy(Purchase, AuditEntry),
     Price(Price, AuditEntry),
+    /// A request that names itself is refused.
+    Refuse(Memo),
+    DropAnswers(Timestamp),
     Keep(Keeping),
     Prove(Timestamp, Timestamp),
     Replay(Replay, AuditEntry),
@@ -199,7 +205,7 @@ impl Teller {
             deeds.retain(|deed| !deed.stands_alone());
         }
         // A message takes its number in the history with its accept: what names it comes later.
-        deeds.sort_by_key(|deed| !matches!(deed, Deed::Accept(_)));
+        deeds.sort_by_key(|deed| !matches!(deed, Deed::Accept(..)));
         deeds
     }
 
@@ -223,7 +229,8 @@ impl Teller {
                 let audit = self.audit();
                 customers::money(&mut self.dice, self.now, audit)
             }
-            95..98 => self.look(),
+            95..97 => self.look(),
+            97..98 => customers::requests(&mut self.dice, self.now),
             _ => Deed::Restart(
                 self.dice
                     .one_of(&[Ending::Orderly, Ending::Unsure, Ending::Crash]),
@@ -262,7 +269,8 @@ impl Teller {
         };
         self.messages.push(message.clone());
         self.attempts.push(0);
-        Deed::Accept(Box::new(message))
+        let memo = dice.percent(20).then(|| customers::answer(&message));
+        Deed::Accept(Box::new(message), memo)
     }
 
     /// A message, rather a new one.

@@ -29,6 +29,7 @@ use crate::flow::{
     Answered, AttemptRecord, DeliveryRecord, EventJob, Ready, Reroute, Settlement, Transition,
 };
 use crate::store::inbox::{Inbox, InboxPage};
+use crate::store::memo::{Memo, Repeat};
 use crate::store::memory::Faults;
 use crate::store::sql::dump::Dump;
 use crate::store::{Bookmark, Store, StoreError, Sweep, SweepAudit, TimelineEntry};
@@ -91,7 +92,7 @@ impl Player {
         let mut words = Vec::new();
         let (accepts, rest): (Vec<&Deed>, Vec<&Deed>) = deeds
             .iter()
-            .partition(|deed| matches!(deed, Deed::Accept(_)));
+            .partition(|deed| matches!(deed, Deed::Accept(..)));
         for together in [accepts, rest] {
             let done = all(together.into_iter().map(|deed| self.act(deed)).collect()).await;
             for done in done {
@@ -224,7 +225,7 @@ impl Player {
     async fn act(&self, deed: &Deed) -> Done {
         let store = &self.world.as_ref().expect("open").store;
         match deed {
-            Deed::Accept(message) => return accept(store, message).await,
+            Deed::Accept(message, memo) => return accept(store, message, memo.as_ref()).await,
             Deed::Intend {
                 bind,
                 at,
@@ -317,6 +318,8 @@ impl Player {
             Deed::Note(audit) => say(store.note(audit.clone()).await),
             Deed::Buy(purchase, audit) => say(store.buy(purchase.clone(), audit.clone()).await),
             Deed::Price(price, audit) => say(store.set_price(price.clone(), audit.clone()).await),
+            Deed::Refuse(memo) => answered(store, memo).await,
+            Deed::DropAnswers(before) => say(store.drop_answers(*before, 5).await),
             Deed::Keep(keeping) => say(store.keep_receipts(*keeping).await),
             Deed::Prove(from, now) => say(store.prove_receipts(*from, *now).await),
             Deed::Replay(replay, audit) => {
@@ -327,7 +330,7 @@ impl Player {
                 .await),
             Deed::CreateOrg(org) => say(store.create_org(org.clone(), Terms::Prepaid, None).await),
             Deed::CreateKey(key) => say(store.create_key(key.clone(), None).await),
-            Deed::Accept(_)
+            Deed::Accept(..)
             | Deed::Intend { .. }
             | Deed::Claim(_)
             | Deed::Sweep { .. }
@@ -524,10 +527,16 @@ impl Player {
 }
 
 /// Accepts a message as a patient client does.
-async fn accept(store: &Store, message: &Message) -> Done {
+async fn accept(store: &Store, message: &Message, memo: Option<&Arc<Memo>>) -> Done {
     for _ in 0..PATIENCE {
-        match store.accept(message.clone()).await {
-            Ok(()) => break,
+        let message = message.clone();
+        let done = match memo {
+            None => store.accept(message).await.map(|()| None),
+            Some(memo) => store.accept_once(message, Arc::clone(memo)).await,
+        };
+        match done {
+            Ok(None) => break,
+            Ok(Some(repeat)) => panic!("nobody has asked before: {repeat:?}"),
             Err(StoreError::Unavailable) => tokio::time::sleep(PAUSE).await,
             Err(error) => panic!("{error}"),
         }
@@ -537,6 +546,14 @@ async fn accept(store: &Store, message: &Message) -> Done {
         words: vec![format!("{} {lane}", viewed(Some(&view)))],
         accepted: Some(Ready::first(Arc::new(view.message))),
         ..Done::default()
+    }
+}
+
+/// Refuses a request; all of what it is told, of which `Debug` leaves the body out.
+async fn answered(store: &Store, memo: &Memo) -> String {
+    match store.keep_answer(Arc::new(memo.clone())).await.unwrap() {
+        Some(Repeat::Replay(known)) => format!("{known:?} {:?}", known.body),
+        other => say(other),
     }
 }
 
