@@ -15,6 +15,9 @@ use crate::{
     smsc::{Fate, Observer, Submit},
 };
 
+/// Digits of a marker that make the number it goes to, on each of the networks.
+const SUBSCRIBER_DIGITS: usize = 7;
+
 /// One row per marker, preallocated: about 56 octets each. All times are microseconds since the ledger was made.
 pub struct Ledger {
     epoch: Instant,
@@ -22,6 +25,7 @@ pub struct Ledger {
     submits: AtomicU64,
     submitted: AtomicU64,
     unmarked: AtomicU64,
+    misdirected: AtomicU64,
     receipts: AtomicU64,
     receipted: AtomicU64,
     last_submit_us: AtomicU64,
@@ -115,6 +119,8 @@ pub struct Totals {
     pub submitted: u64,
     /// Accepted submit_sm without a readable marker, or with one outside the ledger.
     pub unmarked: u64,
+    /// Marked submit_sm to a number that does not end in the digits of its marker.
+    pub misdirected: u64,
     /// Distinct markers whose receipt was acknowledged by the daemon.
     pub receipted: u64,
     /// When the last submit arrived.
@@ -134,6 +140,7 @@ impl Ledger {
             submits: AtomicU64::new(0),
             submitted: AtomicU64::new(0),
             unmarked: AtomicU64::new(0),
+            misdirected: AtomicU64::new(0),
             receipts: AtomicU64::new(0),
             receipted: AtomicU64::new(0),
             last_submit_us: AtomicU64::new(0),
@@ -172,6 +179,7 @@ impl Ledger {
             submits: self.submits.load(Ordering::Relaxed),
             submitted: self.submitted.load(Ordering::Relaxed),
             unmarked: self.unmarked.load(Ordering::Relaxed),
+            misdirected: self.misdirected.load(Ordering::Relaxed),
             receipted: self.receipted.load(Ordering::Relaxed),
             last_submit_us: self.last_submit_us.load(Ordering::Relaxed),
             last_receipt_us: self.last_receipt_us.load(Ordering::Relaxed),
@@ -268,6 +276,11 @@ impl Observer for Ledger {
             self.unmarked.fetch_add(1, Ordering::Relaxed);
             return u64::MAX;
         };
+        let mut subscriber = [0; SUBSCRIBER_DIGITS];
+        marker::write_digits(marker, &mut subscriber);
+        if !submit.dest.ends_with(&subscriber) {
+            self.misdirected.fetch_add(1, Ordering::Relaxed);
+        }
         let at = self.micros(submit.at);
         if row.submits.fetch_add(1, Ordering::AcqRel) == 0 {
             let place = self.submitted.fetch_add(1, Ordering::Relaxed);
@@ -385,6 +398,16 @@ mod tests {
             (histogram.len(), histogram.min(), histogram.max()),
             (2, 0, 400)
         );
+    }
+
+    #[test]
+    fn a_marker_at_another_number_is_misdirected() {
+        let ledger = Ledger::new(3);
+        for text in [&b"#000000001 x"[..], b"#000000002 x"] {
+            submit(&ledger, text, Duration::ZERO);
+        }
+        assert_eq!(ledger.totals().submits, 2);
+        assert_eq!(ledger.totals().misdirected, 1);
     }
 
     #[test]

@@ -157,7 +157,7 @@ struct HttpArgs {
 
 #[derive(Args)]
 struct RunArgs {
-    /// singles, singles-full, otp-under-backlog, fairness, throttle, failover, receipt-flood, receipt-dirt,
+    /// singles, singles-full, bulk, otp-under-backlog, fairness, throttle, failover, receipt-flood, receipt-dirt,
     /// slow-carrier, stored or pg-kill (which has a private PostgreSQL, whatever --store says).
     #[arg(value_parser = profile_by_name)]
     profile: Profile,

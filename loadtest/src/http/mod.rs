@@ -160,12 +160,45 @@ pub async fn run(config: &HttpConfig, ledger: Arc<Ledger>) -> io::Result<HttpRep
 /// # Errors
 /// When the connection fails, the answer is not HTTP, or it takes longer than `limit`.
 pub async fn get(addr: SocketAddr, path: &str, limit: Duration) -> io::Result<(u16, Vec<u8>)> {
-    let exchange = async {
+    let asked = async {
         let mut stream = TcpStream::connect(addr).await?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
+        exchange(&mut stream, &request("GET", addr, path, None, b""), limit).await
+    };
+    timeout(limit, asked)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// The octets of one request with a JSON body, if any.
+pub fn request(
+    method: &str,
+    addr: SocketAddr,
+    path: &str,
+    key: Option<&str>,
+    body: &[u8],
+) -> Vec<u8> {
+    let bearer = key.map(|key| format!("Authorization: Bearer {key}\r\n"));
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {addr}\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        bearer.unwrap_or_default(),
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// Sends a request and reads its answer: status and body. The connection may be used again.
+///
+/// # Errors
+/// When the connection fails, the answer is not HTTP, or it takes longer than `limit`.
+pub async fn exchange(
+    stream: &mut TcpStream,
+    request: &[u8],
+    limit: Duration,
+) -> io::Result<(u16, Vec<u8>)> {
+    let exchange = async {
+        stream.write_all(request).await?;
         let mut buffer = Vec::new();
-        let response = read_response(&mut stream, &mut buffer).await?;
+        let response = read_response(stream, &mut buffer).await?;
         Ok((response.status, buffer[response.body].to_vec()))
     };
     timeout(limit, exchange)

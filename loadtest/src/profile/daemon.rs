@@ -18,6 +18,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use super::bulk::Books;
 use crate::http;
 
 /// The daemon has this long to answer /readyz with 200.
@@ -254,6 +255,33 @@ impl Daemon {
     pub(super) async fn create_org(&self, name: &str, country: &str) -> Result<Org, DaemonError> {
         self.ctl(&["org", "create", name, "--country", country, "--postpaid"])
             .await
+    }
+
+    /// Creates one that pays before it sends, and buys so many credits for it.
+    ///
+    /// # Errors
+    /// [`DaemonError::Ctl`].
+    pub(super) async fn create_prepaid(
+        &self,
+        name: &str,
+        country: &str,
+        credits: u64,
+    ) -> Result<Org, DaemonError> {
+        let org: Org = self
+            .ctl(&["org", "create", name, "--country", country])
+            .await?;
+        let credits = credits.to_string();
+        let add = ["credits", "add", &org.id, &credits, "--reference", "load"];
+        self.ctl::<serde_json::Value>(&add).await?;
+        Ok(org)
+    }
+
+    /// What an organisation's books say.
+    ///
+    /// # Errors
+    /// [`DaemonError::Ctl`].
+    pub(super) async fn credits(&self, org: &str) -> Result<Books, DaemonError> {
+        self.ctl(&["credits", "show", org]).await
     }
 
     /// Creates a live key for `org`.

@@ -3,16 +3,11 @@
 use std::{collections::HashMap, io, net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    task::JoinSet,
-    time::timeout,
-};
+use tokio::{net::TcpStream, task::JoinSet};
 use uuid::Uuid;
 
 use super::{ProfileError, stage::Stage};
-use crate::http::response;
+use crate::http;
 
 /// Connections that ask at a time.
 const CONNECTIONS: usize = 8;
@@ -57,13 +52,9 @@ async fn ask(addr: SocketAddr, key: String, ids: Vec<Uuid>) -> io::Result<Vec<(U
     stream.set_nodelay(true)?;
     let mut told = Vec::with_capacity(ids.len());
     for id in ids {
-        let request = format!(
-            "GET /v1/messages/{id} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {key}\r\n\r\n"
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let (status, body) = timeout(ANSWER_MAX, answer(&mut stream))
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        let path = format!("/v1/messages/{id}");
+        let request = http::request("GET", addr, &path, Some(&key), b"");
+        let (status, body) = http::exchange(&mut stream, &request, ANSWER_MAX).await?;
         match status {
             200 => told.push((id, serde_json::from_slice::<Answer>(&body)?.data)),
             404 => {}
@@ -71,16 +62,4 @@ async fn ask(addr: SocketAddr, key: String, ids: Vec<Uuid>) -> io::Result<Vec<(U
         }
     }
     Ok(told)
-}
-
-async fn answer(stream: &mut TcpStream) -> io::Result<(u16, Vec<u8>)> {
-    let mut buffer = Vec::new();
-    loop {
-        if stream.read_buf(&mut buffer).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if let Some(found) = response::parse(&buffer).map_err(io::Error::other)? {
-            return Ok((found.status, buffer[found.body].to_vec()));
-        }
-    }
 }

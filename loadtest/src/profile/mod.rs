@@ -7,6 +7,7 @@
 
 mod backlog;
 mod beside;
+mod bulk;
 mod daemon;
 mod dirt;
 mod failover;
@@ -64,6 +65,8 @@ pub enum Profile {
     Singles,
     /// The same with receipts and signed webhooks.
     SinglesFull,
+    /// Ten jobs of ten thousand personalised recipients.
+    Bulk,
     /// OTP beside a million promotional messages and a carrier at its limit.
     OtpUnderBacklog,
     /// Nine organisations with little behind one with much.
@@ -89,7 +92,7 @@ pub enum Profile {
 pub struct Options {
     /// Keep-alive connections of a closed loop; 128.
     pub connections: Option<usize>,
-    /// Messages; 200,000 for singles, 60,000 for singles-full; the backlog of the profiles that have one.
+    /// Messages; 200,000 for singles, 60,000 for singles-full, 100,000 for bulk; the backlog of the profiles that have one.
     pub messages: Option<u64>,
     /// Stop sending after this time; the length of each measured part of the other profiles.
     pub time_limit: Option<Duration>,
@@ -157,9 +160,10 @@ pub enum ProfileError {
 
 impl Profile {
     /// All profiles.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Singles,
         Self::SinglesFull,
+        Self::Bulk,
         Self::OtpUnderBacklog,
         Self::Fairness,
         Self::Throttle,
@@ -181,6 +185,7 @@ impl Profile {
         match self {
             Self::Singles => "singles",
             Self::SinglesFull => "singles-full",
+            Self::Bulk => "bulk",
             Self::OtpUnderBacklog => "otp-under-backlog",
             Self::Fairness => "fairness",
             Self::Throttle => "throttle",
@@ -198,6 +203,7 @@ impl Profile {
             Self::Singles | Self::SinglesFull => singles::setup(self, options),
             Self::Stored => singles::setup(Self::SinglesFull, options),
             Self::PgKill => kill::setup(options),
+            Self::Bulk => bulk::setup(options),
             Self::OtpUnderBacklog => backlog::setup(options),
             Self::Fairness => fairness::setup(options),
             Self::Throttle => throttle::setup(options),
@@ -213,6 +219,7 @@ impl Profile {
             Self::Singles | Self::SinglesFull => singles::drive(self, stage, options).await,
             Self::Stored => singles::drive(Self::SinglesFull, stage, options).await,
             Self::PgKill => kill::drive(stage, options).await,
+            Self::Bulk => bulk::drive(stage, options).await,
             Self::OtpUnderBacklog => backlog::drive(stage, options).await,
             Self::Fairness => fairness::drive(stage, options).await,
             Self::Throttle => throttle::drive(stage, options).await,

@@ -85,6 +85,11 @@ impl Sheet {
     /// The promises of every profile: all requests answered 201, nothing lost, nothing twice.
     pub(super) fn nothing_lost(&mut self, comparison: &Comparison, sent: &[&HttpReport]) {
         self.accepted(sent);
+        self.compared(comparison);
+    }
+
+    /// Nothing lost, nothing twice.
+    pub(super) fn compared(&mut self, comparison: &Comparison) {
         self.at_most("lost", comparison.lost as f64, 0.0);
         self.at_most("duplicated", comparison.duplicated as f64, 0.0);
         let unaccepted = comparison.submitted_unaccepted as f64;

@@ -183,6 +183,13 @@ impl<'a> Stage<'a> {
         Ok(Tenant { org, key })
     }
 
+    /// Makes one that pays before it sends, and has so many credits.
+    pub(super) async fn prepaid(&self, name: &str, credits: u64) -> Result<Tenant, ProfileError> {
+        let org = self.daemon.create_prepaid(name, "TZ", credits).await?;
+        let key = self.daemon.create_key(&org.id).await?.key;
+        Ok(Tenant { org, key })
+    }
+
     /// Ends everything; true when the daemon ended by itself.
     pub(super) async fn stop(self) -> io::Result<bool> {
         let stopped_cleanly = self.daemon.stop().await?;
