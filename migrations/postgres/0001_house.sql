@@ -58,20 +58,34 @@ create table purses (
     reserved bigint not null,
     consumed bigint not null,
     threshold bigint not null,          -- from which balance on down it counts as low
+    day integer not null,               -- of the last entry; what has moved on it, as in the ledger:
+    purchase_sum bigint not null,
+    purchase_count bigint not null,
+    reserve_sum bigint not null,
+    reserve_count bigint not null,
+    capture_sum bigint not null,
+    capture_count bigint not null,
+    refund_sum bigint not null,
+    refund_count bigint not null,
     primary key (org, channel)
 ) with (fillfactor = 50);
 
--- What has moved between two accounts of a purse (domain::ledger) on a day, added up.
+-- What has moved in a purse on a day that is over (domain::ledger), in thousandths of a credit, and how
+-- often. Written once.
 create table ledger (
     org uuid not null,
     channel smallint not null,
-    day integer not null,
-    source smallint not null,
-    target smallint not null,
-    amount bigint not null,
-    count bigint not null,
-    primary key (org, channel, day, source, target)
-) with (fillfactor = 50);
+    day integer not null,               -- since 1970 UTC
+    purchase_sum bigint not null,
+    purchase_count bigint not null,
+    reserve_sum bigint not null,
+    reserve_count bigint not null,
+    capture_sum bigint not null,
+    capture_count bigint not null,
+    refund_sum bigint not null,
+    refund_count bigint not null,
+    primary key (org, channel, day)
+);
 
 -- What was bought or taken back; a reference counts once.
 create table purchases (
@@ -84,13 +98,14 @@ create table purchases (
     primary key (org, channel, reference)
 );
 
--- What a segment costs; zeros, an empty text and -1 are for all.
+-- What a segment costs; zeros, empty texts and -1 are for all.
 create table prices (
     org uuid not null,
+    country text collate "C" not null,
     network text collate "C" not null,
     class smallint not null,
     amount bigint not null,
-    primary key (org, network, class)
+    primary key (org, country, network, class)
 );
 
 -- What requests that name themselves (Idempotency-Key) were answered, for a day: key, of whose and

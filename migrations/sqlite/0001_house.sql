@@ -39,19 +39,33 @@ create table purses (
     reserved integer not null,
     consumed integer not null,
     threshold integer not null,         -- from which balance on down it counts as low
+    day integer not null,               -- of the last entry; what has moved on it, as in the ledger:
+    purchase_sum integer not null,
+    purchase_count integer not null,
+    reserve_sum integer not null,
+    reserve_count integer not null,
+    capture_sum integer not null,
+    capture_count integer not null,
+    refund_sum integer not null,
+    refund_count integer not null,
     primary key (org, channel)
 ) strict, without rowid;
 
--- What has moved between two accounts of a purse (domain::ledger) on a day, added up.
+-- What has moved in a purse on a day that is over (domain::ledger), in thousandths of a credit, and how
+-- often. Written once.
 create table ledger (
     org blob not null,
     channel integer not null,
-    day integer not null,
-    source integer not null,
-    target integer not null,
-    amount integer not null,
-    count integer not null,
-    primary key (org, channel, day, source, target)
+    day integer not null,               -- since 1970 UTC
+    purchase_sum integer not null,
+    purchase_count integer not null,
+    reserve_sum integer not null,
+    reserve_count integer not null,
+    capture_sum integer not null,
+    capture_count integer not null,
+    refund_sum integer not null,
+    refund_count integer not null,
+    primary key (org, channel, day)
 ) strict, without rowid;
 
 -- What was bought or taken back; a reference counts once.
@@ -65,13 +79,14 @@ create table purchases (
     primary key (org, channel, reference)
 ) strict, without rowid;
 
--- What a segment costs; zeros, an empty text and -1 are for all.
+-- What a segment costs; zeros, empty texts and -1 are for all.
 create table prices (
     org blob not null,
+    country text not null,
     network text not null,
     class integer not null,
     amount integer not null,
-    primary key (org, network, class)
+    primary key (org, country, network, class)
 ) strict, without rowid;
 
 -- What requests that name themselves (Idempotency-Key) were answered, for a day: key, of whose and

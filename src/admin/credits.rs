@@ -1,7 +1,6 @@
 //! Lives here: the endpoints about money: balances, purchases, thresholds, the ledger, prices.
 //! Never here: how amounts move (`domain::ledger`).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -17,13 +16,17 @@ use super::request::{organisation, quoted, read, told};
 use crate::domain::account::Organisation;
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
-use crate::domain::ids::NetworkId;
-use crate::domain::ledger::{Account, Channel, Purse, Terms};
+use crate::domain::ids::{NetworkId, OrgId};
+use crate::domain::ledger::{Channel, Day, Entry, Purse, Terms};
 use crate::domain::price::{Price, Scope};
-use crate::store::till::{Bought, Purchase};
+use crate::domain::time::Timestamp;
+use crate::store::till::{Bought, Check, Purchase};
 
-/// Purchases that are shown.
+/// Purchases that are shown,
 const PURCHASES: u32 = 20;
+/// and days.
+const DAYS: u32 = 7;
+const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Characters of a reference, and of a note.
 const TEXT_MAX: usize = 100;
 
@@ -34,13 +37,37 @@ pub(super) struct Whose {
     org: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhoseOrAll {
+    /// Name or id; none: all.
+    org: Option<String>,
+}
+
 #[derive(Serialize)]
 struct Shown {
     org: String,
     purses: Vec<ShownPurse>,
+    days: Vec<ShownDay>,
     purchases: Vec<ShownPurchase>,
     /// Where the books and the messages disagree; empty if they do not.
-    differences: Vec<String>,
+    differences: Vec<Difference>,
+}
+
+/// What was checked.
+#[derive(Default, Serialize)]
+struct Verified {
+    purses: usize,
+    /// Open messages that no carrier has taken.
+    messages: u64,
+    differences: Vec<Difference>,
+}
+
+#[derive(Serialize)]
+struct Difference {
+    org: String,
+    channel: &'static str,
+    difference: String,
 }
 
 #[derive(Serialize)]
@@ -53,6 +80,18 @@ struct ShownPurse {
     purchased: String,
     threshold: String,
     low: bool,
+}
+
+/// What has moved on a day, in credits, and of how many messages.
+#[derive(Serialize)]
+struct ShownDay {
+    day: String,
+    channel: &'static str,
+    purchased: String,
+    reserved: String,
+    captured: String,
+    refunded: String,
+    messages: u64,
 }
 
 #[derive(Serialize)]
@@ -77,43 +116,80 @@ pub(super) async fn show(
     let mut shown = Shown {
         org: org.name.to_string(),
         purses: purses.iter().map(shown_purse).collect(),
+        days: Vec::new(),
         purchases: Vec::new(),
         differences: Vec::new(),
     };
-    for (channel, purse) in &purses {
+    for (channel, _) in &purses {
         let id = (org.id, *channel);
+        let days = in_time(store.ledger(id, DAYS)).await?;
+        shown
+            .days
+            .extend(days.iter().map(|day| shown_day(*channel, day)));
         let purchases = in_time(store.purchases(id, PURCHASES)).await?;
         shown
             .purchases
             .extend(purchases.into_iter().map(shown_purchase));
-        let lines = in_time(store.ledger(id, i64::MIN)).await?;
-        let mut sums: BTreeMap<Account, Credits> = BTreeMap::new();
-        for (line, amount, _) in lines {
-            *sums.entry(line.source).or_default() -= amount;
-            *sums.entry(line.target).or_default() += amount;
-        }
-        let kept = [
-            (Account::Available, purse.available),
-            (Account::Reserved, purse.reserved),
-            (Account::Consumed, purse.consumed),
-        ];
-        for (account, kept) in kept {
-            let sum = sums.get(&account).copied().unwrap_or_default();
-            if sum != kept {
-                let (channel, account) = (channel.name(), account.name());
-                let difference = format!("{channel}: {account} is {kept}, its ledger says {sum}");
-                shown.differences.push(difference);
-            }
-        }
     }
-    let held = in_time(store.held(org.id)).await?;
-    if held.reserved != held.by_messages {
-        shown.differences.push(format!(
-            "sms: {} are reserved, {} open messages cost {} (equal while nothing moves)",
-            held.reserved, held.messages, held.by_messages
-        ));
-    }
+    let checks = in_time(store.check_purses(Some(org.id))).await?;
+    shown.differences = verified(&admin, &checks).await?.differences;
     Ok(error::json(StatusCode::OK, &shown))
+}
+
+/// `GET /admin/v1/credits/verify?org=…`: whether the purses of one or of all agree with ledger and
+/// messages.
+pub(super) async fn verify(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    whose: Asked<WhoseOrAll>,
+) -> Result<Response, Refused> {
+    Operator::admit(&admin, &headers)?;
+    let org = match &asked(whose)?.org {
+        Some(org) => Some(organisation(&admin, org).await?.id),
+        None => None,
+    };
+    let checks = in_time(admin.parts.store.check_purses(org)).await?;
+    let verified = verified(&admin, &checks).await?;
+    Ok(error::json(StatusCode::OK, &verified))
+}
+
+async fn verified(admin: &Admin, checks: &[Check]) -> Result<Verified, Refused> {
+    let mut verified = Verified {
+        purses: checks.len(),
+        ..Verified::default()
+    };
+    for check in checks {
+        verified.messages += check.open.count;
+        let (org, channel) = check.id;
+        for difference in check.differences() {
+            verified.differences.push(Difference {
+                org: name_of(admin, org).await?,
+                channel: channel.name(),
+                difference,
+            });
+        }
+    }
+    Ok(verified)
+}
+
+/// An organisation's name; its id if it has none any more.
+async fn name_of(admin: &Admin, org: OrgId) -> Result<String, Refused> {
+    let found = in_time(admin.parts.store.organisation(org)).await?;
+    Ok(found.map_or_else(|| org.to_string(), |org| org.name.to_string()))
+}
+
+fn shown_day(channel: Channel, day: &Day) -> ShownDay {
+    let by = |entry| day.moved.by(entry);
+    let midnight = told(Timestamp(day.day.saturating_mul(DAY_MS)));
+    ShownDay {
+        day: midnight.split('T').next().unwrap_or_default().to_owned(),
+        channel: channel.name(),
+        purchased: by(Entry::Purchase).amount.to_string(),
+        reserved: by(Entry::Reserve).amount.to_string(),
+        captured: by(Entry::Capture).amount.to_string(),
+        refunded: by(Entry::Refund).amount.to_string(),
+        messages: by(Entry::Reserve).count,
+    }
 }
 
 fn shown_purse((channel, purse): &(Channel, Purse)) -> ShownPurse {
@@ -258,6 +334,8 @@ pub(super) async fn threshold(
 struct Tariff {
     /// Name or id; none: for all.
     org: Option<String>,
+    /// ISO 3166 code.
+    country: Option<String>,
     network: Option<String>,
     class: Option<String>,
     /// Credits for each segment; none: the price is taken away.
@@ -267,6 +345,7 @@ struct Tariff {
 #[derive(Serialize)]
 struct ShownPrice {
     org: Option<String>,
+    country: Option<Box<str>>,
     network: Option<String>,
     class: Option<&'static str>,
     price: String,
@@ -283,12 +362,12 @@ pub(super) async fn prices(
     let prices = Arc::clone(&store.prices());
     for price in prices.all() {
         let org = match price.scope.org {
-            Some(id) => in_time(store.organisation(id)).await?,
+            Some(id) => Some(name_of(&admin, id).await?),
             None => None,
         };
-        let id = price.scope.org.map(|org| org.0.to_string());
         shown.push(ShownPrice {
-            org: org.map(|org| org.name.to_string()).or(id),
+            org,
+            country: price.scope.country.clone(),
             network: price.scope.network.as_ref().map(ToString::to_string),
             class: price.scope.class.map(Class::name),
             price: price.per_segment.to_string(),
@@ -341,33 +420,48 @@ pub(super) async fn set_price(
 }
 
 fn scope(admin: &Admin, tariff: &Tariff, org: Option<&Organisation>) -> Result<Scope, Refused> {
+    let table = admin.parts.routes.table();
+    let plan = table.plan();
+    let country = match tariff.country.as_deref() {
+        Some(typed) => {
+            let countries = plan.countries().iter().map(|country| &*country.code);
+            Some(known("country", typed, countries)?.into())
+        }
+        None => None,
+    };
     let network = match tariff.network.as_deref() {
-        Some(network) => Some(known(admin, network)?),
+        Some(typed) => {
+            let networks = plan.networks().iter().map(|network| &*network.id.0);
+            Some(NetworkId(known("network", typed, networks)?.into()))
+        }
         None => None,
     };
     Ok(Scope {
         org: org.map(|org| org.id),
+        country,
         network,
         class: tariff.class.as_deref().map(class).transpose()?,
     })
 }
 
-fn known(admin: &Admin, network: &str) -> Result<NetworkId, Refused> {
-    let table = admin.parts.routes.table();
-    let networks = table.plan().networks();
-    let found = networks.iter().find(|one| *one.id.0 == *network.trim());
-    found.map(|network| network.id.clone()).ok_or_else(|| {
-        let known: Vec<&str> = networks.iter().map(|network| &*network.id.0).collect();
-        Refused::invalid(format!("network must be one of {}", known.join(", ")))
-    })
+/// One of the plan's, whatever its case.
+fn known<'p>(
+    field: &str,
+    typed: &str,
+    mut all: impl Iterator<Item = &'p str> + Clone,
+) -> Result<&'p str, Refused> {
+    let names: Vec<&str> = all.clone().collect();
+    let found = all.find(|one| one.eq_ignore_ascii_case(typed.trim()));
+    found.ok_or_else(|| Refused::invalid(format!("{field} must be one of {}", names.join(", "))))
 }
 
 /// What a price is for, for people.
 fn words(tariff: &Tariff, org: Option<&Organisation>) -> String {
     let org = org.map_or("every organisation", |org| &org.name);
+    let country = tariff.country.as_deref().unwrap_or("every country");
     let network = tariff.network.as_deref().unwrap_or("every network");
     let class = tariff.class.as_deref().unwrap_or("every class");
-    format!("{org}, {network}, {class}")
+    format!("{org}, {country}, {network}, {class}")
 }
 
 fn channel(typed: Option<&str>) -> Result<Channel, Refused> {

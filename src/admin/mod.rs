@@ -155,6 +155,7 @@ fn router(
         .route("/admin/v1/keys", post(people::create_key))
         .route("/admin/v1/credits", get(credits::show).post(credits::buy))
         .route("/admin/v1/credits/threshold", post(credits::threshold))
+        .route("/admin/v1/credits/verify", get(credits::verify))
         .route(
             "/admin/v1/prices",
             get(credits::prices).post(credits::set_price),

@@ -55,6 +55,12 @@ pub enum CtlError {
     /// The answer is not what this version understands.
     #[error("the daemon's answer is not understood; is it of the same version as this command?")]
     Strange,
+    /// A check has found so many differences.
+    #[error(
+        "{0} differences between balances, ledger and messages; keep the daemon's log and a copy of \
+         the store, and look at the organisations' messages before correcting with `ctl credits add`"
+    )]
+    Differ(usize),
     /// Standard output failed.
     #[error("cannot print the result: {0}")]
     Output(io::Error),

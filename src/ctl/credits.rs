@@ -11,10 +11,17 @@ use super::{Target, done, or_dash, read};
 /// What to do with an organisation's credits.
 #[derive(Debug, clap::Subcommand)]
 pub enum CreditsCommand {
-    /// Show balances and the last purchases, and whether balances, ledger and messages agree.
+    /// Show balances, the last days and purchases, and whether balances, ledger and messages agree.
     Show {
         /// The organisation's name or id.
         org: String,
+    },
+    /// Check that balances, ledger and open messages agree; exit status 1 if they do not. It may be
+    /// given while messages move.
+    Verify {
+        /// Only this organisation: name or id.
+        #[arg(long)]
+        org: Option<String>,
     },
     /// Add credits that were bought; a negative amount takes back.
     Add {
@@ -72,6 +79,9 @@ pub struct ScopeArguments {
     /// Only for this organisation: name or id.
     #[arg(long)]
     org: Option<String>,
+    /// Only to numbers of this country, like TZ.
+    #[arg(long)]
+    country: Option<String>,
     /// Only to this network.
     #[arg(long)]
     network: Option<String>,
@@ -86,6 +96,9 @@ impl CreditsCommand {
             Self::Show { org } => {
                 let query = [("org", &Some(org.clone()))];
                 client::get(target, "/admin/v1/credits", &query).await
+            }
+            Self::Verify { org } => {
+                client::get(target, "/admin/v1/credits/verify", &[("org", org)]).await
             }
             Self::Add {
                 org,
@@ -112,6 +125,7 @@ impl CreditsCommand {
     pub(super) fn shown(&self, told: Value) -> Result<String, CtlError> {
         match self {
             Self::Show { .. } => read(told).map(|credits: Credits| credits.shown()),
+            Self::Verify { .. } => read(told).map(|verified: Verified| verified.shown()),
             Self::Add { .. } | Self::Threshold { .. } => done(told),
         }
     }
@@ -139,7 +153,47 @@ impl PricesCommand {
 
 impl ScopeArguments {
     fn body(&self, price: Option<&String>) -> Value {
-        json!({"org": self.org, "network": self.network, "class": self.class, "price": price})
+        json!({"org": self.org, "country": self.country, "network": self.network,
+            "class": self.class, "price": price})
+    }
+}
+
+/// Whether a check has found differences.
+pub(super) fn verdict(told: &Value) -> Result<(), CtlError> {
+    let verified: Verified = read(told.clone())?;
+    match verified.differences.len() {
+        0 => Ok(()),
+        differences => Err(CtlError::Differ(differences)),
+    }
+}
+
+#[derive(Deserialize)]
+struct Verified {
+    purses: usize,
+    messages: u64,
+    differences: Vec<Difference>,
+}
+
+#[derive(Deserialize)]
+struct Difference {
+    org: String,
+    channel: String,
+    difference: String,
+}
+
+impl Verified {
+    fn shown(self) -> String {
+        let differences: String = self.differences.iter().map(Difference::shown).collect();
+        format!(
+            "{differences}{} purses and {} open messages checked\n",
+            self.purses, self.messages
+        )
+    }
+}
+
+impl Difference {
+    fn shown(&self) -> String {
+        format!("! {}, {}: {}\n", self.org, self.channel, self.difference)
     }
 }
 
@@ -147,8 +201,20 @@ impl ScopeArguments {
 struct Credits {
     org: String,
     purses: Vec<Purse>,
+    days: Vec<Day>,
     purchases: Vec<Purchase>,
-    differences: Vec<String>,
+    differences: Vec<Difference>,
+}
+
+#[derive(Deserialize)]
+struct Day {
+    day: String,
+    channel: String,
+    purchased: String,
+    reserved: String,
+    captured: String,
+    refunded: String,
+    messages: u64,
 }
 
 #[derive(Deserialize)]
@@ -200,6 +266,29 @@ impl Credits {
             ],
             purses,
         );
+        let days = self.days.into_iter().map(|day| {
+            [
+                day.day,
+                day.channel,
+                day.purchased,
+                day.reserved,
+                day.captured,
+                day.refunded,
+                day.messages.to_string(),
+            ]
+        });
+        let days = table(
+            [
+                "DAY",
+                "CHANNEL",
+                "PURCHASED",
+                "RESERVED",
+                "CAPTURED",
+                "REFUNDED",
+                "MESSAGES",
+            ],
+            days,
+        );
         let purchases = self.purchases.into_iter().map(|purchase| {
             [
                 purchase.at,
@@ -212,9 +301,9 @@ impl Credits {
         let purchases = table(["AT", "CHANNEL", "AMOUNT", "REFERENCE", "NOTE"], purchases);
         let agree = match &*self.differences {
             [] => "purses, ledger and messages agree\n".to_owned(),
-            differences => differences.iter().map(|one| format!("! {one}\n")).collect(),
+            differences => differences.iter().map(Difference::shown).collect(),
         };
-        format!("{}\n{purses}\n{purchases}\n{agree}", self.org)
+        format!("{}\n{purses}\n{days}\n{purchases}\n{agree}", self.org)
     }
 }
 
@@ -226,6 +315,7 @@ struct Prices {
 #[derive(Deserialize)]
 struct Price {
     org: Option<String>,
+    country: Option<String>,
     network: Option<String>,
     class: Option<String>,
     price: String,
@@ -236,12 +326,16 @@ impl Prices {
         let rows = self.prices.into_iter().map(|price| {
             [
                 or_dash(price.org),
+                or_dash(price.country),
                 or_dash(price.network),
                 or_dash(price.class),
                 price.price,
             ]
         });
-        let prices = table(["ORGANISATION", "NETWORK", "CLASS", "PRICE"], rows);
+        let prices = table(
+            ["ORGANISATION", "COUNTRY", "NETWORK", "CLASS", "PRICE"],
+            rows,
+        );
         format!("{prices}what no price is for costs 1 credit for each segment\n")
     }
 }

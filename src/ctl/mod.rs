@@ -56,7 +56,7 @@ pub enum Command {
         #[command(subcommand)]
         command: CreditsCommand,
     },
-    /// What a segment costs, by organisation, network and class.
+    /// What a segment costs, by organisation, network, country and class.
     Prices {
         /// What to do; without it: list.
         #[command(subcommand)]
@@ -127,6 +127,7 @@ pub struct Target {
 /// [`CtlError`]: one sentence for standard error; the exit status is then 1.
 pub async fn run(target: Target, command: Command, json: bool) -> Result<(), CtlError> {
     let told = ask(&target, &command).await?;
+    let verdict = verdict(&command, &told);
     let text = if json {
         format!("{told}\n")
     } else {
@@ -134,8 +135,18 @@ pub async fn run(target: Target, command: Command, json: bool) -> Result<(), Ctl
     };
     match io::stdout().lock().write_all(text.as_bytes()) {
         // Whoever read us has seen enough (`ctl queue | head -1`).
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done.map_err(CtlError::Output),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => verdict,
+        done => done.map_err(CtlError::Output).and(verdict),
+    }
+}
+
+/// Whether what a check has told is good; what else is told always is.
+fn verdict(command: &Command, told: &Value) -> Result<(), CtlError> {
+    match command {
+        Command::Credits {
+            command: CreditsCommand::Verify { .. },
+        } => credits::verdict(told),
+        _ => Ok(()),
     }
 }
 
@@ -283,8 +294,11 @@ mod tests {
             "credits add Demo 5000 --reference INV-1",
             "credits add Demo -12.5 --reference INV-2 --channel email --note mistake",
             "credits threshold Demo 500",
+            "credits verify",
+            "credits verify --org Demo",
             "prices",
             "prices set 0.85 --org Demo --network vodacom_tz --class otp",
+            "prices set 0.85 --country TZ",
             "prices remove --org Demo",
             "binds",
             "binds list",

@@ -1,10 +1,12 @@
 //! Lives here: the books: what every organisation has, and how amounts move between its accounts.
 //! Double entry: an amount goes from one account of a purse to another, so that all accounts
-//! together are zero by construction. Pure: a batch is written on a sheet of its own, which is
+//! together are zero by construction. What moves on a day is added up in the purse itself, so that a
+//! commit writes each purse once and nothing else; when its day is over the sums become a line of
+//! the ledger, which never changes again. Pure: a batch is written on a sheet of its own, which is
 //! copied into the books when the batch is committed, and thrown away when it is not.
 //! Never here: what anything costs (`price`), rows, clocks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map};
 
 use super::credits::Credits;
 use super::ids::OrgId;
@@ -88,6 +90,83 @@ impl Account {
     }
 }
 
+/// What moves an amount. The order is that of the store's columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Entry {
+    /// Credits are bought; negative: taken back.
+    Purchase = 0,
+    /// An accepted message's cost is held.
+    Reserve = 1,
+    /// A carrier has taken the message.
+    Capture = 2,
+    /// No carrier will.
+    Refund = 3,
+}
+
+impl Entry {
+    /// All of them, in their order.
+    pub const ALL: [Self; 4] = [Self::Purchase, Self::Reserve, Self::Capture, Self::Refund];
+
+    /// The name, for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Purchase => "purchase",
+            Self::Reserve => "reserve",
+            Self::Capture => "capture",
+            Self::Refund => "refund",
+        }
+    }
+
+    /// From which account to which it goes.
+    pub const fn accounts(self, terms: Terms) -> (Account, Account) {
+        let source = match terms {
+            Terms::Prepaid => Account::Available,
+            Terms::Postpaid => Account::Sold,
+        };
+        match self {
+            Self::Purchase => (Account::Sold, Account::Available),
+            Self::Reserve => (source, Account::Reserved),
+            Self::Capture => (Account::Reserved, Account::Consumed),
+            Self::Refund => (Account::Reserved, source),
+        }
+    }
+}
+
+/// How much, and for how many messages or purchases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// All together.
+    pub amount: Credits,
+    /// How many they are.
+    pub count: u64,
+}
+
+/// What has moved in a purse, by [`Entry`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved(pub [Sum; 4]);
+
+impl Moved {
+    /// What entries of this kind come to.
+    pub const fn by(&self, entry: Entry) -> Sum {
+        self.0[entry as usize]
+    }
+
+    fn add(&mut self, entry: Entry, amount: Credits) {
+        let sum = &mut self.0[entry as usize];
+        sum.amount += amount;
+        sum.count += 1;
+    }
+}
+
+/// What has moved in a purse on a day: a line of the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Day {
+    /// Days since 1970 UTC.
+    pub day: i64,
+    /// What has moved.
+    pub moved: Moved,
+}
+
 /// Whose purse, and for what.
 pub type PurseId = (OrgId, Channel);
 
@@ -104,6 +183,8 @@ pub struct Purse {
     pub consumed: Credits,
     /// The balance from which on down it counts as low.
     pub threshold: Credits,
+    /// What has moved on the day of its last entry: not in the ledger yet.
+    pub today: Day,
 }
 
 impl Purse {
@@ -115,6 +196,15 @@ impl Purse {
             reserved: Credits::ZERO,
             consumed: Credits::ZERO,
             threshold: Credits::ZERO,
+            today: Day {
+                day: 0,
+                moved: Moved(
+                    [Sum {
+                        amount: Credits::ZERO,
+                        count: 0,
+                    }; 4],
+                ),
+            },
         }
     }
 
@@ -128,12 +218,23 @@ impl Purse {
         self.terms == Terms::Prepaid && self.available <= self.threshold
     }
 
-    /// Where what is used comes from.
-    const fn source(&self) -> Account {
-        match self.terms {
-            Terms::Prepaid => Account::Available,
-            Terms::Postpaid => Account::Sold,
+    /// Where its balances differ from what has moved on all days before its last, and on that: the
+    /// account, what it holds, what it should hold.
+    pub fn differences(&self, before: &Moved) -> Vec<(Account, Credits, Credits)> {
+        let mut replayed = Self::new(self.terms);
+        for moved in [before, &self.today.moved] {
+            for entry in Entry::ALL {
+                replayed.shift(entry, moved.by(entry).amount);
+            }
         }
+        [
+            (Account::Available, self.available, replayed.available),
+            (Account::Reserved, self.reserved, replayed.reserved),
+            (Account::Consumed, self.consumed, replayed.consumed),
+        ]
+        .into_iter()
+        .filter(|(_, kept, replayed)| kept != replayed)
+        .collect()
     }
 
     fn of(&mut self, account: Account) -> Option<&mut Credits> {
@@ -145,13 +246,28 @@ impl Purse {
         }
     }
 
-    fn shift(&mut self, source: Account, target: Account, amount: Credits) {
+    fn shift(&mut self, entry: Entry, amount: Credits) {
+        let (source, target) = entry.accounts(self.terms);
         if let Some(account) = self.of(source) {
             *account -= amount;
         }
         if let Some(account) = self.of(target) {
             *account += amount;
         }
+    }
+
+    /// Writes an entry; returns the day before, if this one begins another and something moved on it.
+    /// A day that is over stays as it is: what comes late, or by a clock that was set back, counts
+    /// for the last day.
+    fn enter(&mut self, day: i64, entry: Entry, amount: Credits) -> Option<Day> {
+        let mut over = None;
+        if day > self.today.day {
+            let moved = Moved::default();
+            over = Some(std::mem::replace(&mut self.today, Day { day, moved }));
+        }
+        self.shift(entry, amount);
+        self.today.moved.add(entry, amount);
+        over.filter(|day| day.moved != Moved::default())
     }
 }
 
@@ -169,19 +285,6 @@ impl Shortfall {
     pub fn missing(&self) -> Credits {
         self.required - self.balance
     }
-}
-
-/// What has moved between two accounts of a purse on a day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Line {
-    /// Whose.
-    pub purse: PurseId,
-    /// Days since 1970 UTC.
-    pub day: i64,
-    /// From where.
-    pub source: Account,
-    /// Where to.
-    pub target: Account,
 }
 
 /// Every purse, as committed.
@@ -209,11 +312,11 @@ impl Books {
     }
 }
 
-/// What one batch writes: the purses that it has touched, and what has moved, added up.
+/// What one batch writes: the purses that it has touched, and the days that have ended with it.
 #[derive(Clone, Debug, Default)]
 pub struct Sheet {
     purses: BTreeMap<PurseId, Purse>,
-    moved: BTreeMap<Line, (Credits, u64)>,
+    over: Vec<(PurseId, Day)>,
 }
 
 impl Sheet {
@@ -227,11 +330,9 @@ impl Sheet {
         self.purses.iter().map(|(id, purse)| (*id, purse))
     }
 
-    /// What has moved: how much, and for how many messages or purchases.
-    pub fn moved(&self) -> impl Iterator<Item = (Line, Credits, u64)> {
-        self.moved
-            .iter()
-            .map(|(line, (amount, count))| (*line, *amount, *count))
+    /// The days that are over: new lines of the ledger.
+    pub fn over(&self) -> &[(PurseId, Day)] {
+        &self.over
     }
 
     /// The purses that have come to be low with this batch: each crossing is seen once.
@@ -272,23 +373,18 @@ impl Sheet {
         if purse.terms == Terms::Prepaid && purse.available < amount {
             return Err(short(purse.available));
         }
-        let source = purse.source();
-        self.shift(books, id, day, (source, Account::Reserved), amount);
+        self.enter(books, id, day, (Entry::Reserve, amount));
         Ok(())
     }
 
     /// Takes what was held for a message: a carrier has it.
     pub fn capture(&mut self, books: &Books, id: PurseId, day: i64, amount: Credits) {
-        let accounts = (Account::Reserved, Account::Consumed);
-        self.shift(books, id, day, accounts, amount);
+        self.enter(books, id, day, (Entry::Capture, amount));
     }
 
     /// Gives back what was held for a message: no carrier will have it.
     pub fn refund(&mut self, books: &Books, id: PurseId, day: i64, amount: Credits) {
-        if let Some(purse) = self.purse(books, id) {
-            let accounts = (Account::Reserved, purse.source());
-            self.shift(books, id, day, accounts, amount);
-        }
+        self.enter(books, id, day, (Entry::Refund, amount));
     }
 
     /// Adds to what can be used; a negative amount takes back, but not more than is there.
@@ -311,8 +407,7 @@ impl Sheet {
                 required: -amount,
             });
         }
-        let accounts = (Account::Sold, Account::Available);
-        self.shift(books, id, day, accounts, amount);
+        self.enter(books, id, day, (Entry::Purchase, amount));
         Ok(())
     }
 
@@ -332,31 +427,19 @@ impl Sheet {
         touched.or_else(|| books.purse(id)).copied()
     }
 
-    fn shift(
-        &mut self,
-        books: &Books,
-        id: PurseId,
-        day: i64,
-        (source, target): (Account, Account),
-        amount: Credits,
-    ) {
-        let Some(mut purse) = self.purse(books, id) else {
-            return;
-        };
+    fn enter(&mut self, books: &Books, id: PurseId, day: i64, (entry, amount): (Entry, Credits)) {
         if amount == Credits::ZERO {
             return;
         }
-        purse.shift(source, target, amount);
-        self.purses.insert(id, purse);
-        let line = Line {
-            purse: id,
-            day,
-            source,
-            target,
+        let purse = match self.purses.entry(id) {
+            btree_map::Entry::Occupied(touched) => touched.into_mut(),
+            btree_map::Entry::Vacant(free) => match books.purse(id) {
+                Some(purse) => free.insert(*purse),
+                None => return,
+            },
         };
-        let (sum, count) = self.moved.entry(line).or_default();
-        *sum += amount;
-        *count += 1;
+        let over = purse.enter(day, entry, amount);
+        self.over.extend(over.map(|day| (id, day)));
     }
 }
 
@@ -377,13 +460,6 @@ mod tests {
         Books::new([(ID, purse)])
     }
 
-    fn sums(sheet: &Sheet) -> Vec<(Account, Account, i64, u64)> {
-        sheet
-            .moved()
-            .map(|(line, amount, count)| (line.source, line.target, amount.0, count))
-            .collect()
-    }
-
     #[test]
     fn of_a_hundred_against_a_balance_for_fifty_fifty_are_paid() {
         let books = books(50, Terms::Prepaid);
@@ -392,10 +468,45 @@ mod tests {
         assert_eq!(paid.count(), 50);
         let refused = sheet.reserve(&books, ID, 1, ONE).unwrap_err();
         assert_eq!(refused.missing(), ONE);
-        assert_eq!(
-            sums(&sheet),
-            [(Account::Available, Account::Reserved, 50_000, 50)]
-        );
+        let purse = sheet.purse(&books, ID).unwrap();
+        let reserved = Sum {
+            amount: Credits::whole(50),
+            count: 50,
+        };
+        assert_eq!(purse.today.moved.by(Entry::Reserve), reserved);
+    }
+
+    #[test]
+    fn a_day_that_is_over_becomes_a_line_and_what_comes_late_counts_for_the_next() {
+        let mut books = books(0, Terms::Prepaid);
+        let mut before = Moved::default();
+        let mut lines = Vec::new();
+        for (day, credits) in [(7, 5), (7, 4), (9, 1), (8, 2), (12, 1)] {
+            let mut sheet = Sheet::default();
+            let credits = Credits::whole(credits);
+            sheet.purchase(&books, ID, day, credits).unwrap();
+            sheet.reserve(&books, ID, day, ONE).unwrap();
+            for (_, over) in sheet.over() {
+                for entry in Entry::ALL {
+                    before.0[entry as usize].amount += over.moved.by(entry).amount;
+                }
+                let bought = over.moved.by(Entry::Purchase);
+                lines.push((over.day, bought.amount.0 / 1000, bought.count));
+            }
+            books.copy(&sheet);
+        }
+        assert_eq!(lines, [(7, 9, 2), (9, 3, 2)]);
+        let purse = books.purse(ID).unwrap();
+        assert_eq!(purse.today.day, 12);
+        assert_eq!(purse.differences(&before), []);
+        let balances = [(Account::Available, 8), (Account::Reserved, 5)];
+        let balances = balances.map(|(account, kept)| (account, Credits::whole(kept)));
+        let told = purse.differences(&Moved::default());
+        let told: Vec<_> = told
+            .into_iter()
+            .map(|(account, kept, _)| (account, kept))
+            .collect();
+        assert_eq!(told, balances);
     }
 
     #[test]

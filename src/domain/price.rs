@@ -1,5 +1,7 @@
-//! Lives here: what a segment costs an organisation, by network and class.
+//! Lives here: what a segment costs an organisation, by country, network and class.
 //! Never here: what carriers charge us (`route`), balances (`ledger`).
+
+use std::collections::HashMap;
 
 use super::class::Class;
 use super::credits::Credits;
@@ -13,6 +15,8 @@ pub const DEFAULT: Credits = Credits::whole(1);
 pub struct Scope {
     /// Whose messages.
     pub org: Option<OrgId>,
+    /// To numbers of which country: its ISO 3166 code.
+    pub country: Option<Box<str>>,
     /// To which network.
     pub network: Option<NetworkId>,
     /// Of which class.
@@ -20,15 +24,22 @@ pub struct Scope {
 }
 
 impl Scope {
-    fn covers(&self, org: OrgId, network: Option<&NetworkId>, class: Class) -> bool {
-        self.org.is_none_or(|one| one == org)
-            && self.class.is_none_or(|one| one == class)
+    fn covers(&self, country: &str, network: Option<&NetworkId>, class: Class) -> bool {
+        self.class.is_none_or(|one| one == class)
+            && self.country.as_deref().is_none_or(|one| one == country)
             && self.network.as_ref().is_none_or(|one| Some(one) == network)
     }
 
-    /// The organisation's own comes before the network's, this before the class's.
+    /// The organisation's own comes before the network's, this before the country's, this before the
+    /// class's.
     const fn weight(&self) -> u8 {
-        4 * self.org.is_some() as u8 + 2 * self.network.is_some() as u8 + self.class.is_some() as u8
+        let [org, network, country, class] = [
+            self.org.is_some(),
+            self.network.is_some(),
+            self.country.is_some(),
+            self.class.is_some(),
+        ];
+        8 * org as u8 + 4 * network as u8 + 2 * country as u8 + class as u8
     }
 }
 
@@ -41,11 +52,12 @@ pub struct Price {
     pub per_segment: Credits,
 }
 
-/// All prices.
+/// All prices. Looking one up reads only those of the organisation and those of all.
 #[derive(Clone, Debug, Default)]
 pub struct PriceList {
     /// The most specific first.
-    prices: Vec<Price>,
+    of_org: HashMap<OrgId, Vec<Price>>,
+    of_all: Vec<Price>,
 }
 
 impl PriceList {
@@ -55,20 +67,37 @@ impl PriceList {
             let weights = b.scope.weight().cmp(&a.scope.weight());
             weights.then_with(|| a.scope.cmp(&b.scope))
         });
-        Self { prices }
+        let mut list = Self::default();
+        for price in prices {
+            match price.scope.org {
+                Some(org) => list.of_org.entry(org).or_default().push(price),
+                None => list.of_all.push(price),
+            }
+        }
+        list
     }
 
-    /// What a segment costs. A number of no known network has the price of all networks.
-    pub fn of(&self, org: OrgId, network: Option<&NetworkId>, class: Class) -> Credits {
-        self.prices
-            .iter()
-            .find(|price| price.scope.covers(org, network, class))
+    /// What a segment costs to a number of this country and network. One of no known network has the
+    /// price of all networks.
+    pub fn of(
+        &self,
+        org: OrgId,
+        country: &str,
+        network: Option<&NetworkId>,
+        class: Class,
+    ) -> Credits {
+        let own = self.of_org.get(&org).into_iter().flatten();
+        own.chain(&self.of_all)
+            .find(|price| price.scope.covers(country, network, class))
             .map_or(DEFAULT, |price| price.per_segment)
     }
 
-    /// The prices, the most specific first.
-    pub fn all(&self) -> &[Price] {
-        &self.prices
+    /// The prices, those of organisations first, each organisation's most specific first.
+    pub fn all(&self) -> impl Iterator<Item = &Price> {
+        let mut orgs: Vec<_> = self.of_org.iter().collect();
+        orgs.sort_by_key(|(org, _)| **org);
+        let own = orgs.into_iter().flat_map(|(_, prices)| prices);
+        own.chain(&self.of_all)
     }
 }
 
@@ -78,10 +107,18 @@ mod tests {
 
     use super::*;
 
-    fn price(org: Option<u128>, network: Option<&str>, class: Option<Class>, milli: i64) -> Price {
+    type For<'a> = (
+        Option<u128>,
+        Option<&'a str>,
+        Option<&'a str>,
+        Option<Class>,
+    );
+
+    fn price((org, country, network, class): For<'_>, milli: i64) -> Price {
         Price {
             scope: Scope {
                 org: org.map(|org| OrgId(Uuid::from_u128(org))),
+                country: country.map(Into::into),
                 network: network.map(|network| NetworkId(network.into())),
                 class,
             },
@@ -92,23 +129,29 @@ mod tests {
     #[test]
     fn the_most_specific_price_holds() {
         let list = PriceList::new(vec![
-            price(None, None, Some(Class::Otp), 1_200),
-            price(None, Some("vodacom_tz"), None, 900),
-            price(Some(1), None, None, 800),
-            price(Some(1), Some("vodacom_tz"), Some(Class::Otp), 700),
+            price((None, None, None, Some(Class::Otp)), 1_200),
+            price((None, Some("TZ"), None, None), 950),
+            price((None, None, Some("vodacom_tz"), None), 900),
+            price((Some(1), None, None, None), 800),
+            price((Some(1), Some("TZ"), None, Some(Class::Otp)), 750),
+            price((Some(1), None, Some("vodacom_tz"), Some(Class::Otp)), 700),
         ]);
-        let of = |org: u128, network: &str, class| {
+        let of = |org: u128, country: &str, network: &str, class| {
             let network = NetworkId(network.into());
-            list.of(OrgId(Uuid::from_u128(org)), Some(&network), class)
-                .0
+            let org = OrgId(Uuid::from_u128(org));
+            list.of(org, country, Some(&network), class).0
         };
-        assert_eq!(of(2, "mtn_ng", Class::Promotional), 1_000);
-        assert_eq!(of(2, "mtn_ng", Class::Otp), 1_200);
-        assert_eq!(of(2, "vodacom_tz", Class::Otp), 900);
-        assert_eq!(of(1, "mtn_ng", Class::Otp), 800);
-        assert_eq!(of(1, "vodacom_tz", Class::Otp), 700);
-        assert_eq!(of(1, "vodacom_tz", Class::Promotional), 800);
-        let nowhere = list.of(OrgId(Uuid::from_u128(2)), None, Class::Promotional);
-        assert_eq!(nowhere, DEFAULT);
+        assert_eq!(of(2, "NG", "mtn_ng", Class::Promotional), 1_000);
+        assert_eq!(of(2, "NG", "mtn_ng", Class::Otp), 1_200);
+        assert_eq!(of(2, "TZ", "tigo_tz", Class::Otp), 950);
+        assert_eq!(of(2, "TZ", "vodacom_tz", Class::Otp), 900);
+        assert_eq!(of(1, "NG", "mtn_ng", Class::Otp), 800);
+        assert_eq!(of(1, "TZ", "tigo_tz", Class::Otp), 750);
+        assert_eq!(of(1, "TZ", "vodacom_tz", Class::Otp), 700);
+        assert_eq!(of(1, "TZ", "vodacom_tz", Class::Promotional), 800);
+        let org = OrgId(Uuid::from_u128(2));
+        assert_eq!(list.of(org, "NG", None, Class::Promotional), DEFAULT);
+        assert_eq!(list.of(org, "TZ", None, Class::Promotional), Credits(950));
+        assert_eq!(list.all().count(), 6);
     }
 }

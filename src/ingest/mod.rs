@@ -294,11 +294,12 @@ impl Ingest {
         choose: impl FnOnce(&Ask<'_>) -> Option<Choice>,
     ) -> Result<Message, Refusal> {
         let typed = Msisdn::parse(submission.to)?;
-        let to = {
+        let place = {
             let table = self.routes.table();
             let home = table.plan().country(&org.country);
-            table.plan().locate(typed, home)?.number
+            table.plan().locate(typed, home)?
         };
+        let to = place.number;
         let from = self.sender(org, submission.from)?;
         let (encoding, segments) = compose::measure(submission.message, self.config.segments_max)?;
         let webhook_url = submission
@@ -314,7 +315,7 @@ impl Ingest {
             segments,
         };
         let choice = choose(&ask).ok_or_else(|| self.unroutable(&ask, now))?;
-        let cost = self.price(&ask, choice.network);
+        let cost = self.price(&ask, (place.country, choice.network));
         Ok(Message {
             seq: MessageSeq(0),
             id: MessageId(Uuid::now_v7()),
@@ -339,11 +340,15 @@ impl Ingest {
     }
 
     /// What the message costs. The network is that of the choice, so that a number is placed once.
-    fn price(&self, ask: &Ask<'_>, network: Option<usize>) -> Credits {
+    fn price(&self, ask: &Ask<'_>, (country, network): (usize, Option<usize>)) -> Credits {
         let table = self.routes.table();
+        // A reload between the two leaves a country or a network out at worst.
+        let country = table.plan().countries().get(country);
+        let country = country.map_or("", |country| &country.code);
         let network = network.and_then(|network| table.plan().networks().get(network));
         let network = network.map(|network| &network.id);
-        let price = self.store.prices().of(ask.org, network, ask.class);
+        let prices = self.store.prices();
+        let price = prices.of(ask.org, country, network, ask.class);
         price.times(ask.segments.into())
     }
 

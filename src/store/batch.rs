@@ -190,8 +190,12 @@ pub(super) struct Batch {
 impl Batch {
     /// Whether there is nothing to commit.
     pub(super) fn is_empty(&self) -> bool {
-        self.accepts.is_empty()
-            && self.intents.is_empty()
+        self.accepts.is_empty() && self.only_accepts()
+    }
+
+    /// Whether there is nothing beside accepts.
+    pub(super) fn only_accepts(&self) -> bool {
+        self.intents.is_empty()
             && self.settlements.is_empty()
             && self.receipts.is_empty()
             && self.deliveries.is_empty()

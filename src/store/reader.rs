@@ -11,14 +11,13 @@ use super::memo::{Answers, Memo, MemoKey};
 use super::memory;
 use super::reads::{OrgBy, Reads, Response};
 use super::rows::{AttemptId, Candidate};
-use super::till::{Accounts, Purchase};
+use super::till::{Accounts, Check, Purchase};
 use super::upkeep::{Held, Marks, Page, Span, Survey, Wanted};
 use super::{MessageView, QueueRow, StoreError, TimelineEntry, sql};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
-use crate::domain::credits::Credits;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
-use crate::domain::ledger::{Channel, Line, Purse, PurseId};
+use crate::domain::ledger::{Channel, Day, Purse, PurseId};
 use crate::domain::phone::Msisdn;
 use crate::domain::price::Price;
 use crate::domain::receipt::Receipt;
@@ -198,12 +197,8 @@ impl Accounts for Reader {
         each!(self, reader => reader.purses_of(org).await)
     }
 
-    async fn lines(
-        &self,
-        purse: PurseId,
-        from_day: i64,
-    ) -> Result<Vec<(Line, Credits, u64)>, StoreError> {
-        each!(self, reader => reader.lines(purse, from_day).await)
+    async fn ledger(&self, purse: PurseId, limit: u32) -> Result<Vec<Day>, StoreError> {
+        each!(self, reader => reader.ledger(purse, limit).await)
     }
 
     async fn purchases(&self, purse: PurseId, limit: u32) -> Result<Vec<Purchase>, StoreError> {
@@ -214,8 +209,8 @@ impl Accounts for Reader {
         each!(self, reader => reader.prices().await)
     }
 
-    async fn open_cost(&self, org: OrgId) -> Result<(Credits, u64), StoreError> {
-        each!(self, reader => reader.open_cost(org).await)
+    async fn checks(&self, org: Option<OrgId>) -> Result<Vec<Check>, StoreError> {
+        each!(self, reader => reader.checks(org).await)
     }
 }
 

@@ -10,7 +10,7 @@ use super::control::AuditEntry;
 use super::{Store, StoreError};
 use crate::domain::credits::Credits;
 use crate::domain::ids::OrgId;
-use crate::domain::ledger::{Channel, Line, Purse, PurseId, Shortfall};
+use crate::domain::ledger::{Account, Channel, Day, Moved, Purse, PurseId, Shortfall, Sum};
 use crate::domain::price::{Price, PriceList, Scope};
 use crate::domain::time::Timestamp;
 
@@ -42,15 +42,40 @@ pub enum Bought {
     Missing,
 }
 
-/// What an organisation's open messages hold, as its books say and as its messages say.
+/// A purse and what it must agree with, all of one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// What the purse has reserved.
-    pub reserved: Credits,
-    /// What all open messages that no carrier has taken cost together.
-    pub by_messages: Credits,
-    /// How many they are.
-    pub messages: u64,
+pub struct Check {
+    /// Whose.
+    pub id: PurseId,
+    /// As it is kept.
+    pub purse: Purse,
+    /// What its ledger says of all days before its last.
+    pub before: Moved,
+    /// What all open messages that no carrier has taken cost together, and how many they are.
+    pub open: Sum,
+}
+
+impl Check {
+    /// Where they disagree, in words; empty if they do not.
+    pub fn differences(&self) -> Vec<String> {
+        let ledger = self.purse.differences(&self.before).into_iter();
+        let mut told: Vec<String> = ledger
+            .map(|(account, kept, summed)| {
+                let account = account.name();
+                format!("{account} is {kept}, the ledger says {summed}")
+            })
+            .collect();
+        if self.purse.reserved != self.open.amount {
+            told.push(format!(
+                "{} is {}, but {} open messages cost {}",
+                Account::Reserved.name(),
+                self.purse.reserved,
+                self.open.count,
+                self.open.amount
+            ));
+        }
+        told
+    }
 }
 
 /// The changes, each within the open transaction.
@@ -61,8 +86,8 @@ pub(super) trait Till {
     /// Writes purses, each once, instead of what was known of them.
     async fn put_purses(&mut self, purses: &[(PurseId, Purse)]) -> Result<(), StoreError>;
 
-    /// Adds to lines of the ledger, each once.
-    async fn post(&mut self, lines: &[(Line, Credits, u64)]) -> Result<(), StoreError>;
+    /// Writes days that are over into the ledger, each once and for good.
+    async fn post(&mut self, days: &[(PurseId, Day)]) -> Result<(), StoreError>;
 
     /// Writes a purchase; `false`: its reference has been used.
     async fn note_purchase(&mut self, purchase: &Purchase) -> Result<bool, StoreError>;
@@ -79,12 +104,8 @@ pub(super) trait Accounts {
     /// An organisation's purses, by channel.
     async fn purses_of(&self, org: OrgId) -> Result<Vec<(Channel, Purse)>, StoreError>;
 
-    /// The lines of a purse's ledger from this day on, in their order.
-    async fn lines(
-        &self,
-        purse: PurseId,
-        from_day: i64,
-    ) -> Result<Vec<(Line, Credits, u64)>, StoreError>;
+    /// A purse's last days on which something moved, newest first; its open day is one of them.
+    async fn ledger(&self, purse: PurseId, limit: u32) -> Result<Vec<Day>, StoreError>;
 
     /// A purse's last purchases, newest first.
     async fn purchases(&self, purse: PurseId, limit: u32) -> Result<Vec<Purchase>, StoreError>;
@@ -92,8 +113,8 @@ pub(super) trait Accounts {
     /// All prices, in no order.
     async fn prices(&self) -> Result<Vec<Price>, StoreError>;
 
-    /// What an organisation's open messages cost that no carrier has taken, and how many they are.
-    async fn open_cost(&self, org: OrgId) -> Result<(Credits, u64), StoreError>;
+    /// An organisation's purses, or all, each with what it must agree with; of one moment.
+    async fn checks(&self, org: Option<OrgId>) -> Result<Vec<Check>, StoreError>;
 }
 
 /// What the writer is asked for.
@@ -196,16 +217,12 @@ impl Store {
         self.inner.reader.purses_of(org).await
     }
 
-    /// The lines of a purse's ledger from this day on.
+    /// A purse's last days on which something moved, newest first. The first may not be over.
     ///
     /// # Errors
     /// [`StoreError::Sql`].
-    pub async fn ledger(
-        &self,
-        purse: PurseId,
-        from_day: i64,
-    ) -> Result<Vec<(Line, Credits, u64)>, StoreError> {
-        self.inner.reader.lines(purse, from_day).await
+    pub async fn ledger(&self, purse: PurseId, limit: u32) -> Result<Vec<Day>, StoreError> {
+        self.inner.reader.ledger(purse, limit).await
     }
 
     /// A purse's last purchases, newest first.
@@ -216,20 +233,13 @@ impl Store {
         self.inner.reader.purchases(purse, limit).await
     }
 
-    /// What an organisation's books hold for open messages, and what those say. Read one after the
-    /// other: equal only while nothing moves.
+    /// An organisation's purses, or all, each with what it must agree with. All is of one moment, so
+    /// that it agrees while messages move as well. Reads every open message.
     ///
     /// # Errors
     /// [`StoreError::Sql`].
-    pub async fn held(&self, org: OrgId) -> Result<Held, StoreError> {
-        let purses = self.inner.reader.purses_of(org).await?;
-        let sms = purses.iter().find(|(channel, _)| *channel == Channel::Sms);
-        let (by_messages, messages) = self.inner.reader.open_cost(org).await?;
-        Ok(Held {
-            reserved: sms.map_or(Credits::ZERO, |(_, purse)| purse.reserved),
-            by_messages,
-            messages,
-        })
+    pub async fn check_purses(&self, org: Option<OrgId>) -> Result<Vec<Check>, StoreError> {
+        self.inner.reader.checks(org).await
     }
 
     async fn change(&self, work: TillWork, audit: AuditEntry) -> Result<bool, StoreError> {

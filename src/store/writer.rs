@@ -365,6 +365,10 @@ impl<R: Rows> Task<R> {
         if batch.is_empty() {
             return Tried::Kept;
         }
+        if let Some(effects) = self.engine.all_short(&batch) {
+            self.answer(batch, effects).await;
+            return Tried::Kept;
+        }
         let begun = Instant::now();
         let commit = self.engine.commit(&batch);
         let done = in_time(commit, &mut self.ends, &mut self.told, &self.meter);

@@ -56,6 +56,7 @@ async fn killed(stored: Stored) {
     let promises = load.end().await;
     world.restart().await;
     let recovered = world.daemon.log().event("store opened").unwrap();
+    world.ctl(&["credits", "verify"]).await;
 
     let mut copies: HashMap<String, usize> = HashMap::new();
     let mut found: HashMap<Uuid, Value> = HashMap::new();

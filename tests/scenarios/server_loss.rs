@@ -176,6 +176,8 @@ async fn is_suspended(world: &World, load: &Load) {
 /// Everything accepted has arrived once and is told once, what is in doubt once at most; nothing that
 /// was refused went anywhere; no bind has moved.
 async fn all_is_well(world: &World, Answers { accepted, doubtful }: &Answers) {
+    // Whatever became of the commits whose answers were lost, in the books as in the rows.
+    world.ctl(&["credits", "verify"]).await;
     for (text, id) in accepted {
         let message = world.until(*id, "delivered").await;
         assert_eq!(message["possible_duplicate"], false, "{text}: {message}");

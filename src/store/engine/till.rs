@@ -8,17 +8,36 @@ use std::sync::Arc;
 use super::Engine;
 use crate::domain::credits::Credits;
 use crate::domain::ids::{MessageSeq, OrgId};
-use crate::domain::ledger::Channel;
+use crate::domain::ledger::{Channel, Sheet, Shortfall};
 use crate::domain::message::{Message, State};
 use crate::domain::time::Timestamp;
 use crate::flow::Transition;
 use crate::store::StoreError;
-use crate::store::batch::{Accept, Effects};
+use crate::store::batch::{Accept, Batch, Effects};
 use crate::store::memo::Known;
 use crate::store::rows::{Rows, Stored, day_of};
 use crate::store::till::{Bought, Purchase, TillDone, TillWork};
 
 impl<R: Rows> Engine<R> {
+    /// What a batch comes to that holds nothing but messages that cannot be paid for: it needs no
+    /// transaction. `None`: it is another.
+    pub(in crate::store) fn all_short(&self, batch: &Batch) -> Option<Effects> {
+        // What is in memory may be behind the rows: a transaction finds out.
+        if self.unresolved || self.behind || !batch.only_accepts() {
+            return None;
+        }
+        let mut effects = Effects::default();
+        for accept in &batch.accepts {
+            // Whether a request has been answered before only the rows can say.
+            if accept.memo.is_some() {
+                return None;
+            }
+            let held = self.hold(&accept.message, &mut effects.sheet);
+            effects.short.insert(accept.message.seq, held.err()?);
+        }
+        Some(effects)
+    }
+
     /// Holds what these messages cost, in their order; returns those that are paid for. The others,
     /// and those that repeat a request, are not accepted.
     pub(super) fn charge(
@@ -35,15 +54,7 @@ impl<R: Rows> Engine<R> {
                 effects.repeats.insert(message.seq, repeat);
                 continue;
             }
-            let held = if message.live {
-                let purse = (message.org, Channel::Sms);
-                let day = day_of(message.accepted_at);
-                let sheet = &mut effects.sheet;
-                sheet.reserve(&self.books, purse, day, message.cost)
-            } else {
-                Ok(())
-            };
-            match held {
+            match self.hold(message, &mut effects.sheet) {
                 Ok(()) => {
                     paid.push(Arc::clone(message));
                     memo.into_iter().for_each(|memo| known.add(memo));
@@ -54,6 +65,14 @@ impl<R: Rows> Engine<R> {
             }
         }
         paid
+    }
+
+    fn hold(&self, message: &Message, sheet: &mut Sheet) -> Result<(), Shortfall> {
+        if !message.live {
+            return Ok(());
+        }
+        let (purse, day) = ((message.org, Channel::Sms), day_of(message.accepted_at));
+        sheet.reserve(&self.books, purse, day, message.cost)
     }
 
     /// Of messages that these moves would end, those for which something is still held. Ends are
@@ -116,8 +135,7 @@ impl<R: Rows> Engine<R> {
         }
         let purses: Vec<_> = sheet.purses().map(|(id, purse)| (id, *purse)).collect();
         self.rows.put_purses(&purses).await?;
-        let lines: Vec<_> = sheet.moved().collect();
-        self.rows.post(&lines).await
+        self.rows.post(sheet.over()).await
     }
 
     /// Does what an operator wants of the till.

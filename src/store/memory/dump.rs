@@ -13,9 +13,9 @@ use super::tables::{
     AttemptRow, AuditRow, DeliveryRow, HouseRow, InboxReceipt, IntentRow, MessageRow, OutboxRow,
     ReceiptEventRow, Tables,
 };
-use super::till::{LineRow, PurseRow};
+use super::till::{DayRow, PurseRow};
 use crate::domain::account::{ApiKey, Organisation};
-use crate::domain::ledger::Terms;
+use crate::domain::ledger::{Day, Terms};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::FailureCode;
 use crate::domain::price::Price;
@@ -46,7 +46,7 @@ impl Tables {
             ("audit", rows(&self.audit, audit)),
             ("holds", rows(&self.holds, hold)),
             ("purses", rows(&self.money.purses, purse)),
-            ("ledger", rows(&self.money.ledger, line)),
+            ("ledger", rows(&self.money.ledger, ledger_line)),
             ("purchases", rows(&self.money.purchases, purchase)),
             ("prices", rows(&self.money.prices, price)),
             ("memos", rows(&self.memos, memo)),
@@ -86,7 +86,7 @@ fn failure(code: Option<FailureCode>) -> Column {
 }
 
 fn purse(PurseRow((org, channel), purse): &PurseRow) -> Vec<Column> {
-    vec![
+    let mut columns = vec![
         text(org),
         text(&channel.index()),
         flag(purse.terms == Terms::Postpaid),
@@ -94,7 +94,9 @@ fn purse(PurseRow((org, channel), purse): &PurseRow) -> Vec<Column> {
         text(&purse.reserved.0),
         text(&purse.consumed.0),
         text(&purse.threshold.0),
-    ]
+    ];
+    columns.extend(day(&purse.today));
+    columns
 }
 
 fn memo(row: &Memo) -> Vec<Column> {
@@ -107,16 +109,16 @@ fn memo(row: &Memo) -> Vec<Column> {
     ]
 }
 
-fn line(LineRow(line, amount, count): &LineRow) -> Vec<Column> {
-    vec![
-        text(&line.purse.0),
-        text(&line.purse.1.index()),
-        text(&line.day),
-        text(&(line.source as i64)),
-        text(&(line.target as i64)),
-        text(&amount.0),
-        text(count),
-    ]
+fn ledger_line(DayRow((org, channel), line): &DayRow) -> Vec<Column> {
+    let mut columns = vec![text(org), text(&channel.index())];
+    columns.extend(day(line));
+    columns
+}
+
+fn day(day: &Day) -> Vec<Column> {
+    let sums = day.moved.0.iter();
+    let sums = sums.flat_map(|sum| [text(&sum.amount.0), text(&sum.count)]);
+    [text(&day.day)].into_iter().chain(sums).collect()
 }
 
 fn purchase(row: &Purchase) -> Vec<Column> {
@@ -134,6 +136,7 @@ fn price(row: &Price) -> Vec<Column> {
     let scope = &row.scope;
     vec![
         text(&scope.org.map_or(Uuid::nil(), |org| org.0)),
+        text(scope.country.as_deref().unwrap_or_default()),
         text(scope.network.as_ref().map_or("", |network| &network.0)),
         text(&scope.class.map_or(-1, |class| class.index() as i64)),
         text(&row.per_segment.0),

@@ -1,16 +1,17 @@
 //! Lives here: purses, the ledger, purchases and prices in the model.
 //! Never here: how amounts move (`domain::ledger`).
 
+use std::cmp::Reverse;
+
 use super::table::{Row, Table};
 use super::tables::Tables;
 use super::{Memory, MemoryReader};
-use crate::domain::credits::Credits;
 use crate::domain::ids::OrgId;
-use crate::domain::ledger::{Channel, Line, Purse, PurseId};
+use crate::domain::ledger::{Channel, Day, Moved, Purse, PurseId, Sum};
 use crate::domain::message::State;
 use crate::domain::price::{Price, Scope};
 use crate::store::StoreError;
-use crate::store::till::{Accounts, Purchase, Till};
+use crate::store::till::{Accounts, Check, Purchase, Till};
 
 type Answer<T> = Result<T, StoreError>;
 
@@ -27,16 +28,16 @@ impl Row for PurseRow {
     }
 }
 
-/// A line of the ledger.
+/// A line of the ledger and whose it is.
 #[derive(Clone)]
-pub(super) struct LineRow(pub(super) Line, pub(super) Credits, pub(super) u64);
+pub(super) struct DayRow(pub(super) PurseId, pub(super) Day);
 
-impl Row for LineRow {
-    type Key = Line;
+impl Row for DayRow {
+    type Key = (PurseId, i64);
     type Mark = ();
 
-    fn key(&self) -> Line {
-        self.0
+    fn key(&self) -> (PurseId, i64) {
+        (self.0, self.1.day)
     }
 }
 
@@ -62,7 +63,7 @@ impl Row for Price {
 #[derive(Clone, Default)]
 pub(super) struct Money {
     pub(super) purses: Table<PurseRow>,
-    pub(super) ledger: Table<LineRow>,
+    pub(super) ledger: Table<DayRow>,
     pub(super) purchases: Table<Purchase>,
     pub(super) prices: Table<Price>,
 }
@@ -86,17 +87,32 @@ impl Money {
 }
 
 impl Tables {
-    fn open_cost(&self, org: OrgId) -> (Credits, u64) {
+    fn check(&self, PurseRow(id, purse): &PurseRow) -> Check {
+        let mut before = Moved::default();
+        for DayRow(_, day) in self.money.ledger.all().filter(|row| row.0 == *id) {
+            for (sum, more) in before.0.iter_mut().zip(day.moved.0) {
+                sum.amount += more.amount;
+                sum.count += more.count;
+            }
+        }
         let open = self.messages.all().filter(|row| {
             let open = matches!(
                 row.state,
                 State::Scheduled | State::Queued | State::Uncertain | State::Submitted
             );
-            open && row.sent_at.is_none() && row.message.org == org && row.message.live
+            let own = (row.message.org, Channel::Sms) == *id && row.message.live;
+            own && open && row.sent_at.is_none()
         });
-        open.fold((Credits::ZERO, 0), |(cost, messages), row| {
-            (cost + row.message.cost, messages + 1)
-        })
+        let open = open.fold(Sum::default(), |sum, row| Sum {
+            amount: sum.amount + row.message.cost,
+            count: sum.count + 1,
+        });
+        Check {
+            id: *id,
+            purse: *purse,
+            before,
+            open,
+        }
     }
 }
 
@@ -114,13 +130,10 @@ impl Till for Memory {
         Ok(())
     }
 
-    async fn post(&mut self, lines: &[(Line, Credits, u64)]) -> Answer<()> {
+    async fn post(&mut self, days: &[(PurseId, Day)]) -> Answer<()> {
         let ledger = &mut self.tables()?.0.money.ledger;
-        for (line, amount, count) in lines {
-            let (before, times) = ledger
-                .get(line)
-                .map_or((Credits::ZERO, 0), |row| (row.1, row.2));
-            ledger.put(LineRow(*line, before + *amount, times + count));
+        for (purse, day) in days {
+            ledger.insert(DayRow(*purse, *day));
         }
         Ok(())
     }
@@ -147,11 +160,17 @@ impl Accounts for MemoryReader {
         })
     }
 
-    async fn lines(&self, purse: PurseId, from_day: i64) -> Answer<Vec<(Line, Credits, u64)>> {
+    async fn ledger(&self, purse: PurseId, limit: u32) -> Answer<Vec<Day>> {
         self.look(|tables, _| {
-            let lines = tables.money.ledger.all();
-            let own = lines.filter(|row| row.0.purse == purse && row.0.day >= from_day);
-            own.map(|row| (row.0, row.1, row.2)).collect()
+            let money = &tables.money;
+            let over = money.ledger.all().filter(|row| row.0 == purse);
+            let open = money.purses.all().filter(|row| row.0 == purse);
+            let open = open.map(|row| row.1.today);
+            let open = open.filter(|day| day.moved != Moved::default());
+            let mut days: Vec<Day> = over.map(|row| row.1).chain(open).collect();
+            days.sort_by_key(|day| Reverse(day.day));
+            days.truncate(limit as usize);
+            days
         })
     }
 
@@ -169,7 +188,11 @@ impl Accounts for MemoryReader {
         self.look(|tables, _| tables.money.prices.all().cloned().collect())
     }
 
-    async fn open_cost(&self, org: OrgId) -> Answer<(Credits, u64)> {
-        self.look(|tables, _| tables.open_cost(org))
+    async fn checks(&self, org: Option<OrgId>) -> Answer<Vec<Check>> {
+        self.look(|tables, _| {
+            let purses = tables.money.purses.all();
+            let asked = purses.filter(|row| org.is_none_or(|org| org == row.0.0));
+            asked.map(|row| tables.check(row)).collect()
+        })
     }
 }

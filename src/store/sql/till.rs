@@ -3,12 +3,11 @@
 
 use super::db::Conn;
 use super::{ANSWER, Reader, Sql, lost, purses, reader, rows, within};
-use crate::domain::credits::Credits;
 use crate::domain::ids::OrgId;
-use crate::domain::ledger::{Channel, Line, Purse, PurseId};
+use crate::domain::ledger::{Channel, Day, Purse, PurseId};
 use crate::domain::price::{Price, Scope};
 use crate::store::StoreError;
-use crate::store::till::{Accounts, Purchase, Till};
+use crate::store::till::{Accounts, Check, Purchase, Till};
 
 impl Till for Sql {
     async fn purses(&mut self) -> Result<Vec<(PurseId, Purse)>, StoreError> {
@@ -19,8 +18,8 @@ impl Till for Sql {
         rows::ask!(self, |db| purses::put_purses(db, purses))
     }
 
-    async fn post(&mut self, lines: &[(Line, Credits, u64)]) -> Result<(), StoreError> {
-        rows::ask!(self, |db| purses::post(db, lines))
+    async fn post(&mut self, days: &[(PurseId, Day)]) -> Result<(), StoreError> {
+        rows::ask!(self, |db| purses::post(db, days))
     }
 
     async fn note_purchase(&mut self, purchase: &Purchase) -> Result<bool, StoreError> {
@@ -41,12 +40,8 @@ impl Accounts for Reader {
         reader::ask!(self, |db| purses::purses_of(db, org))
     }
 
-    async fn lines(
-        &self,
-        purse: PurseId,
-        from_day: i64,
-    ) -> Result<Vec<(Line, Credits, u64)>, StoreError> {
-        reader::ask!(self, |db| purses::lines(db, purse, from_day))
+    async fn ledger(&self, purse: PurseId, limit: u32) -> Result<Vec<Day>, StoreError> {
+        reader::ask!(self, |db| purses::ledger(db, purse, limit))
     }
 
     async fn purchases(&self, purse: PurseId, limit: u32) -> Result<Vec<Purchase>, StoreError> {
@@ -57,7 +52,7 @@ impl Accounts for Reader {
         reader::ask!(self, |db| purses::prices(db))
     }
 
-    async fn open_cost(&self, org: OrgId) -> Result<(Credits, u64), StoreError> {
-        reader::ask!(self, |db| purses::open_cost(db, org))
+    async fn checks(&self, org: Option<OrgId>) -> Result<Vec<Check>, StoreError> {
+        reader::ask!(self, |db| purses::checks(db, org))
     }
 }

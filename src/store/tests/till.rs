@@ -2,12 +2,10 @@
 //! up, what none takes is given back, and the books always agree with themselves.
 //! Never here: how amounts move (`domain::ledger`).
 
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::domain::account::Organisation;
 use crate::domain::credits::Credits;
-use crate::domain::ledger::{Account, Channel, Purse, PurseId, Terms};
+use crate::domain::ledger::{Channel, Entry, Purse, PurseId, Terms};
 use crate::domain::price::{Price, Scope};
 use crate::store::AuditEntry;
 use crate::store::batch::{Accept, Batch};
@@ -27,6 +25,7 @@ on_each_store! {
     a_purchase_counts_once,
     balances_outlast_a_restart,
     who_pays_later_is_never_short,
+    what_has_moved_on_a_day_becomes_a_line_when_it_is_over,
     prices_are_kept_and_replaced,
 }
 
@@ -81,18 +80,9 @@ impl World {
     /// Available, reserved, consumed, in credits; the ledger and the messages must say the same.
     async fn amounts(&self) -> (i64, i64, i64) {
         let purse = self.purse().await;
-        let mut sums: BTreeMap<Account, Credits> = BTreeMap::new();
-        for (line, amount, _) in self.store.ledger(PURSE, 0).await.unwrap() {
-            *sums.entry(line.source).or_default() -= amount;
-            *sums.entry(line.target).or_default() += amount;
+        for check in self.store.check_purses(None).await.unwrap() {
+            assert_eq!(check.differences(), [""; 0], "{check:?}");
         }
-        let sum = |account| sums.get(&account).copied().unwrap_or_default();
-        assert_eq!(sum(Account::Available), purse.available);
-        assert_eq!(sum(Account::Reserved), purse.reserved);
-        assert_eq!(sum(Account::Consumed), purse.consumed);
-        assert_eq!(sums.values().copied().sum::<Credits>(), Credits::ZERO);
-        let held = self.store.held(ORG).await.unwrap();
-        assert_eq!(held.reserved, held.by_messages);
         let whole = |credits: Credits| credits.0 / 1000;
         (
             whole(purse.available),
@@ -143,7 +133,9 @@ async fn of_a_hundred_at_once_against_a_balance_for_fifty_fifty_are_accepted(gro
     }
     assert_eq!((paid, refused), (50, 50));
     assert_eq!(world.amounts().await, (0, 50, 0));
-    assert_eq!(world.store.held(ORG).await.unwrap().messages, 50);
+    let checks = world.store.check_purses(Some(ORG)).await.unwrap();
+    let open: Vec<u64> = checks.iter().map(|check| check.open.count).collect();
+    assert_eq!(open, [50, 0], "text messages, e-mail");
     world.close().await;
 }
 
@@ -266,10 +258,48 @@ async fn who_pays_later_is_never_short(ground: Ground) {
     world.close().await;
 }
 
+async fn what_has_moved_on_a_day_becomes_a_line_when_it_is_over(ground: Ground) {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    let mut world = World::with_credits(&ground, Terms::Prepaid, 9).await;
+    let first = world.pay(2).await;
+    world.submit(&first, &["A1"]).await;
+    let (next, late) = (Timestamp(DAY_MS + 5), Timestamp(3 * DAY_MS));
+    let tomorrow = Message {
+        accepted_at: next,
+        valid_until: late,
+        ..costing(3)
+    };
+    world.store.accept(tomorrow).await.unwrap();
+    assert_eq!(world.amounts().await, (4, 3, 2));
+    world.close().await;
+    let world = World::open(&ground).await;
+    let end = Timestamp(late.0 + 1);
+    world.store.end_overdue(end, end, end, 10).await.unwrap();
+    assert_eq!(world.amounts().await, (7, 0, 2));
+    let days = world.store.ledger(PURSE, 10).await.unwrap();
+    let told: Vec<_> = days
+        .iter()
+        .map(|day| {
+            (
+                day.day,
+                Entry::ALL.map(|entry| day.moved.by(entry).amount.0 / 1000),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [(3, [0, 0, 0, 3]), (1, [0, 3, 0, 0]), (0, [9, 2, 2, 0])]
+    );
+    let newest = world.store.ledger(PURSE, 1).await.unwrap();
+    assert_eq!(newest, days[..1]);
+    world.close().await;
+}
+
 async fn prices_are_kept_and_replaced(ground: Ground) {
     let world = World::open(&ground).await;
     let scope = Scope {
         org: Some(ORG),
+        country: Some("TZ".into()),
         network: None,
         class: Some(Class::Otp),
     };
@@ -280,7 +310,7 @@ async fn prices_are_kept_and_replaced(ground: Ground) {
         };
         world.store.set_price(price, audit()).await.unwrap();
     }
-    let of = |world: &World| world.store.prices().of(ORG, None, Class::Otp);
+    let of = |world: &World| world.store.prices().of(ORG, "TZ", None, Class::Otp);
     assert_eq!(of(&world), Credits(850));
     world.close().await;
     let world = World::open(&ground).await;
