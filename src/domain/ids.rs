@@ -28,6 +28,14 @@ pub struct OrgId(pub Uuid);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub Uuid);
 
+/// A bulk job's id: UUIDv7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(pub Uuid);
+
+/// A campaign's id: UUIDv7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CampaignId(pub Uuid);
+
 /// A webhook event's id: UUIDv7; the same over all attempts to deliver it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(pub Uuid);
@@ -80,7 +88,8 @@ macro_rules! display_inner {
     )*};
 }
 display_inner!(
-    MessageId, OrgId, KeyId, MessageSeq, Place, IntentId, CarrierId, NetworkId, BindName
+    MessageId, OrgId, KeyId, JobId, CampaignId, MessageSeq, Place, IntentId, CarrierId, NetworkId,
+    BindName
 );
 
 impl fmt::Display for EventId {
