@@ -34,6 +34,7 @@ use crate::scheduler::{feed, settle};
 use crate::store::inbox::ReceiptNews;
 use crate::store::{Carriers, Store};
 use crate::telemetry::metrics;
+use crate::tokens::Tokens;
 use crate::{admin, api, carrier, flow, inbound, scheduler, store, webhooks};
 
 /// Batches of committed messages that may wait for `feed`; full: the writer waits a moment.
@@ -108,6 +109,7 @@ struct House {
     refill: Arc<Notify>,
     beat: Arc<AtomicU64>,
     routes: Arc<Routes>,
+    tokens: Option<Arc<Tokens>>,
 }
 
 /// Every task, by the phase in which it ends.
@@ -316,6 +318,7 @@ impl House {
             refill,
             beat: Arc::default(),
             routes: Arc::new(Routes::new(std::mem::take(&mut config.routes), health)),
+            tokens: config.api.tokens.clone(),
         }
     }
 
@@ -375,6 +378,7 @@ impl House {
             draining,
             routes: Arc::clone(&self.routes),
             reload,
+            tokens: self.tokens.clone(),
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod carrier;
 pub mod inbound;
 pub mod ingest;
 pub mod scheduler;
+pub mod tokens;
 pub mod webhooks;
 
 pub mod admin;

@@ -18,7 +18,14 @@ mod reader;
 const LAYERS: &[&[&str]] = &[
     &["domain", "telemetry"],
     &["flow", "store"],
-    &["ingest", "scheduler", "carrier", "inbound", "webhooks"],
+    &[
+        "ingest",
+        "scheduler",
+        "carrier",
+        "inbound",
+        "webhooks",
+        "tokens",
+    ],
     &["otp", "notify"],
     &["api", "esme", "admin", "ctl"],
     &["config", "app", "demo", "main", "lib"],

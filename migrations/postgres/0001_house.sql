@@ -42,10 +42,29 @@ create table api_keys (
     id uuid primary key,
     org uuid not null references organisations (id),
     created_at bigint not null,
-    revoked_at bigint,
+    revoked_at bigint,                  -- later than now: while its successor's grace lasts
     live smallint not null,
+    scopes integer not null,            -- bits of src/domain/scope.rs
+    expires_at bigint,
+    last_used_at bigint,                -- to about a minute
+    rate bigint,                        -- requests a minute, where it has a pace of its own
+    replaced_by uuid,
     hash bytea not null unique,         -- SHA-256 of the secret part
-    prefix text not null                -- the first 12 characters, for people
+    prefix text not null,               -- the first 12 characters, for people
+    name text not null,
+    senders text not null,              -- JSON array; empty = all of its organisation
+    networks text not null              -- JSON array of CIDR; empty = every address
+) with (fillfactor = 80);
+create index api_keys_of on api_keys (org, id);
+
+create table users (
+    id uuid primary key,
+    org uuid not null references organisations (id),
+    created_at bigint not null,
+    role smallint not null,
+    email text collate "C" not null,    -- in lower case
+    name text not null,
+    unique (org, email)
 );
 
 -- What each organisation has for each channel (0 sms, 1 email), in thousandths of a credit. Every

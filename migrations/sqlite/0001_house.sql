@@ -26,8 +26,27 @@ create table api_keys (
     hash blob not null unique,          -- SHA-256 of the secret part
     prefix text not null,               -- the first 12 characters, for people
     live integer not null,
+    name text not null,
+    scopes integer not null,            -- bits of src/domain/scope.rs
+    senders text not null,              -- JSON array; empty = all of its organisation
+    networks text not null,             -- JSON array of CIDR; empty = every address
+    expires_at integer,
+    rate integer,                       -- requests a minute, where it has a pace of its own
     created_at integer not null,
-    revoked_at integer
+    revoked_at integer,                 -- later than now: while its successor's grace lasts
+    replaced_by blob,
+    last_used_at integer                -- to about a minute
+) strict, without rowid;
+create index api_keys_of on api_keys (org, id);
+
+create table users (
+    id blob primary key,
+    org blob not null references organisations (id),
+    email text not null,                -- in lower case
+    name text not null,
+    role integer not null,
+    created_at integer not null,
+    unique (org, email)
 ) strict, without rowid;
 
 -- What each organisation has for each channel (0 sms, 1 email), in thousandths of a credit.

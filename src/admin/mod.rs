@@ -11,6 +11,7 @@ mod erase;
 mod error;
 mod health;
 mod holds;
+mod keys;
 mod learn;
 mod messages;
 mod people;
@@ -20,6 +21,7 @@ mod request;
 mod routes;
 mod server;
 mod sweep;
+mod users;
 mod waiting;
 
 use std::net::SocketAddr;
@@ -45,6 +47,7 @@ use crate::flow::health::Health;
 use crate::flow::lane::Lanes;
 use crate::flow::routes::{Reload, Routes};
 use crate::store::Store;
+use crate::tokens::Tokens;
 
 /// Octets of a body at most.
 const BODY_MAX: usize = 64 * 1024;
@@ -82,6 +85,8 @@ pub struct Parts {
     pub routes: Arc<Routes>,
     /// To the task that reads the configuration again.
     pub reload: mpsc::Sender<Reload>,
+    /// What signs users' tokens, if any are accepted.
+    pub tokens: Option<Arc<Tokens>>,
 }
 
 /// What the handlers share.
@@ -105,6 +110,7 @@ struct Shown {
     draining: watch::Receiver<bool>,
     routes: Arc<Routes>,
     reload: mpsc::Sender<Reload>,
+    tokens: Option<Arc<Tokens>>,
 }
 
 /// Serves the listener until `stop`, then lets running requests finish and returns.
@@ -141,6 +147,7 @@ fn router(
             draining: parts.draining,
             routes: parts.routes,
             reload: parts.reload,
+            tokens: parts.tokens,
         },
         holds,
         sweeping,
@@ -151,8 +158,15 @@ fn router(
         .route("/metrics", get(metrics))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(health::ready))
-        .route("/admin/v1/orgs", post(people::create_org))
-        .route("/admin/v1/keys", post(people::create_key))
+        .route("/admin/v1/orgs", get(people::list).post(people::create))
+        .route("/admin/v1/orgs/show", get(people::show))
+        .route("/admin/v1/keys", get(keys::list).post(keys::create))
+        .route("/admin/v1/keys/{id}", get(keys::show))
+        .route("/admin/v1/keys/{id}/rotate", post(keys::rotate))
+        .route("/admin/v1/keys/{id}/revoke", post(keys::revoke))
+        .route("/admin/v1/users", get(users::list).post(users::create))
+        .route("/admin/v1/users/remove", post(users::remove))
+        .route("/admin/v1/users/token", post(users::token))
         .route("/admin/v1/credits", get(credits::show).post(credits::buy))
         .route("/admin/v1/credits/threshold", post(credits::threshold))
         .route("/admin/v1/credits/verify", get(credits::verify))

@@ -1,5 +1,5 @@
-//! Lives here: organisations and their keys, created.
-//! Never here: the form of keys (`domain::api_key`).
+//! Lives here: the endpoints about organisations: listed, shown, created.
+//! Never here: their keys (`keys`) and users (`users`).
 
 use std::sync::Arc;
 
@@ -16,15 +16,18 @@ use uuid::Uuid;
 
 use super::Admin;
 use super::error::{self, Refused};
-use super::request::{Body, Operator, changed, now, organisation, read};
-use crate::domain::account::{ApiKey, Organisation};
-use crate::domain::api_key::NewKey;
-use crate::domain::ids::{KeyId, OrgId};
+use super::request::{
+    Asked, Body, Operator, asked, changed, in_time, now, organisation, read, told,
+};
+use crate::domain::account::Organisation;
+use crate::domain::ids::OrgId;
 use crate::domain::ledger::Terms;
 use crate::domain::phone::Sender;
 
 const NAME_MAX: usize = 64;
 const SENDERS_MAX: usize = 1000;
+/// Organisations of one list.
+const LIST_MAX: u32 = 1000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,13 +41,6 @@ struct NewOrg {
     postpaid: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyFor {
-    /// Name or id.
-    org: String,
-}
-
 #[derive(Serialize)]
 struct OrgCreated<'a> {
     id: Uuid,
@@ -54,16 +50,8 @@ struct OrgCreated<'a> {
     webhook_secret: &'a str,
 }
 
-#[derive(Serialize)]
-struct KeyCreated<'a> {
-    id: Uuid,
-    org: Uuid,
-    prefix: &'a str,
-    key: &'a str,
-}
-
 /// `POST /admin/v1/orgs`.
-pub(super) async fn create_org(
+pub(super) async fn create(
     State(admin): State<Arc<Admin>>,
     headers: HeaderMap,
     body: Body,
@@ -116,39 +104,77 @@ pub(super) async fn create_org(
     Ok(error::json(StatusCode::CREATED, &created))
 }
 
-/// `POST /admin/v1/keys`: always a live key; test keys come with the sandbox.
-pub(super) async fn create_key(
+/// Where a list of organisations goes on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    /// Behind this name.
+    #[serde(default)]
+    after: String,
+}
+
+/// Which organisation.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    /// Name or id.
+    org: String,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    orgs: Vec<Shown>,
+    /// There are more behind the last.
+    more: bool,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    id: Uuid,
+    name: Box<str>,
+    country: Box<str>,
+    senders: Vec<Box<str>>,
+    created_at: String,
+}
+
+impl From<Organisation> for Shown {
+    fn from(org: Organisation) -> Self {
+        Self {
+            id: org.id.0,
+            name: org.name,
+            country: org.country,
+            senders: org.senders,
+            created_at: told(org.created_at),
+        }
+    }
+}
+
+/// `GET /admin/v1/orgs`: by name, so many at a time. Never their secrets.
+pub(super) async fn list(
     State(admin): State<Arc<Admin>>,
     headers: HeaderMap,
-    body: Body,
+    page: Asked<Page>,
 ) -> Result<Response, Refused> {
-    let operator = Operator::admit(&admin, &headers)?;
-    let asked: KeyFor = read(body)?;
-    let org = organisation(&admin, &asked.org).await?.id;
-    let key = NewKey::from_random(true, random());
-    let record = ApiKey {
-        id: KeyId(Uuid::now_v7()),
-        org,
-        hash: key.hash,
-        prefix: key.prefix.clone(),
-        live: true,
-        created_at: now(),
-    };
-    let id = record.id;
-    let detail = json!({"org": org.0, "prefix": key.prefix});
-    let (action, subject) = ("key.create", id.to_string());
-    let audit = operator.entry(action, &subject, &detail, "created");
-    let created = changed(admin.parts.store.create_key(record, Some(audit))).await;
-    if !operator.told((action, &subject), created)? {
-        return Err(Refused::conflict("the key could not be created; try again"));
-    }
-    let created = KeyCreated {
-        id: id.0,
-        org: org.0,
-        prefix: &key.prefix,
-        key: key.text.expose_secret(),
-    };
-    Ok(error::json(StatusCode::CREATED, &created))
+    Operator::admit(&admin, &headers)?;
+    let after = asked(page)?.after;
+    let orgs = in_time(admin.parts.store.organisations(&after, LIST_MAX)).await?;
+    let more = orgs.len() == LIST_MAX as usize;
+    let orgs = orgs.into_iter().map(Shown::from).collect();
+    Ok(error::json(StatusCode::OK, &Listed { orgs, more }))
+}
+
+/// `GET /admin/v1/orgs/show?org=…`.
+pub(super) async fn show(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    which: Asked<Which>,
+) -> Result<Response, Refused> {
+    Operator::admit(&admin, &headers)?;
+    let org = organisation(&admin, &asked(which)?.org).await?;
+    Ok(error::json(
+        StatusCode::OK,
+        &Shown::from(Organisation::clone(&org)),
+    ))
 }
 
 /// Only a country of the numbering plan can be an organisation's.

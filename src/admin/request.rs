@@ -224,7 +224,7 @@ pub(super) async fn organisation(admin: &Admin, typed: &str) -> Result<Arc<Organ
     };
     org.ok_or_else(|| {
         Refused::missing(
-            "there is no organisation of this name or id; create it with `ctl org create`",
+            "there is no organisation of this name or id; create it with `ctl orgs create`",
         )
     })
 }

@@ -125,6 +125,7 @@ impl House {
             draining: drains,
             routes: Arc::new(Routes::new(table(), Arc::clone(&health))),
             reload,
+            tokens: None,
         };
         let (router, keeping) = router(token.to_owned().into(), parts, &stop);
         tasks.spawn(keeping);
@@ -202,7 +203,7 @@ async fn an_organisation_and_its_key_are_created_and_the_key_opens_the_api() {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!((&*found.org.name, found.key.live), ("Demo", true));
+        assert_eq!((&*found.org.name, found.is_live()), ("Demo", true));
     }
     house.close().await;
 }

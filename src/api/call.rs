@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use http_body_util::BodyExt;
+use ipnet::IpNet;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
@@ -19,6 +20,7 @@ use super::error::ApiError;
 use crate::ingest::Ingest;
 use crate::store::{Credential, Store};
 use crate::telemetry::metrics::api::Route;
+use crate::tokens::Tokens;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_MAX: usize = 64;
@@ -29,6 +31,8 @@ pub(super) struct Api {
     pub(super) store: Store,
     pub(super) body_max: usize,
     pub(super) request_timeout: Duration,
+    pub(super) proxies: Vec<IpNet>,
+    pub(super) tokens: Option<Arc<Tokens>>,
 }
 
 /// A request of a caller who is known and may make it.

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::auth;
 use super::call::{Api, Call, Visit, within};
+use super::client::Peer;
 use super::code::Code;
 use super::error::ApiError;
 use crate::domain::scope::Scope;
@@ -67,6 +68,22 @@ impl Doors {
         self.visited((Method::POST, usual), path, scope, handler)
     }
 
+    /// As [`Doors::post`], for a caller that has either of two scopes; which of them it must be, the
+    /// handler finds out.
+    pub(super) fn post_either<H, F>(
+        self,
+        path: &'static str,
+        usual: u16,
+        (scope, or): (Scope, Scope),
+        handler: H,
+    ) -> Self
+    where
+        H: Fn(Visit) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Response, ApiError>> + Send,
+    {
+        self.led((Method::POST, usual), path, (scope, Some(or)), handler)
+    }
+
     /// As [`Doors::post`].
     #[allow(dead_code, reason = "the resources that can be changed need it")]
     pub(super) fn patch<H, F>(self, path: &'static str, scope: Scope, handler: H) -> Self
@@ -78,7 +95,6 @@ impl Doors {
     }
 
     /// As [`Doors::post`].
-    #[allow(dead_code, reason = "the resources that can be changed need it")]
     pub(super) fn delete<H, F>(self, path: &'static str, scope: Scope, handler: H) -> Self
     where
         H: Fn(Visit) -> F + Clone + Send + Sync + 'static,
@@ -119,6 +135,20 @@ impl Doors {
         H: Fn(Visit) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<Response, ApiError>> + Send,
     {
+        self.led((method, usual), path, (scope, None), handler)
+    }
+
+    fn led<H, F>(
+        self,
+        (method, usual): (Method, u16),
+        path: &'static str,
+        (scope, or): (Scope, Option<Scope>),
+        handler: H,
+    ) -> Self
+    where
+        H: Fn(Visit) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Response, ApiError>> + Send,
+    {
         let filter = match method {
             Method::POST => MethodFilter::POST,
             Method::PATCH => MethodFilter::PATCH,
@@ -136,6 +166,7 @@ impl Doors {
             changes: filter != MethodFilter::GET,
             path,
             scope,
+            or,
         });
         let serve = move |State(api): State<Arc<Api>>, request: Request| {
             let (way, handler) = (Arc::clone(&way), handler.clone());
@@ -187,6 +218,8 @@ struct Way {
     changes: bool,
     path: &'static str,
     scope: Scope,
+    /// Or this one.
+    or: Option<Scope>,
 }
 
 impl Way {
@@ -201,7 +234,9 @@ impl Way {
     {
         let call = Call::new(request.headers(), &api);
         let deadline = call.deadline;
-        let done = match self.admit(&api, request.headers(), deadline).await {
+        let peer = request.extensions().get().copied().unwrap_or(Peer::NOBODY);
+        let from = (request.headers(), peer);
+        let done = match self.admit(&api, from, deadline).await {
             Ok(caller) => handler(Visit::new(api, caller, request, (self.path, deadline))).await,
             Err(error) => Err(error),
         };
@@ -211,18 +246,24 @@ impl Way {
     async fn admit(
         &self,
         api: &Api,
-        headers: &HeaderMap,
+        (headers, peer): (&HeaderMap, Peer),
         deadline: Instant,
     ) -> Result<Arc<Credential>, ApiError> {
         if self.changes && !api.store.health().is_well() {
             // It could not be kept: who asks need not wait until his key has not been found.
             return Err(ApiError::store(StoreError::Unavailable));
         }
-        let caller = within(deadline, auth::sign_in(headers, &api.store)).await?;
-        if !caller.may(self.scope) {
-            return Err(ApiError::lacks(self.scope));
+        let caller = within(deadline, auth::sign_in(headers, peer, api)).await?;
+        if self.changes && self.scope == Scope::SmsSend && !caller.is_live() {
+            // What a test key sends must never be with a carrier, whatever a handler forgets.
+            let message = "a test key cannot send messages here; use a live key";
+            return Err(ApiError::new(Code::Forbidden, message));
         }
-        Ok(caller)
+        if caller.may(self.scope) || self.or.is_some_and(|other| caller.may(other)) {
+            Ok(caller)
+        } else {
+            Err(ApiError::lacks(self.scope))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod auth;
 mod call;
+mod client;
 mod code;
 mod docs;
 mod doors;
@@ -20,6 +21,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +30,7 @@ use self::server::Limits;
 
 use crate::ingest::Ingest;
 use crate::store::Store;
+use crate::tokens::Tokens;
 
 /// The API's own configuration.
 #[derive(Clone, Debug)]
@@ -42,6 +45,10 @@ pub struct Config {
     pub header_timeout: Duration,
     /// Connections at once; more wait in the system's backlog.
     pub connections_max: usize,
+    /// Our own proxies: what they say of a request's origin is believed.
+    pub proxies: Vec<IpNet>,
+    /// By what users call; `None`: by keys only.
+    pub tokens: Option<Arc<Tokens>>,
 }
 
 impl Default for Config {
@@ -52,6 +59,8 @@ impl Default for Config {
             request_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
             connections_max: 10_000,
+            proxies: Vec::new(),
+            tokens: None,
         }
     }
 }
@@ -75,6 +84,8 @@ pub async fn serve(
         store,
         body_max: config.body_max,
         request_timeout: config.request_timeout,
+        proxies: config.proxies,
+        tokens: config.tokens,
     };
     server::run(listener, limits, v1::doors().router(Arc::new(api)), stop).await;
 }

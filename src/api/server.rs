@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use super::client::Peer;
+
 /// How long the listener rests when the system has no room for another connection.
 const REST: Duration = Duration::from_millis(100);
 
@@ -59,7 +61,8 @@ pub(super) async fn run(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
+                let stream = (stream, Peer(address.ip()));
                 let connection = connection(stream, limits, router.clone(), stop.clone());
                 connections.spawn(async move {
                     connection.await;
@@ -79,12 +82,17 @@ pub(super) async fn run(
 }
 
 /// A panic in a handler ends this task and with it one connection, nothing else.
-async fn connection(stream: TcpStream, limits: Limits, router: Router, stop: CancellationToken) {
+async fn connection(
+    (stream, peer): (TcpStream, Peer),
+    limits: Limits,
+    router: Router,
+    stop: CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }
-    let service = service_fn(move |request| answer(router.clone(), request));
+    let service = service_fn(move |request| answer(router.clone(), peer, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header)
@@ -114,9 +122,11 @@ async fn connection(stream: TcpStream, limits: Limits, router: Router, stop: Can
 /// reset, and no answer.
 async fn answer(
     mut router: Router,
+    peer: Peer,
     request: hyper::Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    let (request, rest) = rest::lend(request);
+    let (mut request, rest) = rest::lend(request);
+    request.extensions_mut().insert(peer);
     let mut response = router.call(request).await?;
     rest.read(&mut response).await;
     Ok(response)

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::file::{self, File};
 use super::place::Source;
 use super::retention::{Others, retention};
-use super::{Admin, Config, ConfigError, Keys, carriers, failover, routing};
+use super::{Admin, Config, ConfigError, Keys, callers, carriers, failover, routing};
 use crate::telemetry::logging;
 use crate::{api, carrier, inbound, ingest, scheduler, store, webhooks};
 
@@ -161,6 +161,8 @@ fn api_config(typed: &file::Api, source: &Source<'_>) -> Checked<api::Config> {
             1..=1_000_000,
             source,
         )?,
+        proxies: callers::proxies(typed.trusted_proxies.as_ref(), source)?,
+        tokens: callers::tokens(typed.jwt.as_ref(), source)?,
         ..default
     })
 }

@@ -70,6 +70,17 @@ pub(super) struct Api {
     pub(super) body_max_bytes: Option<Spanned<usize>>,
     pub(super) request_timeout_ms: Option<Spanned<u64>>,
     pub(super) connections_max: Option<Spanned<usize>>,
+    pub(super) trusted_proxies: Option<Spanned<Vec<String>>>,
+    pub(super) jwt: Option<Jwt>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Jwt {
+    pub(super) issuer: Spanned<String>,
+    pub(super) audience: Spanned<String>,
+    pub(super) algorithm: Spanned<String>,
+    pub(super) key_file: Spanned<PathBuf>,
 }
 
 #[derive(Deserialize)]

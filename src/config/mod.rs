@@ -2,6 +2,7 @@
 //! turned into each part's own `Config`. Defaults stand with the parts.
 //! Never here: opening sockets or files other than those the configuration names.
 
+mod callers;
 mod carriers;
 mod check;
 mod failover;

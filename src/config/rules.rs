@@ -257,7 +257,7 @@ fn org(typed: Option<&Spanned<String>>, source: &Source<'_>) -> Checked<Option<O
     let Some(typed) = typed else { return Ok(None) };
     let id = Uuid::try_parse(typed.get_ref()).map_err(|_| {
         let message =
-            "org is an organisation's id (not its name), as `mnara ctl org create` printed it";
+            "org is an organisation's id (not its name), as `mnara ctl orgs create` printed it";
         source.error(Some(typed.span()), message)
     })?;
     Ok(Some(OrgId(id)))

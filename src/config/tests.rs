@@ -6,6 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::domain::class::{Class, ClassSet};
 
+mod callers;
 mod routing;
 mod server;
 

@@ -8,6 +8,7 @@ mod carriers;
 mod client;
 mod credits;
 mod erase;
+mod keys;
 mod messages;
 mod people;
 mod queue;
@@ -28,8 +29,9 @@ pub use self::carriers::{CarriersCommand, HoldArguments};
 pub use self::client::CtlError;
 pub use self::credits::{CreditsCommand, PricesCommand, ScopeArguments};
 pub use self::erase::EraseArguments;
+pub use self::keys::{KeyArguments, KeysCommand};
 pub use self::messages::MessagesCommand;
-pub use self::people::{KeyCommand, OrgCommand};
+pub use self::people::{OrgsCommand, UsersCommand};
 pub use self::queue::{QueueCommand, SweepArguments};
 pub use self::receipts::ReceiptsCommand;
 pub use self::routes::RoutesCommand;
@@ -39,16 +41,24 @@ pub use self::store::{MoveError, StoreCommand, run as run_store};
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Organisations: the customers whose messages, keys and senders belong together.
-    Org {
-        /// What to do with one.
+    #[command(alias = "org")]
+    Orgs {
+        /// What to do with them.
         #[command(subcommand)]
-        command: OrgCommand,
+        command: OrgsCommand,
     },
     /// API keys.
-    Key {
-        /// What to do with one.
+    #[command(alias = "key")]
+    Keys {
+        /// What to do with them.
         #[command(subcommand)]
-        command: KeyCommand,
+        command: KeysCommand,
+    },
+    /// Users: the people who call with a token instead of a key.
+    Users {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: UsersCommand,
     },
     /// What organisations have: balances, purchases, thresholds.
     Credits {
@@ -156,8 +166,9 @@ fn verdict(command: &Command, told: &Value) -> Result<(), CtlError> {
 /// [`CtlError`].
 pub async fn ask(target: &Target, command: &Command) -> Result<Value, CtlError> {
     match command {
-        Command::Org { command } => command.ask(target).await,
-        Command::Key { command } => command.ask(target).await,
+        Command::Orgs { command } => command.ask(target).await,
+        Command::Keys { command } => command.ask(target).await,
+        Command::Users { command } => command.ask(target).await,
         Command::Credits { command } => command.ask(target).await,
         Command::Prices { command } => {
             let command = command.as_ref().unwrap_or(&PricesCommand::List);
@@ -186,8 +197,9 @@ pub async fn ask(target: &Target, command: &Command) -> Result<Value, CtlError> 
 
 fn people(command: &Command, told: Value) -> Result<String, CtlError> {
     match command {
-        Command::Org { .. } => OrgCommand::shown(told),
-        Command::Key { .. } => KeyCommand::shown(told),
+        Command::Orgs { command } => command.shown(told),
+        Command::Keys { command } => command.shown(told),
+        Command::Users { command } => command.shown(told),
         Command::Credits { command } => command.shown(told),
         Command::Prices { command } => {
             let command = command.as_ref().unwrap_or(&PricesCommand::List);
@@ -272,10 +284,10 @@ mod tests {
     #[test]
     fn the_documented_commands_are_understood() {
         let _ = Command::augment_subcommands(clap::Command::new("ctl"));
-        let command = parse("org create Demo --country TZ --sender A --sender B").unwrap();
-        let Command::Org {
+        let command = parse("orgs create Demo --country TZ --sender A --sender B").unwrap();
+        let Command::Orgs {
             command:
-                OrgCommand::Create {
+                OrgsCommand::Create {
                     name,
                     country,
                     senders,
@@ -288,8 +300,20 @@ mod tests {
         assert_eq!((&*name, &*country, senders.len()), ("Demo", "TZ", 2));
         assert!(!postpaid);
         for fine in [
-            "key create --org Demo",
+            "orgs list --after Demo",
+            "orgs show Demo",
             "org create Demo --country TZ --postpaid",
+            "key create --org Demo",
+            "keys create --org Demo --name Till --test --scope otp --scope sms:send --sender A",
+            "keys create --org Demo --ip 10.0.0.0/8 --ip ::1 --expires 2027-01-31T00:00:00Z --rate 90",
+            "keys list --org Demo --all",
+            "keys show 01a1fdce-e407-73d4-a781-ea8479400538",
+            "keys revoke 01a1fdce-e407-73d4-a781-ea8479400538",
+            "keys rotate 01a1fdce-e407-73d4-a781-ea8479400538 --grace 2h",
+            "users create asha@duka.tz --org Demo --name Asha --role owner",
+            "users list --org Demo",
+            "users remove asha@duka.tz --org Demo",
+            "users token asha@duka.tz --org Demo",
             "credits show Demo",
             "credits add Demo 5000 --reference INV-1",
             "credits add Demo -12.5 --reference INV-2 --channel email --note mistake",
@@ -333,6 +357,9 @@ mod tests {
         for wrong in [
             "org create Demo",
             "key create",
+            "keys list",
+            "keys rotate 1 --grace soon",
+            "users create asha@duka.tz --org Demo",
             "carriers pause one",
             "carriers pause one --reason works --for soon",
             "carriers drain --reason works",

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::client::Api;
 use crate::app::Daemon;
 use crate::config;
-use crate::ctl::{self, Command, KeyCommand, OrgCommand, Target};
+use crate::ctl::{self, Command, KeyArguments, KeysCommand, OrgsCommand, Target};
 
 /// Everything that runs.
 pub(super) struct World {
@@ -179,16 +179,15 @@ async fn customer(daemon: &Daemon) -> anyhow::Result<(String, String)> {
         address: daemon.admin,
         token: daemon.token.clone(),
     };
-    let org = OrgCommand::Create {
+    let org = OrgsCommand::Create {
         name: "Demo".into(),
         country: "TZ".into(),
         senders: Vec::new(),
         postpaid: true,
     };
-    let org = ctl::ask(&target, &Command::Org { command: org }).await?;
-    let key = Command::Key {
-        command: KeyCommand::Create { org: "Demo".into() },
-    };
+    let org = ctl::ask(&target, &Command::Orgs { command: org }).await?;
+    let command = KeysCommand::Create(Box::new(KeyArguments::plain("Demo")));
+    let key = Command::Keys { command };
     let key = ctl::ask(&target, &key).await?;
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
     text(&key["key"])

@@ -5,17 +5,19 @@
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
-/// Every prefix that is taken for a key, and whether it means live (true) or test. The first two
-/// are the canonical ones; the rest are the spellings of the products whose clients we serve.
-const PREFIXES: [(&str, bool); 8] = [
-    ("sk_live_mw_", true),
-    ("sk_test_mw_", false),
-    ("mw_live_", true),
-    ("mw_test_", false),
-    ("mt_live_", true),
-    ("mt_test_", false),
-    ("mk_live_", true),
-    ("mk_test_", false),
+/// Every prefix that is taken for a key, and whether it means live (true), test, or does not say. The
+/// first two are the canonical ones; the rest are the spellings of the products whose clients we
+/// serve (seeds 002 to 004), the longer before what it begins with.
+const PREFIXES: [(&str, Option<bool>); 9] = [
+    ("sk_live_mw_", Some(true)),
+    ("sk_test_mw_", Some(false)),
+    ("mw_live_", Some(true)),
+    ("mw_test_", Some(false)),
+    ("mt_live_", Some(true)),
+    ("mt_test_", Some(false)),
+    ("mk_live_", Some(true)),
+    ("mk_test_", Some(false)),
+    ("mt_", None),
 ];
 
 /// Longest text that is looked at as a key, in octets.
@@ -76,10 +78,10 @@ impl Presented {
             .find_map(|(prefix, live)| Some((text.strip_prefix(prefix)?, *live)));
         let (secret, live) = match known {
             Some(("", _)) => return Err(KeyError::Malformed),
-            Some((secret, live)) => (secret, Some(live)),
+            Some((secret, live)) => (secret, live),
             None => (text, None),
         };
-        if live.is_some() && !checks(secret) {
+        if known.is_some() && !checks(secret) {
             return Err(KeyError::Checksum);
         }
         Ok(Self {
@@ -223,7 +225,7 @@ mod tests {
                 presented,
                 Presented {
                     hash: short.hash,
-                    live: Some(live)
+                    live
                 }
             );
         }
@@ -244,6 +246,7 @@ mod tests {
             "",
             "sk_live_mw_",
             "mk_test_",
+            "mt_",
             "a b",
             "clé",
             "a\u{0}b",

@@ -36,6 +36,10 @@ pub struct JobId(pub Uuid);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CampaignId(pub Uuid);
 
+/// A person's id in an organisation: UUIDv7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId(pub Uuid);
+
 /// A webhook event's id: UUIDv7; the same over all attempts to deliver it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(pub Uuid);
@@ -88,8 +92,8 @@ macro_rules! display_inner {
     )*};
 }
 display_inner!(
-    MessageId, OrgId, KeyId, JobId, CampaignId, MessageSeq, Place, IntentId, CarrierId, NetworkId,
-    BindName
+    MessageId, OrgId, KeyId, UserId, JobId, CampaignId, MessageSeq, Place, IntentId, CarrierId,
+    NetworkId, BindName
 );
 
 impl fmt::Display for EventId {

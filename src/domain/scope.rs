@@ -77,11 +77,23 @@ impl Scopes {
         self.0 & (1 << scope as u16 | Self::ALL.0) != 0
     }
 
-    /// Whether everything that `other` allows is allowed here too.
-    pub fn cover(self, other: Self) -> bool {
-        Scope::ALL
-            .into_iter()
-            .all(|scope| self.allow(scope) || !other.allow(scope))
+    /// What a new key has unless it is told otherwise: to send everything and to read everything.
+    pub fn usual() -> Self {
+        Self::of([
+            Scope::SmsSend,
+            Scope::Otp,
+            Scope::MessagesRead,
+            Scope::CreditsRead,
+            Scope::WebhooksRead,
+        ])
+    }
+
+    /// The first right of another set that is none here: what could not be given away.
+    pub fn lacks(self, other: Self) -> Option<Scope> {
+        let all = other.0 & Self::ALL.0 != 0;
+        let held = |scope: &Scope| (*scope == Scope::Admin) == all && other.allow(*scope);
+        let mut held = Scope::ALL.into_iter().filter(held);
+        held.find(|scope| !self.allow(*scope))
     }
 
     /// The scopes by name; `admin` stands alone.
@@ -116,8 +128,16 @@ mod tests {
     fn admin_holds_all_the_others_and_is_named_alone() {
         assert!(Scope::ALL.iter().all(|scope| Scopes::ALL.allow(*scope)));
         assert_eq!(Scopes::ALL.names().collect::<Vec<_>>(), ["admin"]);
-        assert!(Scopes::ALL.cover(Scopes::of([Scope::Otp])));
-        assert!(!Scopes::of([Scope::Otp]).cover(Scopes::ALL));
+        let otp = Scopes::of([Scope::Otp]);
+        assert_eq!(Scopes::ALL.lacks(otp), None);
+        assert_eq!(otp.lacks(Scopes::ALL), Some(Scope::Admin));
+        let every = Scopes::of(
+            Scope::ALL
+                .into_iter()
+                .filter(|scope| *scope != Scope::Admin),
+        );
+        assert_eq!(every.lacks(Scopes::ALL), Some(Scope::Admin));
+        assert_eq!(every.lacks(Scopes::usual()), None);
     }
 
     #[test]

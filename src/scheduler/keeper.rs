@@ -24,6 +24,8 @@ const QUEUED_MARGIN: Duration = Duration::from_secs(30);
 const ANSWERED_MARGIN: Duration = Duration::from_secs(10);
 /// Old events and answers are looked for every so many ticks.
 const SELDOM: u64 = 60;
+/// When keys were used is written every so many ticks.
+const USES_EVERY: u64 = 5;
 
 /// Keeps time until `stop`. `now` reads the wall clock.
 pub async fn keep(
@@ -63,6 +65,11 @@ pub async fn keep(
             },
             if each_minute {
                 forget(&store, &now).await
+            } else {
+                Ok(())
+            },
+            if round.is_multiple_of(USES_EVERY) {
+                store.write_uses().await
             } else {
                 Ok(())
             },

@@ -11,15 +11,16 @@ use super::StoreError;
 use super::asking::Asked;
 use super::control::{AuditEntry, Control, Controlled};
 use super::desk::{DeskDone, DeskWork};
+use super::directory::Forgotten;
 use super::inbox::{Ended, InboxDone, InboxWork};
 use super::memo::{Memo, MemoWork, Repeat};
+use super::people::{Changed, PeopleWork};
 use super::till::{TillDone, TillWork};
-use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{
     BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, Place, ReceiptKey,
 };
-use crate::domain::ledger::{Sheet, Shortfall, Terms};
+use crate::domain::ledger::{Sheet, Shortfall};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{Message, State};
 use crate::domain::receipt::Receipt;
@@ -93,9 +94,7 @@ pub(super) struct Deliveries {
 /// Rare work of the writer.
 #[derive(Debug)]
 pub(super) enum Chore {
-    /// With purses on these terms.
-    CreateOrg(Organisation, Terms),
-    CreateKey(ApiKey),
+    People(PeopleWork),
     /// What an operator wants changed.
     Control(Control),
     ReleaseDue {
@@ -126,8 +125,7 @@ impl Chore {
     /// The log's word for it.
     pub(super) const fn name(&self) -> &'static str {
         match self {
-            Self::CreateOrg(..) => "create an organisation",
-            Self::CreateKey(_) => "create a key",
+            Self::People(_) => "change organisations, keys or users",
             Self::Control(_) => "an operator's change",
             Self::ReleaseDue { .. } => "release scheduled messages",
             Self::ClaimEvents { .. } => "lease events",
@@ -144,7 +142,7 @@ impl Chore {
 /// What a chore came to.
 #[derive(Debug)]
 pub(super) enum ChoreDone {
-    Created(bool),
+    People(Changed),
     Count(u64),
     Events(Vec<EventJob>),
     Controlled(Controlled),
@@ -240,6 +238,8 @@ pub(super) struct Effects {
     pub(super) repeats: HashMap<MessageSeq, Repeat>,
     /// What has moved in the books.
     pub(super) sheet: Sheet,
+    /// What must not be remembered any more.
+    pub(super) forgotten: Vec<Forgotten>,
     /// Moves that the lifecycle refused.
     pub(super) refused_moves: u64,
     /// What was noted of the numbers given, if anything; 0 = nothing.

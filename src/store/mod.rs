@@ -22,6 +22,7 @@ pub mod memo;
 #[cfg(test)]
 mod memory;
 mod password;
+pub mod people;
 mod portions;
 mod reader;
 mod reads;
@@ -45,14 +46,15 @@ use self::batch::{Accept, Chore, ChoreDone, Deliveries, Receipts, Settle};
 pub use self::control::{AuditEntry, Bookmark, HoldRow, Obstacle, Sweep, SweepAudit, Swept, Tally};
 pub use self::copy::{Compared, Content, Copied, CopyError, Progress, Stage, copy};
 pub use self::desk::{Listed, Listing};
-pub use self::directory::Credential;
 use self::directory::Directory;
+pub use self::directory::{Caller, Credential};
 use self::engine::Engine;
 pub use self::error::StoreError;
 pub use self::fill::{FillError, fill};
 use self::inbox::ReceiptNews;
 use self::memo::{Memo, Repeat};
 pub use self::password::PasswordFile;
+use self::people::Roster;
 use self::reader::Reader;
 use self::reads::{OrgBy, Reads};
 use self::rows::Rows;
@@ -60,12 +62,11 @@ use self::till::Accounts;
 pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
 pub use self::writer::Writer;
 use self::writer::{Ends, IntentRequest, Task, Work};
-use crate::domain::account::{ApiKey, Organisation};
+use crate::domain::account::Organisation;
 use crate::domain::class::Class;
 use crate::domain::ids::{
-    self, BindName, CarrierId, CarrierIndex, EventId, MessageId, MessageSeq, OrgId,
+    self, BindName, CarrierId, CarrierIndex, EventId, MessageId, MessageSeq, OrgId, UserId,
 };
-use crate::domain::ledger::Terms;
 use crate::domain::message::Message;
 use crate::domain::price::PriceList;
 use crate::domain::receipt::Receipt;
@@ -156,7 +157,7 @@ struct Inner {
     reader: Reader,
     /// OTP messages up to here may have been sent by a run that did not end well.
     unsure: ids::Place,
-    directory: Directory,
+    directory: Arc<Directory>,
     prices: ArcSwap<PriceList>,
     /// Whose turn it is to change them.
     repricing: Mutex<()>,
@@ -231,6 +232,7 @@ async fn start<R: Rows>(
     let (engine, recovered) = Engine::start(rows).await?;
     let prices = PriceList::new(reader.prices().await?);
     let health = Arc::new(StoreHealth::default());
+    let directory = Arc::new(Directory::default());
     let queues = [0; 3].map(|_| mpsc::channel(config.queue));
     let (work_to, work) = mpsc::channel(config.queue);
     let (news_to, news) = mpsc::channel(NEWS);
@@ -238,7 +240,7 @@ async fn start<R: Rows>(
     let inner = Inner {
         reader,
         unsure: recovered.unsure,
-        directory: Directory::default(),
+        directory: Arc::clone(&directory),
         prices: ArcSwap::from_pointee(prices),
         repricing: Mutex::default(),
         health: Arc::clone(&health),
@@ -252,6 +254,7 @@ async fn start<R: Rows>(
         events,
         news: news_to,
         health,
+        directory,
     };
     let opened = move |writer| Opened {
         store: Store {
@@ -387,39 +390,6 @@ impl Store {
             .send(work)
             .await
             .map_err(|_| StoreError::Closed)
-    }
-
-    /// Writes an organisation with purses on these terms; `false` if its name is taken.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] at once while commits fail, [`StoreError::Closed`],
-    /// [`StoreError::Unfit`]: nothing was done. [`StoreError::InDoubt`]: it may have been.
-    pub async fn create_org(
-        &self,
-        org: Organisation,
-        terms: Terms,
-        audit: Option<AuditEntry>,
-    ) -> Result<bool, StoreError> {
-        Ok(matches!(
-            self.command(Chore::CreateOrg(org, terms), audit).await?,
-            ChoreDone::Created(true)
-        ))
-    }
-
-    /// Writes a key; `false` if its organisation does not exist.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] at once while commits fail, [`StoreError::Closed`],
-    /// [`StoreError::Unfit`]: nothing was done. [`StoreError::InDoubt`]: it may have been.
-    pub async fn create_key(
-        &self,
-        key: ApiKey,
-        audit: Option<AuditEntry>,
-    ) -> Result<bool, StoreError> {
-        Ok(matches!(
-            self.command(Chore::CreateKey(key), audit).await?,
-            ChoreDone::Created(true)
-        ))
     }
 
     /// Sends scheduled messages that are due to their lanes; returns how many.
@@ -563,7 +533,8 @@ impl Store {
         self.inner.reader.queue().await
     }
 
-    /// The key with this hash and its organisation; remembered for five seconds.
+    /// The key with this hash and its organisation, whether it works or not; remembered for five
+    /// seconds, or until it is revoked.
     ///
     /// # Errors
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].
@@ -572,6 +543,15 @@ impl Store {
             .directory
             .credential(&self.inner.reader, hash)
             .await
+    }
+
+    /// The user with this id and its organisation; remembered for five seconds, or until it is
+    /// removed.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn user(&self, id: UserId) -> Result<Option<Arc<Credential>>, StoreError> {
+        self.inner.directory.user(&self.inner.reader, id).await
     }
 
     /// An organisation; remembered for five seconds.

@@ -9,6 +9,7 @@ use super::inbox::{InboxPage, InboxRow};
 use super::memo::{Answers, Memo, MemoKey};
 #[cfg(test)]
 use super::memory;
+use super::people::{KeysOf, Roster};
 use super::reads::{OrgBy, Reads, Response};
 use super::rows::{AttemptId, Candidate};
 use super::till::{Accounts, Check, Purchase};
@@ -16,12 +17,15 @@ use super::upkeep::{Held, Marks, Page, Span, Survey, Wanted};
 use super::{MessageView, QueueRow, StoreError, TimelineEntry, sql};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
-use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
+use crate::domain::ids::{
+    CarrierId, CarrierIndex, KeyId, MessageId, MessageSeq, OrgId, Place, UserId,
+};
 use crate::domain::ledger::{Channel, Day, Purse, PurseId};
 use crate::domain::phone::Msisdn;
 use crate::domain::price::Price;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
+use crate::domain::user::User;
 use crate::flow::Waiting;
 
 /// The readers' side of an open store.
@@ -42,14 +46,6 @@ macro_rules! each {
 }
 
 impl Reads for Reader {
-    async fn key(&self, hash: &[u8; 32]) -> Result<Option<(ApiKey, Organisation)>, StoreError> {
-        each!(self, reader => reader.key(hash).await)
-    }
-
-    async fn organisation(&self, by: OrgBy<'_>) -> Result<Option<Organisation>, StoreError> {
-        each!(self, reader => reader.organisation(by).await)
-    }
-
     async fn message(&self, org: OrgId, id: MessageId) -> Result<Option<MessageView>, StoreError> {
         each!(self, reader => reader.message(org, id).await)
     }
@@ -189,6 +185,40 @@ impl Survey for Reader {
 
     async fn marks(&self) -> Result<Marks, StoreError> {
         each!(self, reader => reader.marks().await)
+    }
+}
+
+impl Roster for Reader {
+    async fn key(&self, hash: &[u8; 32]) -> Result<Option<(ApiKey, Organisation)>, StoreError> {
+        each!(self, reader => reader.key(hash).await)
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<(User, Organisation)>, StoreError> {
+        each!(self, reader => reader.user(id).await)
+    }
+
+    async fn organisation(&self, by: OrgBy<'_>) -> Result<Option<Organisation>, StoreError> {
+        each!(self, reader => reader.organisation(by).await)
+    }
+
+    async fn organisations(
+        &self,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Organisation>, StoreError> {
+        each!(self, reader => reader.organisations(after, limit).await)
+    }
+
+    async fn keys_of(&self, wanted: &KeysOf) -> Result<Vec<ApiKey>, StoreError> {
+        each!(self, reader => reader.keys_of(wanted).await)
+    }
+
+    async fn key_by_id(&self, id: KeyId) -> Result<Option<ApiKey>, StoreError> {
+        each!(self, reader => reader.key_by_id(id).await)
+    }
+
+    async fn users_of(&self, org: OrgId) -> Result<Vec<User>, StoreError> {
+        each!(self, reader => reader.users_of(org).await)
     }
 }
 

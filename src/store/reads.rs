@@ -8,11 +8,11 @@ use super::control::{AuditEntry, HoldRow};
 use super::desk::Lists;
 use super::inbox::{InboxPage, InboxRow};
 use super::memo::Answers;
+use super::people::Roster;
 use super::rows::{AttemptId, Candidate};
 use super::till::Accounts;
 use super::upkeep::Survey;
 use super::{MessageView, QueueRow, StoreError, Tally, TimelineEntry};
-use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
 use crate::domain::phone::Msisdn;
@@ -36,13 +36,7 @@ pub(super) enum OrgBy<'a> {
 }
 
 /// What is read beside the writer: committed rows only, any number of readers at once.
-pub(super) trait Reads: Survey + Accounts + Lists + Answers {
-    /// The key with this hash and its organisation, unless revoked.
-    async fn key(&self, hash: &[u8; 32]) -> Result<Option<(ApiKey, Organisation)>, StoreError>;
-
-    /// An organisation.
-    async fn organisation(&self, by: OrgBy<'_>) -> Result<Option<Organisation>, StoreError>;
-
+pub(super) trait Reads: Survey + Accounts + Lists + Answers + Roster {
     /// One message of an organisation.
     async fn message(&self, org: OrgId, id: MessageId) -> Result<Option<MessageView>, StoreError>;
 

@@ -10,10 +10,10 @@ use super::control::{AuditEntry, HoldRow, Sweep};
 use super::desk::Desk;
 use super::inbox::{Keeping, Kept, Match};
 use super::memo::Memos;
+use super::people::People;
 use super::till::Till;
 use super::upkeep::Upkeep;
 use super::{Carriers, StoreError};
-use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::ids::{
     BindName, CarrierId, EventId, IntentId, MessageId, MessageSeq, OrgId, Place, ReceiptKey,
 };
@@ -208,7 +208,7 @@ pub(super) struct House {
 /// Unless a method says otherwise it is called between [`Rows::begin`] and [`Rows::commit`], and
 /// its lists may be of any length and name a row twice; where it says *each once*, to name it once
 /// is the caller's matter. An error leaves the transaction to be rolled back.
-pub(super) trait Rows: Upkeep + Till + Desk + Memos + Send {
+pub(super) trait Rows: Upkeep + Till + Desk + Memos + People + Send {
     /// The configured accounts.
     fn carriers(&self) -> &Arc<Carriers>;
 
@@ -427,15 +427,6 @@ pub(super) trait Rows: Upkeep + Till + Desk + Memos + Send {
     /// Drops at most `limit` events that happened before a time, the oldest first; returns how many.
     /// Their ids say when they happened ([`v7`](super::engine::v7)).
     async fn give_up_events(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
-
-    // People.
-
-    /// Writes an organisation; `false` if its name is taken. Ids are new: one that is there already
-    /// is an error.
-    async fn create_org(&mut self, org: &Organisation) -> Result<bool, StoreError>;
-
-    /// Writes a key; `false` if the organisation does not exist or the key is there already.
-    async fn create_key(&mut self, key: &ApiKey) -> Result<bool, StoreError>;
 
     // Operators.
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use self::ground::Ground;
 use super::*;
-use crate::domain::ids::{CarrierIndex, IntentId, KeyId, ReceiptKey};
+use crate::domain::ids::{CarrierIndex, IntentId, ReceiptKey};
 use crate::domain::lifecycle::{SegmentState, failure_of};
 use crate::domain::message::{Encoding, State};
 use crate::domain::phone::{Msisdn, Sender};
@@ -236,6 +236,7 @@ mod messages;
 mod moving;
 mod orders;
 mod parking;
+mod people;
 mod promises;
 mod proof;
 mod receipts;

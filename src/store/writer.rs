@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use self::aside::Aside;
 use self::outage::{Told, in_time};
 use super::batch::{Accept, Batch, Deliveries, Effects, Errand, Intent, Receipts, Settle};
+use super::directory::Directory;
 use super::engine::{Engine, Unfinished};
 use super::inbox::ReceiptNews;
 use super::portions::Kind;
@@ -147,6 +148,7 @@ pub(super) struct Ends {
     pub(super) events: mpsc::Sender<EventJob>,
     pub(super) news: mpsc::Sender<ReceiptNews>,
     pub(super) health: Arc<StoreHealth>,
+    pub(super) directory: Arc<Directory>,
 }
 
 impl<R: Rows> Task<R> {
@@ -442,6 +444,10 @@ impl<R: Rows> Task<R> {
     /// Tells everybody in the batch. Those who have gone meanwhile need no answer.
     async fn answer(&mut self, batch: Batch, effects: Effects) {
         self.aside.kept(&batch);
+        // Before who asked for it is told that it is so.
+        for gone in &effects.forgotten {
+            self.ends.directory.forget(gone);
+        }
         for accept in batch.accepts {
             let seq = accept.message.seq;
             let done = if let Some(short) = effects.short.get(&seq) {

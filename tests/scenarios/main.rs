@@ -27,6 +27,7 @@ mod hang_up;
 mod holds;
 mod hostile;
 mod journey;
+mod keys;
 mod kill;
 mod late;
 mod load_profiles;

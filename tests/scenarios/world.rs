@@ -365,7 +365,8 @@ impl World {
 }
 
 impl Customer {
-    fn new(api: SocketAddr, key: String) -> Self {
+    /// Who calls with this key, or token.
+    pub(crate) fn new(api: SocketAddr, key: String) -> Self {
         let http = Client::builder(TokioExecutor::new()).build_http();
         Self { http, api, key }
     }

@@ -3,6 +3,7 @@
 //! Never here: sockets (`server`), single functions (beside the code).
 
 mod bad_input;
+mod keys;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::call::Api;
-use super::v1;
+use super::{time, v1};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::api_key::NewKey;
 use crate::domain::capability::Capability;
@@ -32,6 +33,7 @@ use crate::domain::time::Timestamp;
 use crate::flow::health::Health;
 use crate::flow::routes::Routes;
 use crate::ingest::{self, Ingest, plan};
+use crate::store::people::Changed;
 use crate::store::{self, Store};
 
 const BODY_MAX: usize = 4096;
@@ -88,6 +90,8 @@ impl House {
             store: store.clone(),
             body_max: BODY_MAX,
             request_timeout: Duration::from_millis(300),
+            proxies: Vec::new(),
+            tokens: Some(Arc::new(keys::tokens())),
         };
         let key = sign_up(&store, "One", 1).await;
         let router = v1::doors().router(Arc::new(api));
@@ -165,16 +169,10 @@ async fn sign_up(store: &Store, name: &str, seed: u8) -> String {
     let created = store.create_org(record, Terms::Postpaid, None);
     assert!(created.await.unwrap());
     let key = NewKey::from_random(true, [seed; 32]);
-    let record = ApiKey {
-        id: KeyId(Uuid::now_v7()),
-        org,
-        hash: key.hash,
-        prefix: key.prefix,
-        live: true,
-        created_at: Timestamp(0),
-    };
+    let ids = (KeyId(Uuid::now_v7()), org);
+    let record = ApiKey::new(ids, (key.hash, key.prefix), true, Timestamp(0));
     let created = store.create_key(record, None);
-    assert!(created.await.unwrap());
+    assert_eq!(created.await.unwrap(), Changed::Done);
     key.text.expose_secret().to_owned()
 }
 

@@ -2,6 +2,7 @@
 //! Never here: the way of a request (`doors`), checks of a message's meaning (`ingest`).
 
 mod credits;
+mod keys;
 mod messages;
 mod send;
 
@@ -13,5 +14,6 @@ pub(super) fn doors() -> Doors {
     let doors = send::doors(Doors::default());
     let doors = messages::doors(doors);
     let doors = credits::doors(doors);
+    let doors = keys::doors(doors);
     docs::doors(doors)
 }

@@ -11,12 +11,12 @@ use crate::api::code::Code;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
 use crate::api::submission::Draft;
-use crate::api::{json, render, time};
+use crate::api::{auth, json, render, time};
 use crate::domain::scope::Scope;
 use crate::ingest::Refusal;
 
 pub(in crate::api) fn doors(doors: Doors) -> Doors {
-    doors.post("/v1/sms/send", 201, Scope::SmsSend, send)
+    doors.post_either("/v1/sms/send", 201, (Scope::SmsSend, Scope::Otp), send)
 }
 
 async fn send(mut visit: Visit) -> Result<Response, ApiError> {
@@ -35,6 +35,8 @@ async fn send(mut visit: Visit) -> Result<Response, ApiError> {
         let param = refusal.field().map(|core| draft.name(core));
         ApiError::refused(refusal, param)
     };
+    let sender = (draft.name("from"), draft.submission().from);
+    auth::may_send(&visit.caller, draft.class, sender)?;
     let (ingest, org) = (&visit.api.ingest, &visit.caller.org);
     if dry_run {
         let run = ingest.dry_run(org, draft.submission(), time::now());

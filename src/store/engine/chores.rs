@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use super::Engine;
-use crate::domain::ledger::Channel;
 use crate::domain::lifecycle;
 use crate::domain::message::State;
 use crate::domain::time::Timestamp;
@@ -22,16 +21,7 @@ impl<R: Rows> Engine<R> {
         effects: &mut Effects,
     ) -> Result<ChoreDone, StoreError> {
         Ok(match chore {
-            Chore::CreateOrg(org, terms) => {
-                let created = self.rows.create_org(org).await?;
-                if created {
-                    for channel in Channel::ALL {
-                        effects.sheet.open(&self.books, (org.id, channel), *terms);
-                    }
-                }
-                ChoreDone::Created(created)
-            }
-            Chore::CreateKey(key) => ChoreDone::Created(self.rows.create_key(key).await?),
+            Chore::People(work) => ChoreDone::People(self.people(work, effects).await?),
             Chore::Control(control) => ChoreDone::Controlled(self.control(control, effects).await?),
             Chore::ReleaseDue { now, limit } => {
                 ChoreDone::Count(self.release_due(*now, *limit, effects).await?)

@@ -58,13 +58,10 @@ impl<R: Rows> Engine<R> {
         done: &ChoreDone,
     ) -> Result<(), StoreError> {
         let refused = match done {
-            ChoreDone::Created(false) => {
-                Some("refused: there is one already, or not what it is for")
-            }
+            ChoreDone::People(done) => done.refusal(),
             ChoreDone::Controlled(Controlled::Left(why)) => Some(why.name()),
             ChoreDone::Till(done) => done.refusal(),
-            ChoreDone::Created(true)
-            | ChoreDone::Count(_)
+            ChoreDone::Count(_)
             | ChoreDone::Events(_)
             | ChoreDone::Receipts(_)
             | ChoreDone::Desk(_)

@@ -12,6 +12,7 @@ mod inbox;
 pub(super) mod judge;
 mod memo;
 mod moves;
+mod people;
 mod proof;
 mod receipts;
 mod rollup;

@@ -20,6 +20,7 @@ use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::FailureCode;
 use crate::domain::price::Price;
 use crate::domain::time::Timestamp;
+use crate::domain::user::User;
 use crate::store::control::HoldRow;
 use crate::store::memo::Memo;
 use crate::store::till::Purchase;
@@ -36,6 +37,7 @@ impl Tables {
             ("house", rows(&self.house, house)),
             ("organisations", rows(&self.organisations, organisation)),
             ("api_keys", rows(&self.api_keys, api_key)),
+            ("users", rows(&self.users, user)),
             ("messages", rows(&self.messages, message)),
             ("attempts", rows(&self.attempts, attempt)),
             ("receipt_events", rows(&self.receipt_events, receipt_event)),
@@ -62,6 +64,10 @@ fn rows<R: Row>(table: &Table<R>, columns: fn(&R) -> Vec<Column>) -> Vec<Vec<Col
 
 fn text<T: ToString + ?Sized>(value: &T) -> Column {
     Some(value.to_string().into())
+}
+
+fn json(items: &[impl serde::Serialize]) -> Column {
+    serde_json::to_string(items).ok().map(String::into)
 }
 
 fn flag(value: bool) -> Column {
@@ -152,10 +158,7 @@ fn organisation(row: &Organisation) -> Vec<Column> {
         text(&row.id),
         text(&row.name),
         text(&row.country),
-        serde_json::to_string(&row.senders)
-            .ok()
-            .as_ref()
-            .and_then(text),
+        json(&row.senders),
         text(&row.webhook_secret.expose_secret()),
         text(&row.created_at.0),
     ]
@@ -168,8 +171,32 @@ fn api_key(row: &ApiKey) -> Vec<Column> {
         hex(&row.hash),
         text(&row.prefix),
         flag(row.live),
+        text(&row.name),
+        text(&row.scopes.bits()),
+        json(&row.senders),
+        json(
+            &row.networks
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+        ),
+        time(row.expires_at),
+        number(row.rate),
         text(&row.created_at.0),
-        None,
+        time(row.revoked_at),
+        row.replaced_by.and_then(|id| text(&id)),
+        time(row.last_used_at),
+    ]
+}
+
+fn user(row: &User) -> Vec<Column> {
+    vec![
+        text(&row.id),
+        text(&row.org),
+        text(&row.email),
+        text(&row.name),
+        text(&row.role.index()),
+        text(&row.created_at.0),
     ]
 }
 

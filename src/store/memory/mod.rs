@@ -13,6 +13,7 @@ mod memos;
 mod messages;
 mod operators;
 mod outbox;
+mod people;
 mod reader;
 mod start;
 mod table;

@@ -1,60 +1,21 @@
-//! Lives here: the model's organisations and keys, and what operators write and read.
+//! Lives here: what operators write into the model and read from it.
 //! Never here: what they change of messages (`messages`).
 
 use std::collections::BTreeMap;
 
-use super::faults::violated;
 use super::messages::LAST_ORG;
 use super::tables::{AuditRow, MessageRow, Tables};
-use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{MessageId, OrgId, Place};
 use crate::domain::message::State;
 use crate::domain::time::Timestamp;
 use crate::store::control::AuditEntry;
-use crate::store::reads::OrgBy;
-use crate::store::{QueueRow, StoreError, Tally};
+use crate::store::{QueueRow, Tally};
 
 /// Ids that a preview shows.
 const SAMPLE: usize = 5;
 
 impl Tables {
-    pub(super) fn organisation(&self, by: OrgBy<'_>) -> Option<&Organisation> {
-        match by {
-            OrgBy::Id(id) => self.organisations.get(&id),
-            OrgBy::Name(name) => {
-                let name: Box<str> = name.into();
-                self.organisations.marked(name.clone()..=name).next()
-            }
-        }
-    }
-
-    pub(super) fn create_org(&mut self, org: &Organisation) -> Result<bool, StoreError> {
-        if self.organisation(OrgBy::Name(&org.name)).is_some() {
-            return Ok(false);
-        }
-        if !self.organisations.insert(org.clone()) {
-            return Err(violated("organisations.id is unique"));
-        }
-        Ok(true)
-    }
-
-    pub(super) fn api_key(&self, hash: &[u8; 32]) -> Option<(&ApiKey, &Organisation)> {
-        let key = self.api_keys.marked(*hash..=*hash).next()?;
-        Some((key, self.organisations.get(&key.org)?))
-    }
-
-    pub(super) fn create_key(&mut self, key: &ApiKey) -> Result<bool, StoreError> {
-        let known = self.organisations.get(&key.org).is_some();
-        if !known || self.api_key(&key.hash).is_some() {
-            return Ok(false);
-        }
-        if !self.api_keys.insert(key.clone()) {
-            return Err(violated("api_keys.id is unique"));
-        }
-        Ok(true)
-    }
-
     pub(super) fn note(&mut self, entry: &AuditEntry) -> i64 {
         let id = 1 + self.audit.all().next_back().map_or(0, |row| row.id);
         let entry = entry.clone();

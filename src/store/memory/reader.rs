@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::MemoryReader;
 use super::messages::LAST_ORG;
 use super::tables::{AttemptRow, MessageRow, Tables};
-use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
 use crate::domain::lifecycle::SegmentState;
@@ -18,7 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::flow::{Parts, Tried, Waiting};
 use crate::store::control::{AuditEntry, HoldRow};
 use crate::store::inbox::{InboxPage, InboxRow};
-use crate::store::reads::{OrgBy, Reads, Response};
+use crate::store::reads::{Reads, Response};
 use crate::store::rows::{AttemptId, Candidate, day_of, first_of_day};
 use crate::store::{Carriers, MessageView, QueueRow, StoreError, Tally, TimelineEntry};
 
@@ -33,17 +32,6 @@ impl MemoryReader {
 }
 
 impl Reads for MemoryReader {
-    async fn key(&self, hash: &[u8; 32]) -> Answer<Option<(ApiKey, Organisation)>> {
-        self.look(|tables, _| {
-            let found = tables.api_key(hash);
-            found.map(|(key, org)| (key.clone(), org.clone()))
-        })
-    }
-
-    async fn organisation(&self, by: OrgBy<'_>) -> Answer<Option<Organisation>> {
-        self.look(|tables, _| tables.organisation(by).cloned())
-    }
-
     async fn message(&self, org: OrgId, id: MessageId) -> Answer<Option<MessageView>> {
         self.look(|tables, carriers| {
             let row = tables.message(id).filter(|row| row.message.org == org);

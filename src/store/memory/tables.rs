@@ -15,6 +15,7 @@ use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{FailureCode, Message, State};
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
+use crate::domain::user::User;
 use crate::flow::{DeliveryRecord, EventKind};
 use crate::store::control::{AuditEntry, HoldRow};
 use crate::store::memo::Memo;
@@ -36,6 +37,7 @@ pub(super) struct Tables {
     pub(super) house: Table<HouseRow>,
     pub(super) organisations: Table<Organisation>,
     pub(super) api_keys: Table<ApiKey>,
+    pub(super) users: Table<User>,
     pub(super) messages: Table<MessageRow>,
     pub(super) attempts: Table<AttemptRow>,
     pub(super) receipt_events: Table<ReceiptEventRow>,
@@ -57,6 +59,7 @@ impl Tables {
         self.house.commit(&mut kept.house);
         self.organisations.commit(&mut kept.organisations);
         self.api_keys.commit(&mut kept.api_keys);
+        self.users.commit(&mut kept.users);
         self.messages.commit(&mut kept.messages);
         self.attempts.commit(&mut kept.attempts);
         self.receipt_events.commit(&mut kept.receipt_events);
@@ -75,6 +78,7 @@ impl Tables {
         self.house.undo(&kept.house);
         self.organisations.undo(&kept.organisations);
         self.api_keys.undo(&kept.api_keys);
+        self.users.undo(&kept.users);
         self.messages.undo(&kept.messages);
         self.attempts.undo(&kept.attempts);
         self.receipt_events.undo(&kept.receipt_events);

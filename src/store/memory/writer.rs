@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::Memory;
 use super::faults::{CommitFault, Poison, injected};
 use super::tables::{COMMIT, GIVEN, ORDERLY, Tables};
-use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::ids::{CarrierId, EventId, IntentId, MessageId, MessageSeq, Place, ReceiptKey};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{Message, State};
@@ -328,14 +327,6 @@ impl Rows for Memory {
 
     async fn give_up_events(&mut self, before: Timestamp, limit: u32) -> Answer<u64> {
         Ok(self.tables()?.0.give_up_events(before, limit))
-    }
-
-    async fn create_org(&mut self, org: &Organisation) -> Answer<bool> {
-        self.tables()?.0.create_org(org)
-    }
-
-    async fn create_key(&mut self, key: &ApiKey) -> Answer<bool> {
-        self.tables()?.0.create_key(key)
     }
 
     async fn note(&mut self, entry: &AuditEntry) -> Answer<i64> {

@@ -253,8 +253,7 @@ impl Row {
             (Kind::Text, _) => Value::Text(self.opt_text(column)?),
             (Kind::Bytes, Self::Sqlite(row)) => Value::Bytes(row.try_get(column)?),
             (Kind::Bytes, Self::Postgres(row)) => Value::Bytes(row.try_get(column)?),
-            // No id is ever absent.
-            (Kind::Id, _) => Value::Id(Some(self.id(column)?)),
+            (Kind::Id, _) => Value::Id(self.opt_id(column)?),
         })
     }
 
@@ -263,6 +262,18 @@ impl Row {
         match self {
             Self::Sqlite(row) => Uuid::from_slice(row.try_get(column)?)
                 .map_err(|_| StoreError::Corrupt { what: "an id" }),
+            Self::Postgres(row) => Ok(row.try_get(column)?),
+        }
+    }
+
+    /// A 16-octet id that may be absent.
+    pub(in crate::store) fn opt_id(&self, column: usize) -> Result<Option<Uuid>, StoreError> {
+        match self {
+            Self::Sqlite(row) => {
+                let octets: Option<&[u8]> = row.try_get(column)?;
+                let id = octets.map(Uuid::from_slice).transpose();
+                id.map_err(|_| StoreError::Corrupt { what: "an id" })
+            }
             Self::Postgres(row) => Ok(row.try_get(column)?),
         }
     }

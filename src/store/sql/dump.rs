@@ -70,7 +70,9 @@ fn messages(hex: &str) -> Box<str> {
 
 fn sqlite(column: &Column) -> String {
     match column.kind {
-        Kind::Bytes | Kind::Id => format!("lower(hex({}))", column.name),
+        Kind::Bytes => format!("lower(hex({}))", column.name),
+        // Of an absent one it is empty.
+        Kind::Id => format!("nullif(lower(hex({})), '')", column.name),
         Kind::Int | Kind::Text => format!("cast({} as text)", column.name),
     }
 }

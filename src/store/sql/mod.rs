@@ -25,6 +25,7 @@ mod read;
 mod reader;
 mod receipts;
 mod retain;
+mod roster;
 mod rows;
 mod sqlite;
 mod statement;

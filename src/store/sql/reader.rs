@@ -5,8 +5,7 @@
 use std::collections::HashSet;
 
 use super::db::Conn;
-use super::{ANSWER, Pool, Reader, attempts, inbox, operators, people, read, tallies, within};
-use crate::domain::account::{ApiKey, Organisation};
+use super::{ANSWER, Pool, Reader, attempts, inbox, operators, read, tallies, within};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
 use crate::domain::phone::Msisdn;
@@ -15,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::flow::Waiting;
 use crate::store::control::{AuditEntry, HoldRow};
 use crate::store::inbox::{InboxPage, InboxRow};
-use crate::store::reads::{OrgBy, Reads, Response};
+use crate::store::reads::{Reads, Response};
 use crate::store::rows::{AttemptId, Candidate};
 use crate::store::{MessageView, QueueRow, StoreError, Tally, TimelineEntry};
 
@@ -49,14 +48,6 @@ impl Reader {
 }
 
 impl Reads for Reader {
-    async fn key(&self, hash: &[u8; 32]) -> Result<Option<(ApiKey, Organisation)>, StoreError> {
-        ask!(self, |db| people::key(db, hash))
-    }
-
-    async fn organisation(&self, by: OrgBy<'_>) -> Result<Option<Organisation>, StoreError> {
-        ask!(self, |db| people::organisation(db, by))
-    }
-
     async fn message(&self, org: OrgId, id: MessageId) -> Result<Option<MessageView>, StoreError> {
         ask!(self, |db| read::message(db, &self.carriers, org, id))
     }

@@ -6,10 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::db::Conn;
-use super::{
-    Sql, attempts, house, inbox, lost, messages, operators, outbox, people, receipts, within,
-};
-use crate::domain::account::{ApiKey, Organisation};
+use super::{Sql, attempts, house, inbox, lost, messages, operators, outbox, receipts, within};
 use crate::domain::ids::{CarrierId, EventId, IntentId, MessageId, MessageSeq, Place, ReceiptKey};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{Message, State};
@@ -281,14 +278,6 @@ impl Rows for Sql {
 
     async fn give_up_events(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         ask!(self, |db| outbox::give_up_events(db, before, limit))
-    }
-
-    async fn create_org(&mut self, org: &Organisation) -> Result<bool, StoreError> {
-        ask!(self, |db| people::create_org(db, org))
-    }
-
-    async fn create_key(&mut self, key: &ApiKey) -> Result<bool, StoreError> {
-        ask!(self, |db| people::create_key(db, key))
     }
 
     async fn note(&mut self, entry: &AuditEntry) -> Result<i64, StoreError> {

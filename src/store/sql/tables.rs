@@ -37,7 +37,7 @@ impl Table {
 pub(in crate::store) static HOUSE: Table = Table::new("house", 1, &[text("key"), int("value")]);
 
 /// All others, what refers to a table behind it.
-pub(in crate::store) static TABLES: [Table; 16] = [
+pub(in crate::store) static TABLES: [Table; 17] = [
     Table::new(
         "organisations",
         1,
@@ -59,8 +59,28 @@ pub(in crate::store) static TABLES: [Table; 16] = [
             bytes("hash"),
             text("prefix"),
             int("live"),
+            text("name"),
+            int("scopes"),
+            text("senders"),
+            text("networks"),
+            int("expires_at"),
+            int("rate"),
             int("created_at"),
             int("revoked_at"),
+            id("replaced_by"),
+            int("last_used_at"),
+        ],
+    ),
+    Table::new(
+        "users",
+        1,
+        &[
+            id("id"),
+            id("org"),
+            text("email"),
+            text("name"),
+            int("role"),
+            int("created_at"),
         ],
     ),
     Table::new(
@@ -340,7 +360,7 @@ mod tests {
                 "uuid" => Kind::Id,
                 // SQLite has one type for both.
                 _ => match row.text(1).unwrap() {
-                    "id" | "org" | "event" => Kind::Id,
+                    "id" | "org" | "event" | "replaced_by" => Kind::Id,
                     _ => Kind::Bytes,
                 },
             };

@@ -22,8 +22,10 @@ use super::dice::Dice;
 use super::ground::Ground;
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::ids::{KeyId, OrgId};
+use crate::domain::ledger::Terms;
 use crate::domain::time::Timestamp;
 use crate::store::memory::{CommitFault, Faults};
+use crate::store::people::PeopleWork;
 
 /// Rounds of a history: a few hours, over midnight.
 const ROUNDS: usize = 60;
@@ -134,17 +136,21 @@ fn customers() -> [Vec<Deed>; 2] {
         webhook_secret: "whsec_y".to_owned().into(),
         created_at: at,
     };
+    let ids = (KeyId(Uuid::from_u128(2)), org);
     let key = ApiKey {
-        id: KeyId(Uuid::from_u128(2)),
-        org,
-        hash: [0xA5; 32],
-        prefix: "sk_live_mw_b".into(),
-        live: true,
-        created_at: at,
+        name: "Till".into(),
+        senders: vec!["DUKA".into()],
+        networks: vec!["10.0.0.0/8".parse().expect("a network")],
+        expires_at: Some(Timestamp(1 << 40)),
+        rate: Some(90),
+        ..ApiKey::new(ids, ([0xA5; 32], "sk_live_mw_b".into()), true, at)
     };
     [
-        vec![Deed::CreateOrg(organisation)],
-        vec![Deed::CreateKey(key)],
+        vec![Deed::People(
+            PeopleWork::CreateOrg(organisation, Terms::Prepaid),
+            None,
+        )],
+        vec![Deed::People(PeopleWork::CreateKey(key.into()), None)],
     ]
 }
 

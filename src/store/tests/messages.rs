@@ -2,7 +2,6 @@
 //! Never here: the world they run in (`tests`).
 
 use super::*;
-use crate::domain::ledger::Terms;
 
 on_each_store! {
     a_message_reads_back_as_it_was_accepted,
@@ -14,7 +13,6 @@ on_each_store! {
     every_message_ends_by_its_validity_and_grace,
     events_are_given_up_by_their_time_the_oldest_first,
     an_undelivered_event_comes_back_and_a_delivered_one_does_not,
-    keys_are_found_by_hash_and_only_for_existing_organisations,
     a_thousand_accepts_share_commits_and_keep_their_order,
 }
 
@@ -338,50 +336,6 @@ async fn an_undelivered_event_comes_back_and_a_delivered_one_does_not(ground: Gr
             .unwrap()
             .is_empty()
     );
-    world.close().await;
-}
-
-async fn keys_are_found_by_hash_and_only_for_existing_organisations(ground: Ground) {
-    let world = World::open(&ground).await;
-    let org = Organisation {
-        id: ORG,
-        name: "Duka".into(),
-        country: "TZ".into(),
-        senders: vec!["DUKA".into()],
-        webhook_secret: "whsec_x".to_owned().into(),
-        created_at: Timestamp(1),
-    };
-    let key = |org| ApiKey {
-        id: KeyId(Uuid::now_v7()),
-        org,
-        hash: [3; 32],
-        prefix: "sk_live_mw_a".into(),
-        live: true,
-        created_at: Timestamp(1),
-    };
-    assert!(
-        !world.store.create_key(key(ORG), None).await.unwrap(),
-        "no such organisation yet"
-    );
-    assert!(
-        world
-            .store
-            .create_org(org.clone(), Terms::Prepaid, None)
-            .await
-            .unwrap()
-    );
-    assert!(
-        !world
-            .store
-            .create_org(org, Terms::Prepaid, None)
-            .await
-            .unwrap(),
-        "the name is taken"
-    );
-    assert!(world.store.create_key(key(ORG), None).await.unwrap());
-    let found = world.store.credential(&[3; 32]).await.unwrap().unwrap();
-    assert_eq!((&*found.org.name, found.org.senders.len()), ("Duka", 1));
-    assert!(world.store.credential(&[4; 32]).await.unwrap().is_none());
     world.close().await;
 }
 

@@ -13,38 +13,68 @@ use super::deeds::{Deed, ORGS, org};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
-use crate::domain::ids::{KeyId, NetworkId};
+use crate::domain::ids::{KeyId, NetworkId, UserId};
 use crate::domain::ledger::{Channel, Terms};
 use crate::domain::message::Message;
 use crate::domain::price::{Price, Scope};
 use crate::domain::time::Timestamp;
+use crate::domain::user::{Role, User};
 use crate::store::AuditEntry;
 use crate::store::memo::Memo;
+use crate::store::people::PeopleWork;
 use crate::store::till::Purchase;
 
-/// Another organisation, or another key; `before`: how many of each there were.
-pub(super) fn people(dice: &mut Dice, now: Timestamp, before: &mut (u8, u8)) -> Deed {
+/// Another organisation, or another key or user, or one less; `before`: how many of each there were.
+pub(super) fn people(dice: &mut Dice, audit: AuditEntry, before: &mut (u8, u8)) -> Deed {
     let (orgs, keys) = before;
-    if dice.percent(50) {
-        *orgs = (*orgs + 1) % 4;
-        return Deed::CreateOrg(Organisation {
-            id: org(10 + usize::from(*orgs)),
-            name: format!("Duka {}", *orgs % 3).into(),
-            country: "TZ".into(),
-            senders: vec!["DUKA".into()],
-            webhook_secret: "whsec_x".to_owned().into(),
+    let (now, audit) = (audit.at, Some(audit));
+    let number = dice.below(4);
+    let id = KeyId(Uuid::from_u128(0x9_0000 + number as u128));
+    let user = UserId(Uuid::from_u128(0xA_0000 + number as u128));
+    let work = match dice.below(8) {
+        0 | 1 => {
+            *orgs = (*orgs + 1) % 4;
+            let org = Organisation {
+                id: org(10 + usize::from(*orgs)),
+                name: format!("Duka {}", *orgs % 3).into(),
+                country: "TZ".into(),
+                senders: vec!["DUKA".into()],
+                webhook_secret: "whsec_x".to_owned().into(),
+                created_at: now,
+            };
+            PeopleWork::CreateOrg(org, Terms::Prepaid)
+        }
+        2 | 3 => PeopleWork::CreateKey(another(dice, now, keys).into()),
+        4 => PeopleWork::Rotate {
+            id,
+            ends: now,
+            successor: another(dice, now, keys).into(),
+        },
+        5 => PeopleWork::Revoke {
+            org: org(dice.below(4)),
+            id,
+            at: now,
+        },
+        6 => PeopleWork::NoteUses(vec![(id, now), (KeyId(user.0), now)]),
+        _ if dice.percent(30) => PeopleWork::RemoveUser(org(number), user),
+        _ => PeopleWork::CreateUser(User {
+            id: user,
+            org: org(number),
+            email: format!("asha{number}@duka.tz").into(),
+            name: "Asha".into(),
+            role: dice.one_of(&Role::ALL),
             created_at: now,
-        });
-    }
+        }),
+    };
+    Deed::People(work, audit)
+}
+
+fn another(dice: &mut Dice, now: Timestamp, keys: &mut u8) -> ApiKey {
     *keys = (*keys + 1) % 4;
-    Deed::CreateKey(ApiKey {
-        id: KeyId(Uuid::from_u128(0x9_0000 + u128::from(*keys))),
-        org: org(dice.below(4)),
-        hash: [*keys; 32],
-        prefix: "sk_live_mw_a".into(),
-        live: dice.percent(50),
-        created_at: now,
-    })
+    let id = KeyId(Uuid::from_u128(0x9_0000 + u128::from(*keys)));
+    let ids = (id, org(dice.below(4)));
+    let secret = ([*keys; 32], "sk_live_mw_a".into());
+    ApiKey::new(ids, secret, dice.percent(50), now)
 }
 
 /// A purchase, or a price.

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use super::super::dice::Dice;
 use super::customers;
-use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, ReceiptKey};
@@ -24,6 +23,7 @@ use crate::domain::time::Timestamp;
 use crate::flow::health::Hold;
 use crate::store::inbox::{Keeping, Replay};
 use crate::store::memo::Memo;
+use crate::store::people::PeopleWork;
 use crate::store::till::Purchase;
 use crate::store::{AuditEntry, HoldRow};
 
@@ -99,8 +99,7 @@ pub(super) enum Deed {
     Prove(Timestamp, Timestamp),
     Replay(Replay, AuditEntry),
     Discard(CarrierId, Timestamp, AuditEntry),
-    CreateOrg(Organisation),
-    CreateKey(ApiKey),
+    People(PeopleWork, Option<AuditEntry>),
     /// Reads of every kind, about a message and a lane.
     Look {
         message: usize,
@@ -224,7 +223,10 @@ impl Teller {
             73..81 => self.webhooks(),
             81..88 => self.operator(),
             88..92 => self.inbox(),
-            92..93 => customers::people(&mut self.dice, self.now, &mut self.people),
+            92..93 => {
+                let audit = self.audit();
+                customers::people(&mut self.dice, audit, &mut self.people)
+            }
             93..95 => {
                 let audit = self.audit();
                 customers::money(&mut self.dice, self.now, audit)

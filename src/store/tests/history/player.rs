@@ -22,7 +22,6 @@ use crate::domain::class::Class;
 use crate::domain::ids::{
     BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, OrgId, Place,
 };
-use crate::domain::ledger::Terms;
 use crate::domain::message::{Message, State};
 use crate::domain::time::Timestamp;
 use crate::flow::{
@@ -328,8 +327,7 @@ impl Player {
             Deed::Discard(carrier, before, audit) => say(store
                 .drop_receipts(carrier.clone(), *before, Some(audit.clone()))
                 .await),
-            Deed::CreateOrg(org) => say(store.create_org(org.clone(), Terms::Prepaid, None).await),
-            Deed::CreateKey(key) => say(store.create_key(key.clone(), None).await),
+            Deed::People(work, audit) => say(store.people(work.clone(), audit.clone()).await),
             Deed::Accept(..)
             | Deed::Intend { .. }
             | Deed::Claim(_)
