@@ -313,3 +313,57 @@ create table holds (
     reason text not null,
     actor text not null
 );
+
+-- Bulk jobs: what is asked for, and where it stands (domain::job).
+create table jobs (
+    id uuid primary key,
+    org uuid not null references organisations (id),
+    live smallint not null,
+    state smallint not null,
+    name text not null,
+    sender text not null,
+    template text not null,
+    class smallint not null,
+    webhook_url text,
+    metadata text,
+    tags text,
+    fields text not null,               -- JSON array: what the client personalises
+    rate_limit integer not null,        -- messages a second; 0 = no limit
+    total integer not null,
+    cost bigint not null,              -- thousandths of a credit, of the whole
+    created_at bigint not null,
+    due_at bigint not null,
+    started_at bigint,
+    completed_at bigint
+);
+create index jobs_of_org on jobs (org, id);
+create index jobs_open on jobs (due_at) where state in (0, 1, 3);
+create index jobs_over on jobs (completed_at) where completed_at is not null;
+
+-- Recipients of a job that become messages together, as domain::job packs them; then the numbers of
+-- their messages.
+create table job_chunks (
+    job uuid not null references jobs (id),
+    chunk integer not null,
+    state smallint not null,             -- 0 waiting, 1 messages, 2 dropped
+    recipients integer not null,
+    refused integer not null,
+    cost bigint not null,              -- thousandths of a credit, held while they wait
+    first_seq bigint,
+    last_seq bigint,
+    body bytea not null,
+    primary key (job, chunk)
+);
+
+-- Drafts of jobs.
+create table campaigns (
+    id uuid primary key,
+    org uuid not null references organisations (id),
+    live smallint not null,
+    name text not null,
+    body text not null,                 -- the request that will make the job, JSON
+    created_at bigint not null,
+    updated_at bigint not null,
+    job text                            -- what it was launched as
+);
+create index campaigns_of_org on campaigns (org, id);

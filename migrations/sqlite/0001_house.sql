@@ -287,3 +287,57 @@ create table holds (
     at integer not null,
     until integer
 ) strict, without rowid;
+
+-- Bulk jobs: what is asked for, and where it stands (domain::job).
+create table jobs (
+    id blob primary key,
+    org blob not null references organisations (id),
+    live integer not null,
+    state integer not null,
+    name text not null,
+    sender text not null,
+    template text not null,
+    class integer not null,
+    webhook_url text,
+    metadata text,
+    tags text,
+    fields text not null,               -- JSON array: what the client personalises
+    rate_limit integer not null,        -- messages a second; 0 = no limit
+    total integer not null,
+    cost integer not null,              -- thousandths of a credit, of the whole
+    created_at integer not null,
+    due_at integer not null,
+    started_at integer,
+    completed_at integer
+) strict, without rowid;
+create index jobs_of_org on jobs (org, id);
+create index jobs_open on jobs (due_at) where state in (0, 1, 3);
+create index jobs_over on jobs (completed_at) where completed_at is not null;
+
+-- Recipients of a job that become messages together, as domain::job packs them; then the numbers of
+-- their messages.
+create table job_chunks (
+    job blob not null references jobs (id),
+    chunk integer not null,
+    state integer not null,             -- 0 waiting, 1 messages, 2 dropped
+    recipients integer not null,
+    refused integer not null,
+    cost integer not null,              -- thousandths of a credit, held while they wait
+    first_seq integer,
+    last_seq integer,
+    body blob not null,
+    primary key (job, chunk)
+) strict;
+
+-- Drafts of jobs.
+create table campaigns (
+    id blob primary key,
+    org blob not null references organisations (id),
+    live integer not null,
+    name text not null,
+    body text not null,                 -- the request that will make the job, JSON
+    created_at integer not null,
+    updated_at integer not null,
+    job text                            -- what it was launched as
+) strict;
+create index campaigns_of_org on campaigns (org, id);

@@ -14,6 +14,7 @@ use super::desk::{DeskDone, DeskWork};
 use super::directory::Forgotten;
 use super::inbox::{Ended, InboxDone, InboxWork};
 use super::memo::{Memo, MemoWork, Repeat};
+use super::jobs::{JobsDone, JobsWork};
 use super::people::{Changed, PeopleWork};
 use super::till::{TillDone, TillWork};
 use crate::domain::class::Class;
@@ -109,6 +110,7 @@ pub(super) enum Chore {
     Till(TillWork),
     Desk(DeskWork),
     Memo(MemoWork),
+    Jobs(JobsWork),
     GiveUpEvents {
         before: Timestamp,
         limit: u32,
@@ -133,8 +135,18 @@ impl Chore {
             Self::Till(_) => "change credits or prices",
             Self::Desk(_) => "an organisation's change",
             Self::Memo(_) => "keep or drop answers",
+            Self::Jobs(_) => "look after bulk jobs",
             Self::GiveUpEvents { .. } => "give up events",
             Self::EndOverdue { .. } => "end overdue messages",
+        }
+    }
+
+    /// Rows that it will touch, roughly.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Self::Jobs(JobsWork::Expand(expansion)) => 2 * expansion.messages.len(),
+            Self::Jobs(JobsWork::Create(_, chunks, _)) => 16 + chunks.len(),
+            _ => 16,
         }
     }
 }
@@ -151,6 +163,7 @@ pub(super) enum ChoreDone {
     Desk(DeskDone),
     /// An answer, unless its request repeats one.
     Kept(Option<Repeat>),
+    Jobs(JobsDone),
 }
 
 /// A chore and who waits for it.

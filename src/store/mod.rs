@@ -19,6 +19,7 @@ mod fill;
 pub mod housekeeping;
 pub mod inbox;
 pub mod memo;
+pub mod jobs;
 #[cfg(test)]
 mod memory;
 mod password;

@@ -7,6 +7,7 @@ use super::control::{AuditEntry, HoldRow, Tally};
 use super::desk::{Listed, Listing, Lists};
 use super::inbox::{InboxPage, InboxRow};
 use super::memo::{Answers, Memo, MemoKey};
+use super::jobs::{Board, Campaign, ChunkView, JobView, Standing};
 #[cfg(test)]
 use super::memory;
 use super::people::{KeysOf, Roster};
@@ -18,7 +19,7 @@ use super::{MessageView, QueueRow, StoreError, TimelineEntry, sql};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
 use crate::domain::ids::{
-    CarrierId, CarrierIndex, KeyId, MessageId, MessageSeq, OrgId, Place, UserId,
+    CampaignId, CarrierId, CarrierIndex, JobId, KeyId, MessageId, MessageSeq, OrgId, Place, UserId,
 };
 use crate::domain::ledger::{Channel, Day, Purse, PurseId};
 use crate::domain::phone::Msisdn;
@@ -253,5 +254,68 @@ impl Lists for Reader {
 impl Answers for Reader {
     async fn memo(&self, key: &MemoKey) -> Result<Option<Memo>, StoreError> {
         each!(self, reader => reader.memo(key).await)
+    }
+}
+
+impl Board for Reader {
+    async fn job_view(&self, id: JobId) -> Result<Option<JobView>, StoreError> {
+        each!(self, reader => reader.job_view(id).await)
+    }
+
+    async fn job_list(
+        &self,
+        org: Option<OrgId>,
+        before: Option<JobId>,
+        limit: u32,
+    ) -> Result<Vec<JobView>, StoreError> {
+        each!(self, reader => reader.job_list(org, before, limit).await)
+    }
+
+    async fn due_jobs(
+        &self,
+        now: Timestamp,
+        each: u32,
+        limit: u32,
+    ) -> Result<Vec<JobView>, StoreError> {
+        each!(self, reader => reader.due_jobs(now, each, limit).await)
+    }
+
+    async fn chunks(&self, job: JobId) -> Result<Vec<ChunkView>, StoreError> {
+        each!(self, reader => reader.chunks(job).await)
+    }
+
+    async fn chunk_body(&self, job: JobId, number: u32) -> Result<Option<Vec<u8>>, StoreError> {
+        each!(self, reader => reader.chunk_body(job, number).await)
+    }
+
+    async fn standings(
+        &self,
+        job: JobId,
+        from: u32,
+        until: u32,
+    ) -> Result<Vec<Standing>, StoreError> {
+        each!(self, reader => reader.standings(job, from, until).await)
+    }
+
+    async fn run_of(
+        &self,
+        first: MessageSeq,
+        last: MessageSeq,
+        limit: u32,
+    ) -> Result<Vec<MessageView>, StoreError> {
+        each!(self, reader => reader.run_of(first, last, limit).await)
+    }
+
+    async fn campaigns(
+        &self,
+        org: OrgId,
+        before: Option<CampaignId>,
+        limit: u32,
+    ) -> Result<Vec<Campaign>, StoreError> {
+        each!(self, reader => reader.campaigns(org, before, limit).await)
+    }
+
+    async fn campaign(&self, org: OrgId, id: CampaignId) -> Result<Option<Campaign>, StoreError> {
+        each!(self, reader => reader.campaign(org, id).await)
     }
 }

@@ -8,6 +8,7 @@ use super::control::{AuditEntry, HoldRow};
 use super::desk::Lists;
 use super::inbox::{InboxPage, InboxRow};
 use super::memo::Answers;
+use super::jobs::Board;
 use super::people::Roster;
 use super::rows::{AttemptId, Candidate};
 use super::till::Accounts;
@@ -36,7 +37,7 @@ pub(super) enum OrgBy<'a> {
 }
 
 /// What is read beside the writer: committed rows only, any number of readers at once.
-pub(super) trait Reads: Survey + Accounts + Lists + Answers + Roster {
+pub(super) trait Reads: Survey + Accounts + Lists + Answers + Roster + Board {
     /// One message of an organisation.
     async fn message(&self, org: OrgId, id: MessageId) -> Result<Option<MessageView>, StoreError>;
 

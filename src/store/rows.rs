@@ -10,6 +10,7 @@ use super::control::{AuditEntry, HoldRow, Sweep};
 use super::desk::Desk;
 use super::inbox::{Keeping, Kept, Match};
 use super::memo::Memos;
+use super::jobs::Jobs;
 use super::people::People;
 use super::till::Till;
 use super::upkeep::Upkeep;
@@ -208,7 +209,7 @@ pub(super) struct House {
 /// Unless a method says otherwise it is called between [`Rows::begin`] and [`Rows::commit`], and
 /// its lists may be of any length and name a row twice; where it says *each once*, to name it once
 /// is the caller's matter. An error leaves the transaction to be rolled back.
-pub(super) trait Rows: Upkeep + Till + Desk + Memos + People + Send {
+pub(super) trait Rows: Upkeep + Till + Desk + Memos + People + Jobs + Send {
     /// The configured accounts.
     fn carriers(&self) -> &Arc<Carriers>;
 

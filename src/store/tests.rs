@@ -232,6 +232,7 @@ mod faults;
 mod ground;
 mod history;
 mod memo;
+mod jobs;
 mod messages;
 mod moving;
 mod orders;

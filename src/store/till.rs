@@ -51,7 +51,8 @@ pub struct Check {
     pub purse: Purse,
     /// What its ledger says of all days before its last.
     pub before: Moved,
-    /// What all open messages that no carrier has taken cost together, and how many they are.
+    /// What all open messages that no carrier has taken cost together, and how many they are; with
+    /// those that bulk jobs have yet to make.
     pub open: Sum,
 }
 

@@ -256,7 +256,7 @@ impl<R: Rows> Task<R> {
             }
             Work::Receipts(receipts) => 2 * receipts.receipts.len(),
             Work::Deliveries(deliveries) => 2 * deliveries.records.len(),
-            Work::Errand(_) => 16,
+            Work::Errand(errand) => errand.chore.rows(),
             Work::Leave(events) => events.len(),
             Work::Tidy(_) => 0,
         };

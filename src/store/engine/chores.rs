@@ -35,6 +35,7 @@ impl<R: Rows> Engine<R> {
                 self.rows.set_due(&leased).await?;
                 ChoreDone::Events(jobs)
             }
+            Chore::Jobs(work) => ChoreDone::Jobs(self.jobs(work, effects).await?),
             Chore::Till(work) => ChoreDone::Till(self.till(work, effects).await?),
             Chore::Desk(work) => ChoreDone::Desk(self.desk(work, effects).await?),
             Chore::Memo(work) => self.memo(work).await?,

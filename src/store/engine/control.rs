@@ -22,7 +22,7 @@ use crate::store::rows::{LaneRow, Rows};
 
 /// For so long every batch is looked at after an operator has changed what waits: a bind may have
 /// taken a message before its lane was recalled, and ask for its intent after.
-const WATCHFUL: Duration = Duration::from_secs(300);
+pub(super) const WATCHFUL: Duration = Duration::from_secs(300);
 /// Rows that one round looks at: accepts that come meanwhile wait for a few milliseconds.
 const ROUND: u32 = 256;
 
@@ -61,6 +61,7 @@ impl<R: Rows> Engine<R> {
             ChoreDone::People(done) => done.refusal(),
             ChoreDone::Controlled(Controlled::Left(why)) => Some(why.name()),
             ChoreDone::Till(done) => done.refusal(),
+            ChoreDone::Jobs(done) => done.refusal(),
             ChoreDone::Count(_)
             | ChoreDone::Events(_)
             | ChoreDone::Receipts(_)

@@ -9,6 +9,7 @@ mod chores;
 mod control;
 mod desk;
 mod inbox;
+mod jobs;
 pub(super) mod judge;
 mod memo;
 mod moves;
@@ -241,7 +242,8 @@ impl<R: Rows> Engine<R> {
     /// What it says of others has its place: they are there, or nothing is written ([`Self::gone`]).
     async fn prepare(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let accepts = batch.accepts.iter();
-        for day in accepts.map(|accept| day_of_seq(accept.message.seq)) {
+        let accepts = accepts.map(|accept| day_of_seq(accept.message.seq));
+        for day in accepts.chain(self.expanding(batch)) {
             if !self.prepared.contains(&day) {
                 self.rows.prepare_day(day).await?;
                 self.prepared.insert(day);

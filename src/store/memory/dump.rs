@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
+use super::jobs::ChunkRow;
 use super::table::{Row, Table};
 use super::tables::{
     AttemptRow, AuditRow, DeliveryRow, HouseRow, InboxReceipt, IntentRow, MessageRow, OutboxRow,
@@ -23,6 +24,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::control::HoldRow;
 use crate::store::memo::Memo;
+use crate::store::jobs::{Campaign, JobView};
 use crate::store::till::Purchase;
 
 /// A column; `None` = absent.
@@ -52,6 +54,9 @@ impl Tables {
             ("purchases", rows(&self.money.purchases, purchase)),
             ("prices", rows(&self.money.prices, price)),
             ("memos", rows(&self.memos, memo)),
+            ("jobs", rows(&self.work.jobs, job)),
+            ("job_chunks", rows(&self.work.chunks, chunk)),
+            ("campaigns", rows(&self.work.campaigns, campaign)),
         ])
     }
 }
@@ -146,6 +151,64 @@ fn price(row: &Price) -> Vec<Column> {
         text(scope.network.as_ref().map_or("", |network| &network.0)),
         text(&scope.class.map_or(-1, |class| class.index() as i64)),
         text(&row.per_segment.0),
+    ]
+}
+
+fn job(view: &JobView) -> Vec<Column> {
+    let job = &view.job;
+    vec![
+        text(&job.id),
+        text(&job.org),
+        flag(job.live),
+        text(&view.state.index()),
+        text(&job.name),
+        text(&job.from.as_str()),
+        text(&job.template),
+        text(&job.class.index()),
+        job.webhook_url.clone(),
+        job.metadata.clone(),
+        job.tags.clone(),
+        text(&job.fields),
+        text(&job.rate_limit),
+        text(&job.total),
+        text(&job.cost.0),
+        text(&job.created_at.0),
+        text(&job.due_at.0),
+        time(view.started_at),
+        time(view.completed_at),
+    ]
+}
+
+fn chunk(row: &ChunkRow) -> Vec<Column> {
+    let view = &row.view;
+    let body: String = row
+        .body
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    vec![
+        text(&row.job),
+        text(&view.number),
+        text(&(view.state as i64)),
+        text(&view.recipients),
+        text(&view.refused),
+        text(&view.cost.0),
+        number(view.span.map(|(first, _)| first.0)),
+        number(view.span.map(|(_, last)| last.0)),
+        text(&body),
+    ]
+}
+
+fn campaign(row: &Campaign) -> Vec<Column> {
+    vec![
+        text(&row.id),
+        text(&row.org),
+        flag(row.live),
+        text(&row.name),
+        text(&row.body),
+        text(&row.created_at.0),
+        text(&row.updated_at.0),
+        row.job.as_ref().and_then(text),
     ]
 }
 

@@ -10,6 +10,7 @@ mod dump;
 mod faults;
 mod inbox;
 mod memos;
+mod jobs;
 mod messages;
 mod operators;
 mod outbox;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::jobs::Work;
 use super::table::{Row, Table};
 use super::till::Money;
 use crate::domain::account::{ApiKey, Organisation};
@@ -49,6 +50,7 @@ pub(super) struct Tables {
     pub(super) holds: Table<HoldRow>,
     pub(super) money: Money,
     pub(super) memos: Table<Memo>,
+    pub(super) work: Work,
     /// The days for whose messages there is room; not of any transaction.
     pub(super) days: BTreeSet<i64>,
 }
@@ -71,6 +73,7 @@ impl Tables {
         self.holds.commit(&mut kept.holds);
         self.money.commit(&mut kept.money);
         self.memos.commit(&mut kept.memos);
+        self.work.commit(&mut kept.work);
     }
 
     /// Ends the transaction as if it had never been.
@@ -90,6 +93,7 @@ impl Tables {
         self.holds.undo(&kept.holds);
         self.money.undo(&kept.money);
         self.memos.undo(&kept.memos);
+        self.work.undo(&kept.work);
     }
 
     /// The tables as the first migration leaves them.

@@ -103,10 +103,15 @@ impl Tables {
             let own = (row.message.org, Channel::Sms) == *id && row.message.live;
             own && open && row.sent_at.is_none()
         });
-        let open = open.fold(Sum::default(), |sum, row| Sum {
+        let mut open = open.fold(Sum::default(), |sum, row| Sum {
             amount: sum.amount + row.message.cost,
             count: sum.count + 1,
         });
+        if id.1 == Channel::Sms {
+            let (amount, count) = self.held_by_jobs(id.0);
+            open.amount += amount;
+            open.count += count;
+        }
         Check {
             id: *id,
             purse: *purse,

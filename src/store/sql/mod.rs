@@ -14,6 +14,7 @@ pub(super) mod dump;
 mod house;
 mod inbox;
 mod memos;
+mod jobs;
 mod messages;
 mod operators;
 mod outbox;

@@ -186,7 +186,8 @@ pub(in crate::store) async fn ledger(
 }
 
 /// As [`Accounts::checks`](crate::store::till::Accounts::checks): one statement, so that all of it is
-/// of one moment. What is open is found by its small indexes.
+/// of one moment. What is open is found by its small indexes; what jobs
+/// have yet to make is open too.
 pub(in crate::store) async fn checks(
     db: &mut Db<'_>,
     org: Option<OrgId>,
@@ -228,6 +229,11 @@ fn check_of(whose: &str) -> Statement {
     let scheduled = open("messages_scheduled", "state = 0");
     let queued = open("messages_unsent", "state = 1 and sent_at is null");
     let doubtful = open("messages_open", "state in (3, 4) and sent_at is null");
+    let jobs = format!(
+        "select org, sum(c.cost) as amount, sum(c.recipients - c.refused) as number \
+         from jobs j join job_chunks c on c.job = j.id \
+         where j.state in (0, 1, 2) and c.state = 0 and live = 1 and {whose} group by org"
+    );
     Statement::made(format!(
         "select {PURSE}, {MOVED}, {before}, coalesce(amount, 0), coalesce(number, 0) from \
          (select * from purses where {whose}) as kept \
@@ -235,7 +241,7 @@ fn check_of(whose: &str) -> Statement {
          where {whose} group by org, channel) as sums on owner = org and for_channel = channel \
          left join (select org as payer, cast(sum(amount) as bigint) as amount, \
          cast(sum(number) as bigint) as number from \
-         ({scheduled} union all {queued} union all {doubtful}) as parts group by org) as held \
+         ({scheduled} union all {queued} union all {doubtful} union all {jobs}) as parts group by org) as held \
          on payer = org and channel = 0 order by org, channel"
     ))
 }

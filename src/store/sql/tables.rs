@@ -37,7 +37,7 @@ impl Table {
 pub(in crate::store) static HOUSE: Table = Table::new("house", 1, &[text("key"), int("value")]);
 
 /// All others, what refers to a table behind it.
-pub(in crate::store) static TABLES: [Table; 17] = [
+pub(in crate::store) static TABLES: [Table; 20] = [
     Table::new(
         "organisations",
         1,
@@ -317,6 +317,60 @@ pub(in crate::store) static TABLES: [Table; 17] = [
             int("until"),
         ],
     ),
+    Table::new(
+        "jobs",
+        1,
+        &[
+            id("id"),
+            id("org"),
+            int("live"),
+            int("state"),
+            text("name"),
+            text("sender"),
+            text("template"),
+            int("class"),
+            text("webhook_url"),
+            text("metadata"),
+            text("tags"),
+            text("fields"),
+            int("rate_limit"),
+            int("total"),
+            int("cost"),
+            int("created_at"),
+            int("due_at"),
+            int("started_at"),
+            int("completed_at"),
+        ],
+    ),
+    Table::new(
+        "job_chunks",
+        2,
+        &[
+            id("job"),
+            int("chunk"),
+            int("state"),
+            int("recipients"),
+            int("refused"),
+            int("cost"),
+            int("first_seq"),
+            int("last_seq"),
+            bytes("body"),
+        ],
+    ),
+    Table::new(
+        "campaigns",
+        1,
+        &[
+            id("id"),
+            id("org"),
+            int("live"),
+            text("name"),
+            text("body"),
+            int("created_at"),
+            int("updated_at"),
+            text("job"),
+        ],
+    ),
 ];
 
 const fn int(name: &'static str) -> Column {
@@ -360,7 +414,7 @@ mod tests {
                 "uuid" => Kind::Id,
                 // SQLite has one type for both.
                 _ => match row.text(1).unwrap() {
-                    "id" | "org" | "event" | "replaced_by" => Kind::Id,
+                    "id" | "org" | "event" | "replaced_by" | "job" => Kind::Id,
                     _ => Kind::Bytes,
                 },
             };

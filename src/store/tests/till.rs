@@ -78,7 +78,7 @@ impl World {
     }
 
     /// Available, reserved, consumed, in credits; the ledger and the messages must say the same.
-    async fn amounts(&self) -> (i64, i64, i64) {
+    pub(super) async fn amounts(&self) -> (i64, i64, i64) {
         let purse = self.purse().await;
         for check in self.store.check_purses(None).await.unwrap() {
             assert_eq!(check.differences(), [""; 0], "{check:?}");

@@ -1,0 +1,568 @@
+//! Lives here: what bulk jobs and campaigns ask of the rows and of the writer: jobs, the chunks that
+//! their recipients wait in, drafts of jobs.
+//! Never here: SQL; what a recipient's message says and costs (`bulk`); whose turn it is.
+
+use super::batch::{Chore, ChoreDone};
+use super::control::AuditEntry;
+use super::{MessageView, Store, StoreError};
+use crate::domain::class::Class;
+use crate::domain::credits::Credits;
+use crate::domain::ids::{CampaignId, JobId, MessageSeq, OrgId};
+use crate::domain::job::{Counts, JobState, Step};
+use crate::domain::ledger::Shortfall;
+use crate::domain::message::{Message, State};
+use crate::domain::phone::Sender;
+use crate::domain::time::Timestamp;
+
+/// A job as it was asked for.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// Whose.
+    pub org: OrgId,
+    /// Of a live key, as are its messages.
+    pub live: bool,
+    /// The client's name for it.
+    pub name: Box<str>,
+    /// Sender of all its messages.
+    pub from: Sender,
+    /// The text with its places (`domain::template`).
+    pub template: Box<str>,
+    /// Class of all its messages.
+    pub class: Class,
+    /// Where the events of its messages go, and its own.
+    pub webhook_url: Option<Box<str>>,
+    /// As of a message; each of its messages has the same.
+    pub metadata: Option<Box<str>>,
+    /// As of a message; each of its messages has the same.
+    pub tags: Option<Box<str>>,
+    /// What the client personalises: names of fields, a JSON array.
+    pub fields: Box<str>,
+    /// Messages a second at most; 0 = no limit but the carriers'.
+    pub rate_limit: u32,
+    /// How many recipients it names.
+    pub total: u32,
+    /// What all its messages cost: held from the beginning.
+    pub cost: Credits,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// Not before this.
+    pub due_at: Timestamp,
+}
+
+/// A job and where it stands.
+#[derive(Clone, Debug)]
+pub struct JobView {
+    /// As it was asked for.
+    pub job: Job,
+    /// Where it stands.
+    pub state: JobState,
+    /// When its first recipients became messages.
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// Recipients of a job that become messages together.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// How many.
+    pub recipients: u32,
+    /// How many of them nothing is sent to.
+    pub refused: u32,
+    /// What is held for the others.
+    pub cost: Credits,
+    /// They themselves, as `domain::job` packs them.
+    pub body: Vec<u8>,
+}
+
+/// Where a chunk stands. The numbers are kept in the store and never change meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkState {
+    /// Its recipients have no messages.
+    Waiting = 0,
+    /// They have, in a run of numbers.
+    Expanded = 1,
+    /// They will have none: the job was taken back.
+    Dropped = 2,
+}
+
+impl ChunkState {
+    /// The state with this number in the store.
+    pub(super) const fn from_index(index: i64) -> Option<Self> {
+        match index {
+            0 => Some(Self::Waiting),
+            1 => Some(Self::Expanded),
+            2 => Some(Self::Dropped),
+            _ => None,
+        }
+    }
+}
+
+/// A chunk without its recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkView {
+    /// Its place in the job, from 0.
+    pub number: u32,
+    /// Where it stands.
+    pub state: ChunkState,
+    /// How many recipients.
+    pub recipients: u32,
+    /// How many of them nothing is sent to.
+    pub refused: u32,
+    /// What was held for the others when it waited.
+    pub cost: Credits,
+    /// The numbers of its messages, both ends included; `None`: it has none.
+    pub span: Option<(MessageSeq, MessageSeq)>,
+}
+
+/// How many messages of a chunk stand alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The chunk's number.
+    pub chunk: u32,
+    /// Where they stand.
+    pub state: State,
+    /// A carrier has taken them.
+    pub sent: bool,
+    /// How many.
+    pub number: u64,
+    /// What they cost together.
+    pub cost: Credits,
+}
+
+/// A chunk whose recipients become messages.
+#[derive(Clone, Debug)]
+pub struct Expansion {
+    /// Of which job.
+    pub job: JobId,
+    /// Which of its chunks.
+    pub chunk: u32,
+    /// The messages, in the order of their recipients.
+    pub messages: Vec<Message>,
+    /// What is left to be kept of the recipients.
+    pub body: Vec<u8>,
+    /// How many of them nothing is sent to.
+    pub refused: u32,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A draft of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Campaign {
+    /// Its id.
+    pub id: CampaignId,
+    /// Whose.
+    pub org: OrgId,
+    /// Of a live key.
+    pub live: bool,
+    /// The client's name for it.
+    pub name: Box<str>,
+    /// The request that will make the job: JSON.
+    pub body: Box<str>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+    /// The job that it was launched as.
+    pub job: Option<JobId>,
+}
+
+/// What came of a step.
+#[derive(Clone, Debug)]
+pub enum Stepped {
+    /// The job as it is now.
+    Done(Box<JobView>),
+    /// It is not to be taken from where the job stands.
+    Refused(JobState),
+    /// There is no such job.
+    Missing,
+}
+
+/// The changes, each within the open transaction.
+pub(super) trait Jobs {
+    /// Writes a job, scheduled, and its chunks, waiting. Ids are new.
+    async fn insert_job(&mut self, job: &Job, chunks: &[Chunk]) -> Result<(), StoreError>;
+
+    /// A job.
+    async fn job(&mut self, id: JobId) -> Result<Option<JobView>, StoreError>;
+
+    /// Writes where a job stands.
+    async fn move_job(&mut self, moved: &JobView) -> Result<(), StoreError>;
+
+    /// A chunk.
+    async fn chunk(&mut self, job: JobId, number: u32) -> Result<Option<ChunkView>, StoreError>;
+
+    /// Writes that a chunk's recipients have these messages, and what is kept of them.
+    async fn expanded(
+        &mut self,
+        expansion: &Expansion,
+        span: Option<(MessageSeq, MessageSeq)>,
+    ) -> Result<(), StoreError>;
+
+    /// Drops a job's waiting chunks; returns what was held for them.
+    async fn drop_chunks(&mut self, job: JobId) -> Result<Credits, StoreError>;
+
+    /// Deletes at most `limit` jobs that were over before a time, with their chunks; returns how
+    /// many.
+    async fn forget_jobs(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Writes a campaign, instead of what was known of it.
+    async fn put_campaign(&mut self, campaign: &Campaign) -> Result<(), StoreError>;
+
+    /// Writes that an organisation's campaign is launched; `false`: it has been, or there is none.
+    async fn launch(
+        &mut self,
+        whose: (OrgId, CampaignId),
+        job: JobId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Deletes a campaign; `false`: the organisation has none of this id.
+    async fn delete_campaign(&mut self, org: OrgId, id: CampaignId) -> Result<bool, StoreError>;
+}
+
+/// What is read beside the writer.
+pub(super) trait Board {
+    /// A job.
+    async fn job_view(&self, id: JobId) -> Result<Option<JobView>, StoreError>;
+
+    /// Jobs before this one, of one organisation or of all, the newest first.
+    async fn job_list(
+        &self,
+        org: Option<OrgId>,
+        before: Option<JobId>,
+        limit: u32,
+    ) -> Result<Vec<JobView>, StoreError>;
+
+    /// What there is to be done for: jobs that are due, or being taken back; of each organisation
+    /// the first due, at most `each`; in all the first due, at most `limit`.
+    async fn due_jobs(
+        &self,
+        now: Timestamp,
+        each: u32,
+        limit: u32,
+    ) -> Result<Vec<JobView>, StoreError>;
+
+    /// A job's chunks, in their order.
+    async fn chunks(&self, job: JobId) -> Result<Vec<ChunkView>, StoreError>;
+
+    /// A chunk's recipients, as packed.
+    async fn chunk_body(&self, job: JobId, number: u32) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Where the messages of a job's chunks stand, from a chunk to a chunk, both included.
+    async fn standings(
+        &self,
+        job: JobId,
+        from: u32,
+        until: u32,
+    ) -> Result<Vec<Standing>, StoreError>;
+
+    /// Messages with these numbers, both ends included, in their order.
+    async fn run_of(
+        &self,
+        first: MessageSeq,
+        last: MessageSeq,
+        limit: u32,
+    ) -> Result<Vec<MessageView>, StoreError>;
+
+    /// An organisation's campaigns before this one, the newest first, without their bodies.
+    async fn campaigns(
+        &self,
+        org: OrgId,
+        before: Option<CampaignId>,
+        limit: u32,
+    ) -> Result<Vec<Campaign>, StoreError>;
+
+    /// A campaign.
+    async fn campaign(&self, org: OrgId, id: CampaignId) -> Result<Option<Campaign>, StoreError>;
+}
+
+/// What the writer is asked for.
+#[derive(Debug)]
+pub(super) enum JobsWork {
+    /// As what a campaign is launched, if it is.
+    Create(Box<Job>, Vec<Chunk>, Option<CampaignId>),
+    Expand(Box<Expansion>),
+    /// For the organisation, if one is named.
+    Step(Option<OrgId>, JobId, Step, Timestamp),
+    Sweep(JobId, u32, Timestamp),
+    Forget(Timestamp, u32),
+    PutCampaign(Box<Campaign>),
+    DeleteCampaign(OrgId, CampaignId),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum JobsDone {
+    /// `false`: the campaign has been launched before, or is gone.
+    Created(Result<bool, Shortfall>),
+    Stepped(Stepped),
+    Changed(bool),
+    Count(u64),
+}
+
+impl JobsDone {
+    /// The audit's word for what was not done.
+    pub(super) const fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::Stepped(Stepped::Refused(_)) => Some("refused: the job stands elsewhere"),
+            Self::Stepped(Stepped::Missing) => Some("refused: there is no such job"),
+            Self::Stepped(Stepped::Done(_))
+            | Self::Created(_)
+            | Self::Changed(_)
+            | Self::Count(_) => None,
+        }
+    }
+}
+
+impl Store {
+    /// Accepts a job; returns once it is durable, with all that it will cost held for it. `false`: it
+    /// was to be a campaign that has been launched before or is gone; nothing was kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Short`], [`StoreError::Unavailable`], [`StoreError::Closed`],
+    /// [`StoreError::Unfit`]: nothing was kept. [`StoreError::InDoubt`]: it may have been.
+    pub async fn create_job(
+        &self,
+        job: Job,
+        chunks: Vec<Chunk>,
+        campaign: Option<CampaignId>,
+    ) -> Result<bool, StoreError> {
+        let work = JobsWork::Create(Box::new(job), chunks, campaign);
+        match self.jobs_command(work, None).await? {
+            JobsDone::Created(created) => created.map_err(StoreError::Short),
+            JobsDone::Stepped(_) | JobsDone::Changed(_) | JobsDone::Count(_) => Ok(false),
+        }
+    }
+
+    /// Makes messages of a chunk's recipients, at once and once; `false`: the job has been stopped,
+    /// or the chunk has its messages.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] at once while commits fail, [`StoreError::Closed`],
+    /// [`StoreError::Unfit`]: nothing was done.
+    pub async fn expand(&self, expansion: Expansion) -> Result<bool, StoreError> {
+        let work = JobsWork::Expand(Box::new(expansion));
+        self.job_changed(work).await
+    }
+
+    /// Takes a job a step further; `org`: only if it is this one's.
+    ///
+    /// # Errors
+    /// As [`Store::create_job`].
+    pub async fn step_job(
+        &self,
+        org: Option<OrgId>,
+        job: JobId,
+        (step, at): (Step, Timestamp),
+        audit: Option<AuditEntry>,
+    ) -> Result<Stepped, StoreError> {
+        let work = JobsWork::Step(org, job, step, at);
+        match self.jobs_command(work, audit).await? {
+            JobsDone::Stepped(stepped) => Ok(stepped),
+            JobsDone::Created(_) | JobsDone::Changed(_) | JobsDone::Count(_) => {
+                Ok(Stepped::Missing)
+            }
+        }
+    }
+
+    /// Cancels what no carrier has of a chunk of a job that is being taken back; returns how many
+    /// messages.
+    ///
+    /// # Errors
+    /// As [`Store::expand`].
+    pub async fn sweep_chunk(
+        &self,
+        job: JobId,
+        chunk: u32,
+        at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.job_count(JobsWork::Sweep(job, chunk, at)).await
+    }
+
+    /// Deletes at most `limit` jobs that were over before a time; returns how many.
+    ///
+    /// # Errors
+    /// As [`Store::expand`].
+    pub async fn forget_jobs(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.job_count(JobsWork::Forget(before, limit)).await
+    }
+
+    /// Writes a campaign, instead of what was known of it.
+    ///
+    /// # Errors
+    /// As [`Store::create_job`].
+    pub async fn put_campaign(&self, campaign: Campaign) -> Result<(), StoreError> {
+        let work = JobsWork::PutCampaign(Box::new(campaign));
+        self.jobs_command(work, None).await.map(drop)
+    }
+
+    /// Deletes a campaign; `false`: the organisation has none of this id.
+    ///
+    /// # Errors
+    /// As [`Store::create_job`].
+    pub async fn delete_campaign(&self, org: OrgId, id: CampaignId) -> Result<bool, StoreError> {
+        let done = self.jobs_command(JobsWork::DeleteCampaign(org, id), None);
+        Ok(matches!(done.await?, JobsDone::Changed(true)))
+    }
+
+    /// A job; `org`: only if it is this one's.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn job(&self, org: Option<OrgId>, id: JobId) -> Result<Option<JobView>, StoreError> {
+        let found = self.inner.reader.job_view(id).await?;
+        Ok(found.filter(|view| org.is_none_or(|org| view.job.org == org)))
+    }
+
+    /// Jobs before this one, of one organisation or of all, the newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn jobs(
+        &self,
+        org: Option<OrgId>,
+        before: Option<JobId>,
+        limit: u32,
+    ) -> Result<Vec<JobView>, StoreError> {
+        self.inner.reader.job_list(org, before, limit).await
+    }
+
+    /// Jobs that are due or being taken back: of each organisation the first `each`, in all the
+    /// first `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn due_jobs(
+        &self,
+        now: Timestamp,
+        each: u32,
+        limit: u32,
+    ) -> Result<Vec<JobView>, StoreError> {
+        self.inner.reader.due_jobs(now, each, limit).await
+    }
+
+    /// A job's chunks, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn chunks(&self, job: JobId) -> Result<Vec<ChunkView>, StoreError> {
+        self.inner.reader.chunks(job).await
+    }
+
+    /// A chunk's recipients, as packed.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn chunk_body(&self, job: JobId, chunk: u32) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.reader.chunk_body(job, chunk).await
+    }
+
+    /// Where the messages of a job's chunks stand, from a chunk to a chunk, both included.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn standings(
+        &self,
+        job: JobId,
+        from: u32,
+        until: u32,
+    ) -> Result<Vec<Standing>, StoreError> {
+        self.inner.reader.standings(job, from, until).await
+    }
+
+    /// Messages with these numbers, both ends included, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn run_of(
+        &self,
+        first: MessageSeq,
+        last: MessageSeq,
+        limit: u32,
+    ) -> Result<Vec<MessageView>, StoreError> {
+        self.inner.reader.run_of(first, last, limit).await
+    }
+
+    /// What has become of a job's recipients.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn job_counts(&self, view: &JobView) -> Result<Counts, StoreError> {
+        let chunks = self.chunks(view.job.id).await?;
+        let standings = self.standings(view.job.id, 0, u32::MAX >> 1).await?;
+        Ok(counted(view, &chunks, &standings))
+    }
+
+    /// An organisation's campaigns before this one, the newest first, without their bodies.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn campaigns(
+        &self,
+        org: OrgId,
+        before: Option<CampaignId>,
+        limit: u32,
+    ) -> Result<Vec<Campaign>, StoreError> {
+        self.inner.reader.campaigns(org, before, limit).await
+    }
+
+    /// A campaign of an organisation.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn campaign(
+        &self,
+        org: OrgId,
+        id: CampaignId,
+    ) -> Result<Option<Campaign>, StoreError> {
+        self.inner.reader.campaign(org, id).await
+    }
+
+    async fn job_changed(&self, work: JobsWork) -> Result<bool, StoreError> {
+        let done = self.errand(Chore::Jobs(work)).await?;
+        Ok(matches!(done, ChoreDone::Jobs(JobsDone::Changed(true))))
+    }
+
+    async fn job_count(&self, work: JobsWork) -> Result<u64, StoreError> {
+        match self.errand(Chore::Jobs(work)).await? {
+            ChoreDone::Jobs(JobsDone::Count(count)) => Ok(count),
+            _ => Ok(0),
+        }
+    }
+
+    async fn jobs_command(
+        &self,
+        work: JobsWork,
+        audit: Option<AuditEntry>,
+    ) -> Result<JobsDone, StoreError> {
+        let ChoreDone::Jobs(done) = self.command(Chore::Jobs(work), audit).await? else {
+            return Ok(JobsDone::Changed(false));
+        };
+        Ok(done)
+    }
+}
+
+/// What has become of a job's recipients, by what its chunks and their messages say.
+pub fn counted(view: &JobView, chunks: &[ChunkView], standings: &[Standing]) -> Counts {
+    let mut counts = Counts {
+        total: view.job.total.into(),
+        ..Counts::default()
+    };
+    for chunk in chunks {
+        let good = u64::from(chunk.recipients.saturating_sub(chunk.refused));
+        counts.failed += u64::from(chunk.refused);
+        match chunk.state {
+            ChunkState::Waiting => counts.pending += good,
+            ChunkState::Dropped => counts.canceled += good,
+            ChunkState::Expanded => {}
+        }
+    }
+    for one in standings {
+        counts.add(one.state, one.sent, one.number, one.cost);
+    }
+    counts
+}

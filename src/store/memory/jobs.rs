@@ -1,0 +1,345 @@
+//! Lives here: bulk jobs, their chunks and campaigns in the model.
+//! Never here: legal steps (`domain::job`).
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::table::{Row, Table};
+use super::tables::Tables;
+use super::{Memory, MemoryReader};
+use crate::domain::credits::Credits;
+use crate::domain::ids::{CampaignId, JobId, MessageSeq, OrgId};
+use crate::domain::job::JobState;
+use crate::domain::time::Timestamp;
+use crate::store::jobs::{
+    Board, Campaign, Chunk, ChunkState, ChunkView, Expansion, Job, JobView, Jobs, Standing,
+};
+use crate::store::{MessageView, StoreError};
+
+type Answer<T> = Result<T, StoreError>;
+
+/// A chunk and whose it is.
+#[derive(Clone)]
+pub(super) struct ChunkRow {
+    pub(super) job: JobId,
+    pub(super) view: ChunkView,
+    pub(super) body: Vec<u8>,
+}
+
+impl Row for JobView {
+    type Key = JobId;
+    type Mark = ();
+
+    fn key(&self) -> JobId {
+        self.job.id
+    }
+}
+
+impl Row for ChunkRow {
+    type Key = (JobId, u32);
+    type Mark = ();
+
+    fn key(&self) -> (JobId, u32) {
+        (self.job, self.view.number)
+    }
+}
+
+impl Row for Campaign {
+    type Key = CampaignId;
+    type Mark = ();
+
+    fn key(&self) -> CampaignId {
+        self.id
+    }
+}
+
+/// The tables of jobs.
+#[derive(Clone, Default)]
+pub(super) struct Work {
+    pub(super) jobs: Table<JobView>,
+    pub(super) chunks: Table<ChunkRow>,
+    pub(super) campaigns: Table<Campaign>,
+}
+
+impl Work {
+    /// Ends the transaction and keeps it.
+    pub(super) fn commit(&mut self, kept: &mut Self) {
+        self.jobs.commit(&mut kept.jobs);
+        self.chunks.commit(&mut kept.chunks);
+        self.campaigns.commit(&mut kept.campaigns);
+    }
+
+    /// Ends the transaction as if it had never been.
+    pub(super) fn undo(&mut self, kept: &Self) {
+        self.jobs.undo(&kept.jobs);
+        self.chunks.undo(&kept.chunks);
+        self.campaigns.undo(&kept.campaigns);
+    }
+
+    fn chunks_of(&self, job: JobId) -> impl DoubleEndedIterator<Item = &ChunkRow> {
+        self.chunks.range((job, 0)..=(job, u32::MAX))
+    }
+}
+
+impl Tables {
+    fn due_jobs(&self, now: Timestamp, each: u32, limit: u32) -> Vec<JobView> {
+        let open = self.work.jobs.all().filter(|view| match view.state {
+            JobState::Scheduled | JobState::Processing => view.job.due_at <= now,
+            JobState::Canceling => true,
+            JobState::Paused | JobState::Completed | JobState::Failed | JobState::Canceled => false,
+        });
+        let mut open: Vec<&JobView> = open.collect();
+        open.sort_by_key(|view| (view.job.due_at, view.job.id));
+        let mut of_org: HashMap<OrgId, u32> = HashMap::new();
+        open.retain(|view| {
+            let so_far = of_org.entry(view.job.org).or_default();
+            *so_far += 1;
+            *so_far <= each
+        });
+        open.into_iter().take(limit as usize).cloned().collect()
+    }
+
+    /// What is held for recipients of an organisation's live jobs that have no messages yet, and how
+    /// many they are.
+    pub(super) fn held_by_jobs(&self, org: OrgId) -> (Credits, u64) {
+        let jobs = self.work.jobs.all();
+        let own = jobs.filter(|view| view.job.org == org && view.job.live);
+        let chunks = own.flat_map(|view| self.work.chunks_of(view.job.id));
+        let waiting = chunks.filter(|row| row.view.state == ChunkState::Waiting);
+        waiting.fold((Credits::ZERO, 0), |(cost, number), row| {
+            let good = row.view.recipients - row.view.refused;
+            (cost + row.view.cost, number + u64::from(good))
+        })
+    }
+
+    fn standings(&self, job: JobId, from: u32, until: u32) -> Vec<Standing> {
+        let mut found = BTreeMap::new();
+        for row in self.work.chunks.range((job, from)..=(job, until)) {
+            let Some((first, last)) = row.view.span else {
+                continue;
+            };
+            for message in self.messages.range(first..=last) {
+                let key = (
+                    row.view.number,
+                    message.state.index(),
+                    message.sent_at.is_some(),
+                );
+                let one = found.entry(key).or_insert(Standing {
+                    chunk: row.view.number,
+                    state: message.state,
+                    sent: message.sent_at.is_some(),
+                    number: 0,
+                    cost: Credits::ZERO,
+                });
+                one.number += 1;
+                one.cost += message.message.cost;
+            }
+        }
+        found.into_values().collect()
+    }
+}
+
+impl Jobs for Memory {
+    async fn insert_job(&mut self, job: &Job, chunks: &[Chunk]) -> Answer<()> {
+        let work = &mut self.tables()?.0.work;
+        work.jobs.put(JobView {
+            job: job.clone(),
+            state: JobState::Scheduled,
+            started_at: None,
+            completed_at: None,
+        });
+        for (number, chunk) in (0..).zip(chunks) {
+            work.chunks.put(ChunkRow {
+                job: job.id,
+                view: ChunkView {
+                    number,
+                    state: ChunkState::Waiting,
+                    recipients: chunk.recipients,
+                    refused: chunk.refused,
+                    cost: chunk.cost,
+                    span: None,
+                },
+                body: chunk.body.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn job(&mut self, id: JobId) -> Answer<Option<JobView>> {
+        Ok(self.tables()?.0.work.jobs.get(&id).cloned())
+    }
+
+    async fn move_job(&mut self, moved: &JobView) -> Answer<()> {
+        let jobs = &mut self.tables()?.0.work.jobs;
+        jobs.change(
+            &moved.job.id,
+            |_| true,
+            |view| {
+                view.state = moved.state;
+                view.started_at = moved.started_at;
+                view.completed_at = moved.completed_at;
+            },
+        );
+        Ok(())
+    }
+
+    async fn chunk(&mut self, job: JobId, number: u32) -> Answer<Option<ChunkView>> {
+        let chunks = &self.tables()?.0.work.chunks;
+        Ok(chunks.get(&(job, number)).map(|row| row.view))
+    }
+
+    async fn expanded(
+        &mut self,
+        expansion: &Expansion,
+        span: Option<(MessageSeq, MessageSeq)>,
+    ) -> Answer<()> {
+        let chunks = &mut self.tables()?.0.work.chunks;
+        chunks.change(
+            &(expansion.job, expansion.chunk),
+            |_| true,
+            |row| {
+                row.view.state = ChunkState::Expanded;
+                row.view.refused = expansion.refused;
+                row.view.span = span;
+                row.body.clone_from(&expansion.body);
+            },
+        );
+        Ok(())
+    }
+
+    async fn drop_chunks(&mut self, job: JobId) -> Answer<Credits> {
+        let work = &mut self.tables()?.0.work;
+        let waiting = |row: &&ChunkRow| row.view.state == ChunkState::Waiting;
+        let waiting = work.chunks_of(job).filter(waiting);
+        let waiting: Vec<_> = waiting.map(|row| (row.key(), row.view.cost)).collect();
+        let mut held = Credits::ZERO;
+        for (key, cost) in waiting {
+            held += cost;
+            let dropped = |row: &mut ChunkRow| row.view.state = ChunkState::Dropped;
+            work.chunks.change(&key, |_| true, dropped);
+        }
+        Ok(held)
+    }
+
+    async fn forget_jobs(&mut self, before: Timestamp, limit: u32) -> Answer<u64> {
+        let work = &mut self.tables()?.0.work;
+        let over = work.jobs.all().filter_map(|view| {
+            let at = view.completed_at.filter(|at| *at < before)?;
+            Some((at, view.job.id))
+        });
+        let mut over: Vec<(Timestamp, JobId)> = over.collect();
+        over.sort();
+        over.truncate(limit as usize);
+        for (_, job) in &over {
+            work.jobs.remove(job);
+            let chunks: Vec<_> = work.chunks_of(*job).map(Row::key).collect();
+            for chunk in chunks {
+                work.chunks.remove(&chunk);
+            }
+        }
+        Ok(over.len() as u64)
+    }
+
+    async fn put_campaign(&mut self, campaign: &Campaign) -> Answer<()> {
+        self.tables()?.0.work.campaigns.put(campaign.clone());
+        Ok(())
+    }
+
+    async fn launch(
+        &mut self,
+        (org, id): (OrgId, CampaignId),
+        job: JobId,
+        at: Timestamp,
+    ) -> Answer<bool> {
+        let campaigns = &mut self.tables()?.0.work.campaigns;
+        let draft = |row: &Campaign| row.org == org && row.job.is_none();
+        Ok(campaigns.change(&id, draft, |row| {
+            row.job = Some(job);
+            row.updated_at = at;
+        }))
+    }
+
+    async fn delete_campaign(&mut self, org: OrgId, id: CampaignId) -> Answer<bool> {
+        let campaigns = &mut self.tables()?.0.work.campaigns;
+        let own = campaigns.get(&id).is_some_and(|one| one.org == org);
+        Ok(own && campaigns.remove(&id).is_some())
+    }
+}
+
+impl Board for MemoryReader {
+    async fn job_view(&self, id: JobId) -> Answer<Option<JobView>> {
+        self.look(|tables, _| tables.work.jobs.get(&id).cloned())
+    }
+
+    async fn job_list(
+        &self,
+        org: Option<OrgId>,
+        before: Option<JobId>,
+        limit: u32,
+    ) -> Answer<Vec<JobView>> {
+        self.look(|tables, _| {
+            let all = tables.work.jobs.all().rev();
+            all.filter(|view| org.is_none_or(|org| view.job.org == org))
+                .filter(|view| before.is_none_or(|before| view.job.id < before))
+                .take(limit as usize)
+                .cloned()
+                .collect()
+        })
+    }
+
+    async fn due_jobs(&self, now: Timestamp, each: u32, limit: u32) -> Answer<Vec<JobView>> {
+        self.look(|tables, _| tables.due_jobs(now, each, limit))
+    }
+
+    async fn chunks(&self, job: JobId) -> Answer<Vec<ChunkView>> {
+        self.look(|tables, _| tables.work.chunks_of(job).map(|row| row.view).collect())
+    }
+
+    async fn chunk_body(&self, job: JobId, number: u32) -> Answer<Option<Vec<u8>>> {
+        self.look(|tables, _| {
+            let row = tables.work.chunks.get(&(job, number));
+            row.map(|row| row.body.clone())
+        })
+    }
+
+    async fn standings(&self, job: JobId, from: u32, until: u32) -> Answer<Vec<Standing>> {
+        self.look(|tables, _| tables.standings(job, from, until))
+    }
+
+    async fn run_of(
+        &self,
+        first: MessageSeq,
+        last: MessageSeq,
+        limit: u32,
+    ) -> Answer<Vec<MessageView>> {
+        self.look(|tables, carriers| {
+            let rows = tables.messages.range(first..=last).take(limit as usize);
+            rows.map(|row| row.view(carriers)).collect()
+        })
+    }
+
+    async fn campaigns(
+        &self,
+        org: OrgId,
+        before: Option<CampaignId>,
+        limit: u32,
+    ) -> Answer<Vec<Campaign>> {
+        self.look(|tables, _| {
+            let all = tables.work.campaigns.all().rev();
+            all.filter(|one| one.org == org)
+                .filter(|one| before.is_none_or(|before| one.id < before))
+                .take(limit as usize)
+                .map(|one| Campaign {
+                    body: "".into(),
+                    ..one.clone()
+                })
+                .collect()
+        })
+    }
+
+    async fn campaign(&self, org: OrgId, id: CampaignId) -> Answer<Option<Campaign>> {
+        self.look(|tables, _| {
+            let found = tables.work.campaigns.get(&id);
+            found.filter(|one| one.org == org).cloned()
+        })
+    }
+}

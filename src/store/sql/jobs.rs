@@ -1,0 +1,531 @@
+//! Lives here: bulk jobs, their chunks and campaigns, and the databases' faces for them.
+//! Never here: legal steps (`domain::job`), what recipients say.
+
+use std::sync::LazyLock;
+
+use super::bulk::Bulk;
+use super::db::{Conn, Db, Kind, Row, Value};
+use super::messages::COLUMNS;
+use super::statement::Statement;
+use super::{ANSWER, Reader, Sql, lost, read, reader, rows, within};
+use crate::domain::class::Class;
+use crate::domain::credits::Credits;
+use crate::domain::ids::{CampaignId, JobId, MessageSeq, OrgId};
+use crate::domain::job::JobState;
+use crate::domain::message::State;
+use crate::domain::phone::Sender;
+use crate::domain::time::Timestamp;
+use crate::store::jobs::{
+    Board, Campaign, Chunk, ChunkState, ChunkView, Expansion, Job, JobView, Jobs, Standing,
+};
+use crate::store::{Carriers, MessageView, StoreError};
+
+/// The columns that [`view`] reads.
+const JOB: &str = "id, org, live, state, name, sender, template, class, webhook_url, metadata, tags, \
+     fields, rate_limit, total, cost, created_at, due_at, started_at, completed_at";
+/// The columns that [`chunk_view`] reads.
+const CHUNK: &str = "chunk, state, recipients, refused, cost, first_seq, last_seq";
+/// The columns that [`campaign`] reads.
+const CAMPAIGN: &str = "id, org, live, name, body, created_at, updated_at, job";
+
+const fn corrupt(what: &'static str) -> StoreError {
+    StoreError::Corrupt { what }
+}
+
+fn view(row: &Row) -> Result<JobView, StoreError> {
+    let state = JobState::from_index(row.int(3)?).ok_or(corrupt("jobs.state"))?;
+    let job = Job {
+        id: JobId(row.id(0)?),
+        org: OrgId(row.id(1)?),
+        live: row.flag(2)?,
+        name: row.text(4)?.into(),
+        from: Sender::parse(row.text(5)?).map_err(|_| corrupt("jobs.sender"))?,
+        template: row.text(6)?.into(),
+        class: Class::from_index(row.int(7)?).ok_or(corrupt("jobs.class"))?,
+        webhook_url: row.opt_text(8)?.map(Into::into),
+        metadata: row.opt_text(9)?.map(Into::into),
+        tags: row.opt_text(10)?.map(Into::into),
+        fields: row.text(11)?.into(),
+        rate_limit: row.small(12)?,
+        total: row.small(13)?,
+        cost: Credits(row.int(14)?),
+        created_at: Timestamp(row.int(15)?),
+        due_at: Timestamp(row.int(16)?),
+    };
+    Ok(JobView {
+        job,
+        state,
+        started_at: row.opt_int(17)?.map(Timestamp),
+        completed_at: row.opt_int(18)?.map(Timestamp),
+    })
+}
+
+fn chunk_view(row: &Row) -> Result<ChunkView, StoreError> {
+    let first = row.opt_int(5)?.map(MessageSeq);
+    Ok(ChunkView {
+        number: row.small(0)?,
+        state: ChunkState::from_index(row.int(1)?).ok_or(corrupt("job_chunks.state"))?,
+        recipients: row.small(2)?,
+        refused: row.small(3)?,
+        cost: Credits(row.int(4)?),
+        span: first.zip(row.opt_int(6)?.map(MessageSeq)),
+    })
+}
+
+fn campaign(row: &Row) -> Result<Campaign, StoreError> {
+    let launched = row.opt_text(7)?.map(uuid::Uuid::parse_str).transpose();
+    Ok(Campaign {
+        id: CampaignId(row.id(0)?),
+        org: OrgId(row.id(1)?),
+        live: row.flag(2)?,
+        name: row.text(3)?.into(),
+        body: row.text(4)?.into(),
+        created_at: Timestamp(row.int(5)?),
+        updated_at: Timestamp(row.int(6)?),
+        job: launched.map_err(|_| corrupt("campaigns.job"))?.map(JobId),
+    })
+}
+
+async fn insert_job(db: &mut Db<'_>, job: &Job, chunks: &[Chunk]) -> Result<(), StoreError> {
+    static INSERT: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "insert into jobs ({JOB}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+             $13, $14, $15, $16, $17, null, null)"
+        ))
+    });
+    static CHUNKS: Bulk = Bulk::new(
+        "insert into job_chunks (job, chunk, state, recipients, refused, cost, body) {rows} {once}",
+        &[
+            Kind::Id,
+            Kind::Int,
+            Kind::Int,
+            Kind::Int,
+            Kind::Int,
+            Kind::Int,
+            Kind::Bytes,
+        ],
+    );
+    let values: [Value<'_>; 17] = [
+        job.id.0.into(),
+        job.org.0.into(),
+        job.live.into(),
+        JobState::Scheduled.index().into(),
+        (&*job.name).into(),
+        job.from.as_str().into(),
+        (&*job.template).into(),
+        (job.class.index() as i64).into(),
+        job.webhook_url.as_deref().into(),
+        job.metadata.as_deref().into(),
+        job.tags.as_deref().into(),
+        (&*job.fields).into(),
+        job.rate_limit.into(),
+        job.total.into(),
+        job.cost.0.into(),
+        job.created_at.0.into(),
+        job.due_at.0.into(),
+    ];
+    INSERT.execute(db, &values).await?;
+    let numbered: Vec<(u32, &Chunk)> = (0..).zip(chunks).collect();
+    CHUNKS
+        .execute(db, &numbered, |(number, chunk)| {
+            [
+                job.id.0.into(),
+                (*number).into(),
+                (ChunkState::Waiting as i64).into(),
+                chunk.recipients.into(),
+                chunk.refused.into(),
+                chunk.cost.0.into(),
+                chunk.body.as_slice().into(),
+            ]
+        })
+        .await?;
+    Ok(())
+}
+
+async fn job(db: &mut Db<'_>, id: JobId) -> Result<Option<JobView>, StoreError> {
+    static ONE: LazyLock<Statement> =
+        LazyLock::new(|| Statement::made(format!("select {JOB} from jobs where id = $1")));
+    let row = ONE.fetch_optional(db, &[id.0.into()]).await?;
+    row.as_ref().map(view).transpose()
+}
+
+async fn move_job(db: &mut Db<'_>, moved: &JobView) -> Result<(), StoreError> {
+    static MOVE: Statement = Statement::new(
+        "update jobs set state = $2, started_at = $3, completed_at = $4 where id = $1",
+    );
+    let values = [
+        moved.job.id.0.into(),
+        moved.state.index().into(),
+        moved.started_at.map(|at| at.0).into(),
+        moved.completed_at.map(|at| at.0).into(),
+    ];
+    MOVE.execute(db, &values).await?;
+    Ok(())
+}
+
+async fn chunk(db: &mut Db<'_>, job: JobId, number: u32) -> Result<Option<ChunkView>, StoreError> {
+    static ONE: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "select {CHUNK} from job_chunks where job = $1 and chunk = $2"
+        ))
+    });
+    let row = ONE
+        .fetch_optional(db, &[job.0.into(), number.into()])
+        .await?;
+    row.as_ref().map(chunk_view).transpose()
+}
+
+async fn expanded(
+    db: &mut Db<'_>,
+    expansion: &Expansion,
+    span: Option<(MessageSeq, MessageSeq)>,
+) -> Result<(), StoreError> {
+    static DONE: Statement = Statement::new(
+        "update job_chunks set state = $3, refused = $4, first_seq = $5, last_seq = $6, body = $7 \
+         where job = $1 and chunk = $2",
+    );
+    let values = [
+        expansion.job.0.into(),
+        expansion.chunk.into(),
+        (ChunkState::Expanded as i64).into(),
+        expansion.refused.into(),
+        span.map(|(first, _)| first.0).into(),
+        span.map(|(_, last)| last.0).into(),
+        expansion.body.as_slice().into(),
+    ];
+    DONE.execute(db, &values).await?;
+    Ok(())
+}
+
+async fn drop_chunks(db: &mut Db<'_>, job: JobId) -> Result<Credits, StoreError> {
+    static HELD: Statement = Statement::new(
+        "select cast(coalesce(sum(cost), 0) as bigint) from job_chunks where job = $1 and state = 0",
+    );
+    static DROP: Statement =
+        Statement::new("update job_chunks set state = 2 where job = $1 and state = 0");
+    let held = HELD.fetch_one(db, &[job.0.into()]).await?;
+    DROP.execute(db, &[job.0.into()]).await?;
+    Ok(Credits(held.int(0)?))
+}
+
+async fn forget_jobs(db: &mut Db<'_>, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    static OVER: Statement = Statement::new(
+        "select id from jobs where completed_at < $1 order by completed_at, id limit $2",
+    );
+    static CHUNKS: Statement = Statement::new("delete from job_chunks where job = $1");
+    static JOB: Statement = Statement::new("delete from jobs where id = $1");
+    let over = OVER.fetch(db, &[before.0.into(), limit.into()]).await?;
+    for row in &over {
+        let id = row.id(0)?;
+        CHUNKS.execute(db, &[id.into()]).await?;
+        JOB.execute(db, &[id.into()]).await?;
+    }
+    Ok(over.len() as u64)
+}
+
+async fn put_campaign(db: &mut Db<'_>, campaign: &Campaign) -> Result<(), StoreError> {
+    static PUT: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "insert into campaigns ({CAMPAIGN}) values ($1, $2, $3, $4, $5, $6, $7, $8) \
+             on conflict (id) do update set name = excluded.name, body = excluded.body, \
+             updated_at = excluded.updated_at, job = excluded.job"
+        ))
+    });
+    let job = campaign.job.map(|job| job.to_string());
+    let values = [
+        campaign.id.0.into(),
+        campaign.org.0.into(),
+        campaign.live.into(),
+        (&*campaign.name).into(),
+        (&*campaign.body).into(),
+        campaign.created_at.0.into(),
+        campaign.updated_at.0.into(),
+        job.as_deref().into(),
+    ];
+    PUT.execute(db, &values).await?;
+    Ok(())
+}
+
+async fn launch(
+    db: &mut Db<'_>,
+    (org, id): (OrgId, CampaignId),
+    job: JobId,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    static LAUNCH: Statement = Statement::new(
+        "update campaigns set job = $3, updated_at = $4 \
+         where id = $1 and org = $2 and job is null",
+    );
+    let job = job.to_string();
+    let values = [id.0.into(), org.0.into(), (&*job).into(), at.0.into()];
+    Ok(LAUNCH.execute(db, &values).await? == 1)
+}
+
+async fn delete_campaign(db: &mut Db<'_>, org: OrgId, id: CampaignId) -> Result<bool, StoreError> {
+    static DELETE: Statement = Statement::new("delete from campaigns where id = $1 and org = $2");
+    Ok(DELETE.execute(db, &[id.0.into(), org.0.into()]).await? == 1)
+}
+
+/// Behind all ids.
+const LAST: uuid::Uuid = uuid::Uuid::max();
+
+async fn job_list(
+    db: &mut Db<'_>,
+    org: Option<OrgId>,
+    before: Option<JobId>,
+    limit: u32,
+) -> Result<Vec<JobView>, StoreError> {
+    static OWN: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "select {JOB} from jobs where org = $1 and id < $2 order by id desc limit $3"
+        ))
+    });
+    static ALL: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "select {JOB} from jobs where id < $1 order by id desc limit $2"
+        ))
+    });
+    let before = before.map_or(LAST, |before| before.0);
+    let rows = match org {
+        Some(org) => {
+            let values = [org.0.into(), before.into(), limit.into()];
+            OWN.fetch(db, &values).await?
+        }
+        None => ALL.fetch(db, &[before.into(), limit.into()]).await?,
+    };
+    rows.iter().map(view).collect()
+}
+
+async fn due_jobs(
+    db: &mut Db<'_>,
+    now: Timestamp,
+    each: u32,
+    limit: u32,
+) -> Result<Vec<JobView>, StoreError> {
+    static DUE: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "select {JOB} from (select jobs.*, row_number() over (partition by org \
+             order by due_at, id) as turn from jobs where state in (0, 1, 3) \
+             and (due_at <= $1 or state = 3)) as due where turn <= $2 order by due_at, id limit $3"
+        ))
+    });
+    let values = [now.0.into(), each.into(), limit.into()];
+    DUE.fetch(db, &values).await?.iter().map(view).collect()
+}
+
+async fn chunks(db: &mut Db<'_>, job: JobId) -> Result<Vec<ChunkView>, StoreError> {
+    static ALL: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "select {CHUNK} from job_chunks where job = $1 order by chunk"
+        ))
+    });
+    let rows = ALL.fetch(db, &[job.0.into()]).await?;
+    rows.iter().map(chunk_view).collect()
+}
+
+async fn chunk_body(
+    db: &mut Db<'_>,
+    job: JobId,
+    number: u32,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    static BODY: Statement =
+        Statement::new("select body from job_chunks where job = $1 and chunk = $2");
+    let row = BODY
+        .fetch_optional(db, &[job.0.into(), number.into()])
+        .await?;
+    Ok(row.map(|row| row.bytes(0).map(Into::into)).transpose()?)
+}
+
+async fn standings(
+    db: &mut Db<'_>,
+    job: JobId,
+    from: u32,
+    until: u32,
+) -> Result<Vec<Standing>, StoreError> {
+    // The chunks first, then each one's run of numbers: SQLite keeps the order of a cross join.
+    static STAND: Statement = Statement::new(
+        "select c.chunk, m.state, m.sent_at is not null, count(*), \
+         cast(sum(m.cost) as bigint) from job_chunks c cross join messages m \
+         where c.job = $1 and c.chunk between $2 and $3 \
+         and m.seq between c.first_seq and c.last_seq \
+         group by c.chunk, m.state, m.sent_at is not null",
+    );
+    let values = [job.0.into(), from.into(), until.into()];
+    let standing = |row: &Row| {
+        Ok(Standing {
+            chunk: row.small(0)?,
+            state: State::from_index(row.int(1)?).ok_or(corrupt("messages.state"))?,
+            sent: row.flag(2)?,
+            number: row.small(3)?,
+            cost: Credits(row.int(4)?),
+        })
+    };
+    STAND
+        .fetch(db, &values)
+        .await?
+        .iter()
+        .map(standing)
+        .collect()
+}
+
+async fn run_of(
+    db: &mut Db<'_>,
+    carriers: &Carriers,
+    (first, last): (MessageSeq, MessageSeq),
+    limit: u32,
+) -> Result<Vec<MessageView>, StoreError> {
+    static RUN: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "select {COLUMNS}, m.final_at, m.failure, m.detail, m.possible_duplicate \
+             from messages m where m.seq between $1 and $2 order by m.seq limit $3"
+        ))
+    });
+    let values = [first.0.into(), last.0.into(), limit.into()];
+    let rows = RUN.fetch(db, &values).await?;
+    rows.iter().map(|row| read::viewed(row, carriers)).collect()
+}
+
+async fn campaigns(
+    db: &mut Db<'_>,
+    org: OrgId,
+    before: Option<CampaignId>,
+    limit: u32,
+) -> Result<Vec<Campaign>, StoreError> {
+    static OWN: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "select {} from campaigns where org = $1 and id < $2 order by id desc limit $3",
+            CAMPAIGN.replace("body", "''")
+        ))
+    });
+    let before = before.map_or(LAST, |before| before.0);
+    let values = [org.0.into(), before.into(), limit.into()];
+    OWN.fetch(db, &values).await?.iter().map(campaign).collect()
+}
+
+async fn one_campaign(
+    db: &mut Db<'_>,
+    org: OrgId,
+    id: CampaignId,
+) -> Result<Option<Campaign>, StoreError> {
+    static ONE: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "select {CAMPAIGN} from campaigns where id = $1 and org = $2"
+        ))
+    });
+    let row = ONE.fetch_optional(db, &[id.0.into(), org.0.into()]).await?;
+    row.as_ref().map(campaign).transpose()
+}
+
+impl Jobs for Sql {
+    async fn insert_job(&mut self, job: &Job, chunks: &[Chunk]) -> Result<(), StoreError> {
+        rows::ask!(self, |db| insert_job(db, job, chunks))
+    }
+
+    async fn job(&mut self, id: JobId) -> Result<Option<JobView>, StoreError> {
+        rows::ask!(self, |db| job(db, id))
+    }
+
+    async fn move_job(&mut self, moved: &JobView) -> Result<(), StoreError> {
+        rows::ask!(self, |db| move_job(db, moved))
+    }
+
+    async fn chunk(&mut self, job: JobId, number: u32) -> Result<Option<ChunkView>, StoreError> {
+        rows::ask!(self, |db| chunk(db, job, number))
+    }
+
+    async fn expanded(
+        &mut self,
+        expansion: &Expansion,
+        span: Option<(MessageSeq, MessageSeq)>,
+    ) -> Result<(), StoreError> {
+        rows::ask!(self, |db| expanded(db, expansion, span))
+    }
+
+    async fn drop_chunks(&mut self, job: JobId) -> Result<Credits, StoreError> {
+        rows::ask!(self, |db| drop_chunks(db, job))
+    }
+
+    async fn forget_jobs(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        rows::ask!(self, |db| forget_jobs(db, before, limit))
+    }
+
+    async fn put_campaign(&mut self, campaign: &Campaign) -> Result<(), StoreError> {
+        rows::ask!(self, |db| put_campaign(db, campaign))
+    }
+
+    async fn launch(
+        &mut self,
+        whose: (OrgId, CampaignId),
+        job: JobId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        rows::ask!(self, |db| launch(db, whose, job, at))
+    }
+
+    async fn delete_campaign(&mut self, org: OrgId, id: CampaignId) -> Result<bool, StoreError> {
+        rows::ask!(self, |db| delete_campaign(db, org, id))
+    }
+}
+
+impl Board for Reader {
+    async fn job_view(&self, id: JobId) -> Result<Option<JobView>, StoreError> {
+        reader::ask!(self, |db| job(db, id))
+    }
+
+    async fn job_list(
+        &self,
+        org: Option<OrgId>,
+        before: Option<JobId>,
+        limit: u32,
+    ) -> Result<Vec<JobView>, StoreError> {
+        reader::ask!(self, |db| job_list(db, org, before, limit))
+    }
+
+    async fn due_jobs(
+        &self,
+        now: Timestamp,
+        each: u32,
+        limit: u32,
+    ) -> Result<Vec<JobView>, StoreError> {
+        reader::ask!(self, |db| due_jobs(db, now, each, limit))
+    }
+
+    async fn chunks(&self, job: JobId) -> Result<Vec<ChunkView>, StoreError> {
+        reader::ask!(self, |db| chunks(db, job))
+    }
+
+    async fn chunk_body(&self, job: JobId, number: u32) -> Result<Option<Vec<u8>>, StoreError> {
+        reader::ask!(self, |db| chunk_body(db, job, number))
+    }
+
+    async fn standings(
+        &self,
+        job: JobId,
+        from: u32,
+        until: u32,
+    ) -> Result<Vec<Standing>, StoreError> {
+        reader::ask!(self, |db| standings(db, job, from, until))
+    }
+
+    async fn run_of(
+        &self,
+        first: MessageSeq,
+        last: MessageSeq,
+        limit: u32,
+    ) -> Result<Vec<MessageView>, StoreError> {
+        reader::ask!(self, |db| run_of(db, &self.carriers, (first, last), limit))
+    }
+
+    async fn campaigns(
+        &self,
+        org: OrgId,
+        before: Option<CampaignId>,
+        limit: u32,
+    ) -> Result<Vec<Campaign>, StoreError> {
+        reader::ask!(self, |db| campaigns(db, org, before, limit))
+    }
+
+    async fn campaign(&self, org: OrgId, id: CampaignId) -> Result<Option<Campaign>, StoreError> {
+        reader::ask!(self, |db| one_campaign(db, org, id))
+    }
+}
