@@ -37,7 +37,6 @@ pub(super) struct Door {
     /// Its path, with `{name}` where a parameter stands.
     pub(super) path: &'static str,
     /// What its caller must have; `None`: it is open to all.
-    #[cfg_attr(not(test), allow(dead_code, reason = "the documentation needs it"))]
     pub(super) scope: Option<Scope>,
     /// The status of its success.
     usual: u16,
@@ -183,7 +182,6 @@ impl Doors {
     }
 
     /// All of them, in the order in which they were named.
-    #[cfg(test)]
     pub(super) fn list(&self) -> &[Door] {
         &self.doors
     }

@@ -9,9 +9,10 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::code::Code;
-use super::docs::ERRORS;
+use super::docs::{Book, ERRORS, ErrorCode, ErrorFamily};
 use super::json::amount;
 use crate::domain::ledger::Shortfall;
 use crate::domain::scope::Scope;
@@ -211,12 +212,19 @@ impl ApiError {
         response
     }
 
+    /// What is wrong and what to do.
+    #[cfg(test)]
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     fn items(&self) -> Vec<Item<'_>> {
         let item = |problem| Item::new(self.code.name(), problem);
         self.problems.iter().map(item).collect()
     }
 
-    fn param(&self) -> Option<&str> {
+    /// The first field at fault.
+    pub(super) fn param(&self) -> Option<&str> {
         self.problems.first().map(|problem| problem.param.as_str())
     }
 
@@ -265,47 +273,88 @@ fn balance(short: &Shortfall) -> serde_json::Value {
     })
 }
 
-#[derive(Serialize)]
+/// What is said of errors in the description of the API.
+pub(super) fn describe(book: &mut Book) {
+    book.form::<Envelope<'_>>();
+    book.form::<ProblemJson<'_>>();
+}
+
+/// An error.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
 struct Envelope<'a> {
+    /// `false`.
     success: bool,
+    #[schema(value_type = ErrorCode)]
     code: &'static str,
+    /// What is wrong and what to do, for people.
     message: &'a str,
     error: Detail<'a>,
+    /// Every field that is at fault, if fields are.
     errors: Vec<Item<'a>>,
+    /// What a program needs beside the code.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     details: Option<&'a serde_json::Value>,
 }
 
-#[derive(Serialize)]
+/// The same in the form of Stripe.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ErrorDetail)]
 struct Detail<'a> {
+    /// The coarse kind by which a program chooses what to do.
     #[serde(rename = "type")]
+    #[schema(value_type = ErrorFamily)]
     family: &'static str,
+    #[schema(value_type = ErrorCode)]
     code: &'static str,
     message: &'a str,
+    /// The first field at fault, as the request spelt it.
+    #[schema(required)]
     param: Option<&'a str>,
+    /// The page of the code.
     doc_url: String,
+    /// Tell it to us.
     request_id: &'a str,
 }
 
-#[derive(Serialize)]
+/// An error in the form of RFC 9457.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
 struct ProblemJson<'a> {
+    /// The page of the code.
     #[serde(rename = "type")]
     family: String,
+    /// What the status means.
     title: &'static str,
+    /// The status.
     status: u16,
+    /// What is wrong and what to do, for people.
     detail: &'a str,
+    #[schema(value_type = ErrorCode)]
     code: &'static str,
+    /// The first field at fault, as the request spelt it.
+    #[schema(required)]
     param: Option<&'a str>,
+    /// Tell it to us.
     request_id: &'a str,
+    /// Every field that is at fault, if fields are.
     errors: Vec<Item<'a>>,
+    /// What a program needs beside the code.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     details: Option<&'a serde_json::Value>,
 }
 
-#[derive(Serialize)]
+/// A field at fault.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FieldError)]
 struct Item<'a> {
+    /// The JSON pointer to it.
     pointer: &'a str,
+    #[schema(value_type = ErrorCode)]
     code: &'static str,
+    /// What is wrong and what to do.
     detail: &'a str,
 }
 

@@ -229,7 +229,8 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
-    const ALL: [Self; 9] = [
+    /// Every code.
+    pub const ALL: [Self; 9] = [
         Self::AbsentSubscriber,
         Self::UnknownSubscriber,
         Self::BlockedDnd,

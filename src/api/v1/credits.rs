@@ -1,9 +1,12 @@
 //! Lives here: `GET /v1/credits` (seed 003).
 //! Never here: moving credits (`admin`), prices.
 
+mod describe;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::call::Visit;
 use crate::api::doors::Doors;
@@ -12,21 +15,29 @@ use crate::api::json::{self, Amount};
 use crate::domain::ledger::{Channel, Purse, Terms};
 use crate::domain::scope::Scope;
 
+pub(in crate::api) use self::describe::describe;
+
 /// What an organisation has for a channel.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Balance)]
 struct Service {
+    /// `sms` or `email`.
     service_type: &'static str,
+    /// What can be spent now.
     balance: Amount,
     /// All that was ever bought, less what was taken back.
     total_purchased: Amount,
     total_consumed: Amount,
     low_balance_threshold: Amount,
+    /// The balance is at or below the threshold.
     is_low_balance: bool,
     /// What is held for messages under way; it is neither in the balance nor consumed yet.
     reserved: Amount,
 }
 
-#[derive(Serialize)]
+/// What an organisation has for each channel.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Balances)]
 struct Services {
     sms: Service,
     email: Service,

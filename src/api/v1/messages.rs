@@ -1,6 +1,8 @@
 //! Lives here: messages read back, and what happened to them.
 //! Never here: sending them (`send`), the fields of the answers (`render`).
 
+mod describe;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -12,6 +14,8 @@ use crate::api::{json, render};
 use crate::domain::ids::MessageId;
 use crate::domain::scope::Scope;
 use crate::store::MessageView;
+
+pub(in crate::api) use self::describe::{Timeline, describe};
 
 /// Where messages are; a message's own path is this and its id.
 pub(super) const MESSAGES: &str = "/v1/messages/";

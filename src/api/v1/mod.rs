@@ -6,7 +6,8 @@ mod keys;
 mod messages;
 mod send;
 
-use super::docs;
+pub(super) use self::messages::Timeline;
+use super::docs::{self, Book};
 use super::doors::Doors;
 
 /// All routes.
@@ -16,4 +17,12 @@ pub(super) fn doors() -> Doors {
     let doors = credits::doors(doors);
     let doors = keys::doors(doors);
     docs::doors(doors)
+}
+
+/// What is said of them: a file `describe.rs` beside each.
+pub(super) fn describe(book: &mut Book) {
+    send::describe(book);
+    messages::describe(book);
+    credits::describe(book);
+    docs::describe(book);
 }

@@ -1,6 +1,8 @@
 //! Lives here: `POST /v1/sms/send`.
 //! Never here: the form of its body (`submission`), checks of a message's meaning (`ingest`).
 
+mod describe;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tokio::time::timeout_at;
@@ -14,6 +16,8 @@ use crate::api::submission::Draft;
 use crate::api::{auth, json, render, time};
 use crate::domain::scope::Scope;
 use crate::ingest::Refusal;
+
+pub(in crate::api) use self::describe::describe;
 
 pub(in crate::api) fn doors(doors: Doors) -> Doors {
     doors.post_either("/v1/sms/send", 201, (Scope::SmsSend, Scope::Otp), send)
