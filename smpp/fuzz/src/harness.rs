@@ -23,8 +23,10 @@ pub struct Target {
     pub name: &'static str,
     /// The function.
     pub function: fn(&[u8]),
-    /// Folder below `seeds/`.
+    /// Folder below `seeds/`, or its whole path.
     pub seeds: &'static str,
+    /// What is worth having in an input besides what every binary one has.
+    pub words: &'static [&'static [u8]],
 }
 
 /// How long a run is.
@@ -61,7 +63,7 @@ impl Target {
         let mut random = SplitMix64::new(seed);
         let mut round = 0;
         while length.goes_on(round) {
-            let input = mutate(&mut random, &seeds);
+            let input = mutate(&mut random, &seeds, self.words);
             self.run_one(&input, seed, round, failures);
             round += 1;
         }

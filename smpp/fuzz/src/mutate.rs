@@ -78,12 +78,22 @@ const WORDS: &[&[u8]] = &[
     b"261121102530004+",
 ];
 
-/// One to five changes to one of `seeds`, of which there must be some.
+/// One to five changes to one of `seeds`, of which there must be some; `words` are those of the target.
 #[must_use]
-pub(crate) fn mutate(random: &mut SplitMix64, seeds: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn mutate(
+    random: &mut SplitMix64,
+    seeds: &[Vec<u8>],
+    words: &[&'static [u8]],
+) -> Vec<u8> {
     let mut data = random.pick(seeds).clone();
     for _ in 0..=random.below(CHANGES_MAX) {
-        change(random, seeds, &mut data);
+        // Without words of its own an input is changed exactly as it always was.
+        if !words.is_empty() && random.below(3) == 0 {
+            let at = random.below(data.len() + 1);
+            insert(&mut data, at, random.pick::<&[u8]>(words));
+        } else {
+            change(random, seeds, &mut data);
+        }
     }
     data.truncate(LEN_MAX);
     data
@@ -168,7 +178,7 @@ mod tests {
         let inputs = |seed| {
             let mut random = SplitMix64::new(seed);
             (0..2000)
-                .map(|_| mutate(&mut random, &seeds))
+                .map(|_| mutate(&mut random, &seeds, &[b"word"]))
                 .collect::<Vec<_>>()
         };
         let first = inputs(1);

@@ -11,6 +11,7 @@ fn run(name: &'static str, function: fn(&[u8]), seeds: &'static str) {
         name,
         function,
         seeds,
+        words: &[],
     }
     .run(&failures);
 }

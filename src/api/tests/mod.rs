@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod keys;
+mod bodies;
 
 use std::sync::Arc;
 use std::time::Duration;
