@@ -1,4 +1,4 @@
-//! Lives here: the project's own commands, `cargo xtask test | ci | bench`, each as the
+//! Lives here: the project's own commands, `cargo xtask test | ci | bench | …`, each as the
 //! list of its steps. Never here: how a step runs (`steps`) or what a check looks at
 //! (`checks`).
 
@@ -12,6 +12,7 @@ use postgres::Postgres;
 use steps::{Steps, cargo};
 
 mod checks;
+mod contract;
 mod postgres;
 mod steps;
 mod tools;
@@ -37,6 +38,18 @@ enum Task {
     },
     /// Everything that `main` must pass: format, lints, docs, tests, service unit.
     Ci,
+    /// Write the committed description of the API anew.
+    Openapi {
+        /// Make it the promise that later states are held against: when a version is released.
+        #[arg(long)]
+        release: bool,
+    },
+    /// Let schemathesis (from PyPI) try every route of a daemon against the API's own description.
+    Schemathesis {
+        /// Requests for each route, at most, in each phase.
+        #[arg(long, default_value_t = 50)]
+        examples: u32,
+    },
     /// Run the benches and the load profiles; takes minutes and wants a quiet machine.
     Bench,
 }
@@ -69,6 +82,10 @@ fn main() -> ExitCode {
     let outcome = match task {
         Task::Test { selection } => test(&mut steps, &selection),
         Task::Ci => ci(&mut steps),
+        Task::Openapi { release } => steps.run("description", || contract::openapi(release)),
+        Task::Schemathesis { examples } => {
+            steps.run("schemathesis", || contract::schemathesis(examples))
+        }
         Task::Bench => bench(&mut steps),
     };
     steps.print_times();
