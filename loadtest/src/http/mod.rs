@@ -196,10 +196,13 @@ pub async fn exchange(
     limit: Duration,
 ) -> io::Result<(u16, Vec<u8>)> {
     let exchange = async {
-        stream.write_all(request).await?;
+        let written = stream.write_all(request).await;
         let mut buffer = Vec::new();
-        let response = read_response(stream, &mut buffer).await?;
-        Ok((response.status, buffer[response.body].to_vec()))
+        // A refusal may come before the body has been written.
+        match read_response(stream, &mut buffer).await {
+            Ok(response) => Ok((response.status, buffer[response.body].to_vec())),
+            Err(error) => Err(written.err().unwrap_or(error)),
+        }
     };
     timeout(limit, exchange)
         .await

@@ -65,6 +65,30 @@ fn created(_: usize) -> String {
 }
 
 #[tokio::test]
+async fn one_connection_serves_request_after_request() {
+    let (addr, _tasks) = responder(|number| {
+        let body = format!("{number}");
+        format!(
+            "HTTP/1.1 20{number} Done\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    })
+    .await;
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let limit = Duration::from_secs(5);
+    for number in 0..3 {
+        let asked = request("POST", addr, "/v1/sms/bulk", Some("sk"), b"{}");
+        let (status, body) = exchange(&mut stream, &asked, limit).await.unwrap();
+        assert_eq!(
+            (status, body),
+            (200 + number, number.to_string().into_bytes())
+        );
+    }
+    let asked = String::from_utf8(request("GET", addr, "/x", None, b"")).unwrap();
+    assert!(asked.starts_with("GET /x HTTP/1.1\r\n") && !asked.contains("Authorization"));
+}
+
+#[tokio::test]
 async fn every_201_of_a_closed_loop_is_in_the_ledger() {
     let (addr, _tasks) = responder(created).await;
     let ledger = Arc::new(Ledger::new(1000));
