@@ -168,8 +168,8 @@ impl ApiKey {
 
     /// Whether it may use a sender of its organisation, matched without regard to case.
     pub fn may_use(&self, sender: &str) -> bool {
-        let same = |own: &Box<str>| own.eq_ignore_ascii_case(sender);
-        self.senders.is_empty() || self.senders.iter().any(same)
+        let mut own = self.senders.iter();
+        self.senders.is_empty() || own.any(|own| own.eq_ignore_ascii_case(sender))
     }
 
     /// What of another key it could not give, if anything: nobody makes a key that is worth more

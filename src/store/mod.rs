@@ -18,8 +18,8 @@ mod error;
 mod fill;
 pub mod housekeeping;
 pub mod inbox;
-pub mod memo;
 pub mod jobs;
+pub mod memo;
 #[cfg(test)]
 mod memory;
 mod password;

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use super::control::{AuditEntry, HoldRow, Tally};
 use super::desk::{Listed, Listing, Lists};
 use super::inbox::{InboxPage, InboxRow};
-use super::memo::{Answers, Memo, MemoKey};
 use super::jobs::{Board, Campaign, ChunkView, JobView, Standing};
+use super::memo::{Answers, Memo, MemoKey};
 #[cfg(test)]
 use super::memory;
 use super::people::{KeysOf, Roster};

@@ -3,8 +3,8 @@
 //! Never here: sockets (`server`), single functions (beside the code).
 
 mod bad_input;
-mod keys;
 mod bodies;
+mod keys;
 
 use std::sync::Arc;
 use std::time::Duration;

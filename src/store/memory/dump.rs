@@ -23,8 +23,8 @@ use crate::domain::price::Price;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::store::control::HoldRow;
-use crate::store::memo::Memo;
 use crate::store::jobs::{Campaign, JobView};
+use crate::store::memo::Memo;
 use crate::store::till::Purchase;
 
 /// A column; `None` = absent.

@@ -10,6 +10,7 @@ use super::dice::Dice;
 use super::history::{seeds, soothe, vex};
 use super::*;
 use crate::domain::credits::Credits;
+use crate::domain::ledger::Terms;
 use crate::store::memo::{Memo, Repeat};
 
 on_each_store! {
