@@ -17,6 +17,8 @@ use uuid::Uuid;
 
 use super::code::Code;
 use super::error::ApiError;
+use super::idempotency::{self, Running};
+use super::limits::{Limits, Standing};
 use crate::ingest::Ingest;
 use crate::store::{Credential, Store};
 use crate::telemetry::metrics::api::Route;
@@ -33,6 +35,8 @@ pub(super) struct Api {
     pub(super) request_timeout: Duration,
     pub(super) proxies: Vec<IpNet>,
     pub(super) tokens: Option<Arc<Tokens>>,
+    pub(super) limits: Limits,
+    pub(super) running: Running,
 }
 
 /// A request of a caller who is known and may make it.
@@ -41,6 +45,8 @@ pub(super) struct Visit {
     pub(super) caller: Arc<Credential>,
     pub(super) head: Parts,
     pub(super) deadline: Instant,
+    /// Only of a request that names itself: others are not answered anew.
+    asked: Option<Asked>,
     /// The route's path, with `{name}` where a parameter stands.
     template: &'static str,
     /// Never locked: it only lets handlers that wait hold a `&Visit`.
@@ -52,17 +58,28 @@ impl Visit {
         api: Arc<Api>,
         caller: Arc<Credential>,
         request: Request,
-        (template, deadline): (&'static str, Instant),
+        template: &'static str,
+        call: &Call,
     ) -> Self {
         let (head, body) = request.into_parts();
+        let asked = head.headers.contains_key(idempotency::NAME);
+        let asked = asked.then(|| call.asked.clone());
         Self {
             api,
             caller,
             head,
-            deadline,
+            deadline: call.deadline,
+            asked,
             template,
             body: Mutex::new(body),
         }
+    }
+
+    /// The body of a named request's refusal, as its answer will have it.
+    pub(super) fn rendered(&self, error: &ApiError) -> Vec<u8> {
+        let asked = self.asked.as_ref();
+        let problem = asked.is_some_and(|asked| asked.problem);
+        error.rendered(asked.map_or("", Asked::id), problem)
     }
 
     /// What stands in the path in the place of `{name}`, as it is written there.
@@ -135,9 +152,23 @@ pub(super) async fn within<T>(
 pub(super) struct Call {
     began: Instant,
     pub(super) deadline: Instant,
+    asked: Asked,
+    /// Where the caller stands, if it has a limit.
+    pub(super) standing: Option<Standing>,
+}
+
+/// How a request wants to be answered.
+#[derive(Clone)]
+struct Asked {
     request_id: HeaderValue,
     /// The client asks for RFC 9457 errors.
     problem: bool,
+}
+
+impl Asked {
+    fn id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
 }
 
 impl Call {
@@ -147,15 +178,25 @@ impl Call {
         Self {
             began,
             deadline: began + api.request_timeout,
-            request_id: request_id(headers),
-            problem: accept.is_some_and(|accept| names(accept, b"application/problem+json")),
+            asked: Asked {
+                request_id: request_id(headers),
+                problem: accept.is_some_and(|accept| names(accept, b"application/problem+json")),
+            },
+            standing: None,
         }
     }
 
     pub(super) fn answer(self, meter: &Route, done: Result<Response, ApiError>) -> Response {
-        let mut response =
-            done.unwrap_or_else(|error| error.response(&self.request_id, self.problem));
-        response.headers_mut().insert(REQUEST_ID, self.request_id);
+        let Asked {
+            request_id,
+            problem,
+        } = self.asked;
+        let mut response = done.unwrap_or_else(|error| error.response(&request_id, problem));
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, request_id);
+        if let Some(standing) = &self.standing {
+            standing.tell(headers);
+        }
         meter.answered(response.status().as_u16(), self.began.elapsed());
         response
     }

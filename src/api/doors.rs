@@ -9,16 +9,16 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use tokio::time::Instant;
 
 use super::auth;
 use super::call::{Api, Call, Visit, within};
 use super::client::Peer;
 use super::code::Code;
 use super::error::ApiError;
+use super::limits::Policy;
 use crate::domain::scope::Scope;
 use crate::store::{Credential, StoreError};
 use crate::telemetry::metrics::api::Route;
@@ -166,6 +166,11 @@ impl Doors {
             path,
             scope,
             or,
+            policy: if scope == Scope::CreditsRead {
+                Policy::Credits
+            } else {
+                Policy::Default
+            },
         });
         let serve = move |State(api): State<Arc<Api>>, request: Request| {
             let (way, handler) = (Arc::clone(&way), handler.clone());
@@ -218,6 +223,7 @@ struct Way {
     scope: Scope,
     /// Or this one.
     or: Option<Scope>,
+    policy: Policy,
 }
 
 impl Way {
@@ -230,12 +236,11 @@ impl Way {
     where
         F: Future<Output = Result<Response, ApiError>>,
     {
-        let call = Call::new(request.headers(), &api);
-        let deadline = call.deadline;
+        let mut call = Call::new(request.headers(), &api);
         let peer = request.extensions().get().copied().unwrap_or(Peer::NOBODY);
         let from = (request.headers(), peer);
-        let done = match self.admit(&api, from, deadline).await {
-            Ok(caller) => handler(Visit::new(api, caller, request, (self.path, deadline))).await,
+        let done = match self.admit(&api, from, &mut call).await {
+            Ok(caller) => handler(Visit::new(api, caller, request, self.path, &call)).await,
             Err(error) => Err(error),
         };
         call.answer(&self.meter, done)
@@ -245,13 +250,24 @@ impl Way {
         &self,
         api: &Api,
         (headers, peer): (&HeaderMap, Peer),
-        deadline: Instant,
+        call: &mut Call,
     ) -> Result<Arc<Credential>, ApiError> {
         if self.changes && !api.store.health().is_well() {
             // It could not be kept: who asks need not wait until his key has not been found.
             return Err(ApiError::store(StoreError::Unavailable));
         }
-        let caller = within(deadline, auth::sign_in(headers, peer, api)).await?;
+        let signed_in = within(call.deadline, auth::sign_in(headers, peer, api)).await;
+        let caller = signed_in.map_err(|error| match error.code.status() {
+            StatusCode::UNAUTHORIZED => {
+                let from = peer.client(headers, &api.proxies);
+                api.limits.failed(from).unwrap_or(error)
+            }
+            _ => error,
+        })?;
+        call.standing = api.limits.count(&caller, self.policy);
+        if let Some(refusal) = call.standing.and_then(|standing| standing.refusal()) {
+            return Err(refusal);
+        }
         if self.changes && self.scope == Scope::SmsSend && !caller.is_live() {
             // What a test key sends must never be with a carrier, whatever a handler forgets.
             let message = "a test key cannot send messages here; use a live key";

@@ -85,9 +85,14 @@ pub(super) struct ApiError {
     details: Option<serde_json::Value>,
     /// For the log, never for the client.
     cause: Option<Box<StoreError>>,
+    /// Seconds after which it may be tried again.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
+    /// How its rendering begins unless it is RFC 9457's.
+    pub(super) const ENVELOPE: &[u8] = b"{\"success\":";
+
     /// A refusal of the request as a whole.
     pub(super) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -96,7 +101,14 @@ impl ApiError {
             problems: Vec::new(),
             details: None,
             cause: None,
+            retry_after: None,
         }
+    }
+
+    /// The same, with the seconds after which it may be tried again.
+    pub(super) const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// A refusal for fields; the first of them is the `param`.
@@ -111,6 +123,7 @@ impl ApiError {
             problems,
             details: None,
             cause: None,
+            retry_after: None,
         }
     }
 
@@ -187,12 +200,12 @@ impl ApiError {
                 None => tracing::error!(request_id = id, error = %self.message, "request failed"),
             }
         }
-        let (kind, json) = if problem {
-            ("application/problem+json", self.problem_json(id))
+        let kind = if problem {
+            "application/problem+json"
         } else {
-            ("application/json", self.json(id))
+            "application/json"
         };
-        let mut response = Response::new(Body::from(json));
+        let mut response = Response::new(Body::from(self.rendered(id, problem)));
         *response.status_mut() = self.code.status();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -200,16 +213,26 @@ impl ApiError {
             Code::Unauthorized | Code::KeyExpired => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Code::Overloaded => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
             // What is left of such a request is not worth reading.
             Code::RequestTimeout | Code::PayloadTooLarge => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
         }
+        let overloaded = (self.code == Code::Overloaded).then_some(1);
+        if let Some(seconds) = self.retry_after.or(overloaded) {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
         response
+    }
+
+    /// The answer's body.
+    pub(super) fn rendered(&self, request_id: &str, problem: bool) -> Vec<u8> {
+        if problem {
+            self.problem_json(request_id)
+        } else {
+            self.json(request_id)
+        }
     }
 
     /// What is wrong and what to do.
@@ -425,6 +448,7 @@ mod tests {
             what: "messages.state",
         });
         let json = String::from_utf8(error.json("r")).unwrap();
+        assert!(json.as_bytes().starts_with(ApiError::ENVELOPE));
         assert!(
             json.contains("server_error") && !json.contains("messages.state"),
             "{json}"

@@ -8,7 +8,9 @@ mod code;
 mod docs;
 mod doors;
 mod error;
+mod idempotency;
 mod json;
+mod limits;
 mod render;
 mod server;
 mod submission;
@@ -26,8 +28,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::call::Api;
+use self::idempotency::Running;
+pub use self::limits::Config as Rates;
 use self::server::Limits;
-
 use crate::ingest::Ingest;
 use crate::store::Store;
 use crate::tokens::Tokens;
@@ -49,6 +52,8 @@ pub struct Config {
     pub proxies: Vec<IpNet>,
     /// By what users call; `None`: by keys only.
     pub tokens: Option<Arc<Tokens>>,
+    /// Requests in a minute.
+    pub limits: Rates,
 }
 
 impl Default for Config {
@@ -61,6 +66,7 @@ impl Default for Config {
             connections_max: 10_000,
             proxies: Vec::new(),
             tokens: None,
+            limits: Rates::default(),
         }
     }
 }
@@ -86,6 +92,8 @@ pub async fn serve(
         request_timeout: config.request_timeout,
         proxies: config.proxies,
         tokens: config.tokens,
+        limits: limits::Limits::new(config.limits),
+        running: Running::default(),
     };
     server::run(listener, limits, v1::doors().router(Arc::new(api)), stop).await;
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use toml::Spanned;
 
-use super::file::{self, File};
+use super::file::{self, File, Rate};
 use super::place::Source;
 use super::retention::{Others, retention};
 use super::{Admin, Config, ConfigError, Keys, callers, carriers, failover, routing};
+use crate::domain::allowance::Quota;
 use crate::telemetry::logging;
 use crate::{api, carrier, inbound, ingest, scheduler, store, webhooks};
 
@@ -139,6 +140,26 @@ pub(super) fn millis(
     })
 }
 
+fn rates(typed: &file::Limits, default: api::Rates, source: &Source<'_>) -> Checked<api::Rates> {
+    let rate = |default, typed: &Option<Spanned<Rate>>| {
+        let Some(typed) = typed else {
+            return Ok(default);
+        };
+        let quota = match typed.get_ref() {
+            Rate::PerMinute(requests) => Quota::per_minute(*requests),
+            Rate::Word(word) => (word == "unlimited").then_some(Quota::Unlimited),
+        };
+        let message = "give 1 or more requests in a minute, or \"unlimited\"";
+        quota.ok_or_else(|| source.error(Some(typed.span()), message))
+    };
+    Ok(api::Rates {
+        live: rate(default.live, &typed.live)?,
+        test: rate(default.test, &typed.test)?,
+        credits: rate(default.credits, &typed.credits)?,
+        failures: rate(default.failures, &typed.failures_per_ip)?,
+    })
+}
+
 fn api_config(typed: &file::Api, source: &Source<'_>) -> Checked<api::Config> {
     let default = api::Config::default();
     Ok(api::Config {
@@ -163,6 +184,7 @@ fn api_config(typed: &file::Api, source: &Source<'_>) -> Checked<api::Config> {
         )?,
         proxies: callers::proxies(typed.trusted_proxies.as_ref(), source)?,
         tokens: callers::tokens(typed.jwt.as_ref(), source)?,
+        limits: rates(&typed.limits, default.limits, source)?,
         ..default
     })
 }

@@ -72,6 +72,8 @@ pub(super) struct Api {
     pub(super) connections_max: Option<Spanned<usize>>,
     pub(super) trusted_proxies: Option<Spanned<Vec<String>>>,
     pub(super) jwt: Option<Jwt>,
+    #[serde(default)]
+    pub(super) limits: Limits,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +83,24 @@ pub(super) struct Jwt {
     pub(super) audience: Spanned<String>,
     pub(super) algorithm: Spanned<String>,
     pub(super) key_file: Spanned<PathBuf>,
+}
+
+/// Requests in a minute.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) live: Option<Spanned<Rate>>,
+    pub(super) test: Option<Spanned<Rate>>,
+    pub(super) credits: Option<Spanned<Rate>>,
+    pub(super) failures_per_ip: Option<Spanned<Rate>>,
+}
+
+/// A number, or a word.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Rate {
+    PerMinute(u32),
+    Word(String),
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use super::*;
 use crate::domain::class::{Class, ClassSet};
 
 mod callers;
+mod limits;
 mod routing;
 mod server;
 

@@ -103,7 +103,7 @@ async fn killed(stored: Stored) {
 }
 
 /// Waits until a message has arrived, or waits for proof as its class has it.
-async fn until_calm(world: &World, promise: &Promise) -> Value {
+pub(crate) async fn until_calm(world: &World, promise: &Promise) -> Value {
     let what = format!("{} {} is calm", promise.id, promise.class);
     eventually(&what, LIMIT, async || {
         let message = world.client.message(promise.id).await;

@@ -26,6 +26,7 @@ mod failover;
 mod hang_up;
 mod holds;
 mod hostile;
+mod idempotency;
 mod journey;
 mod keys;
 mod kill;

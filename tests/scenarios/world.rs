@@ -511,8 +511,13 @@ fn head(store_url: &str, sections: &str) -> String {
     } else {
         "[webhooks]\nallow_loopback = true\n"
     };
+    let limits = if sections.contains("[api.limits]") {
+        ""
+    } else {
+        "[api.limits]\nlive = \"unlimited\"\ncredits = \"unlimited\"\n"
+    };
     format!(
-        "[api]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+        "[api]\nlisten = \"127.0.0.1:0\"\n{limits}[admin]\nlisten = \"127.0.0.1:0\"\n\
          [store]\nurl = \"{store_url}\"\n{webhooks}{sections}"
     )
 }

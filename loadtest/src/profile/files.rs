@@ -105,7 +105,13 @@ pub(super) fn config_text(
     store_url: &str,
 ) -> String {
     let file = File {
-        api: Listen { listen: api },
+        api: Api {
+            listen: api,
+            limits: Limits {
+                live: "unlimited",
+                credits: "unlimited",
+            },
+        },
         admin: Listen { listen: admin },
         store: StoreAt { url: store_url },
         webhooks: Webhooks {
@@ -118,11 +124,24 @@ pub(super) fn config_text(
 
 #[derive(Serialize)]
 struct File<'a> {
-    api: Listen,
+    api: Api,
     admin: Listen,
     store: StoreAt<'a>,
     webhooks: Webhooks,
     carrier: &'a [Account],
+}
+
+#[derive(Serialize)]
+struct Api {
+    listen: SocketAddr,
+    limits: Limits,
+}
+
+/// Requests in a minute: the daemon's own limits are not what is measured.
+#[derive(Serialize)]
+struct Limits {
+    live: &'static str,
+    credits: &'static str,
 }
 
 #[derive(Serialize)]

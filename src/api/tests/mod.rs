@@ -5,6 +5,7 @@
 mod bad_input;
 mod bodies;
 mod keys;
+mod repeated;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +23,11 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::call::Api;
-use super::{time, v1};
+use super::idempotency::Running;
+use super::limits::Limits;
+use super::{Rates, time, v1};
 use crate::domain::account::{ApiKey, Organisation};
+use crate::domain::allowance::Quota;
 use crate::domain::api_key::NewKey;
 use crate::domain::capability::Capability;
 use crate::domain::class::ClassSet;
@@ -93,6 +97,11 @@ impl House {
             request_timeout: Duration::from_millis(300),
             proxies: Vec::new(),
             tokens: Some(Arc::new(keys::tokens())),
+            limits: Limits::new(Rates {
+                credits: Quota::per_minute(20).unwrap(),
+                ..Rates::default()
+            }),
+            running: Running::default(),
         };
         let key = sign_up(&store, "One", 1).await;
         let router = v1::doors().router(Arc::new(api));

@@ -3,6 +3,9 @@
 
 mod describe;
 
+use std::sync::Arc;
+
+use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tokio::time::timeout_at;
@@ -12,10 +15,11 @@ use crate::api::call::Visit;
 use crate::api::code::Code;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
+use crate::api::idempotency::{self, Once};
 use crate::api::submission::Draft;
 use crate::api::{auth, json, render, time};
 use crate::domain::scope::Scope;
-use crate::ingest::Refusal;
+use crate::ingest::{Accepted, Refusal};
 
 pub(in crate::api) use self::describe::describe;
 
@@ -26,7 +30,53 @@ pub(in crate::api) fn doors(doors: Doors) -> Doors {
 async fn send(mut visit: Visit) -> Result<Response, ApiError> {
     let dry_run = dry_run(visit.head.uri.query())?;
     let body = visit.body(visit.api.body_max).await?;
-    let draft = Draft::parse(&body).map_err(|error| {
+    let (visit, body) = (&visit, &body);
+    if dry_run {
+        return rehearse(visit, body);
+    }
+    idempotency::once(visit, body, |once| accept(visit, body, once)).await
+}
+
+async fn accept(visit: &Visit, body: &[u8], once: Option<Arc<Once>>) -> Result<Response, ApiError> {
+    let draft = parse(visit, body)?;
+    let (ingest, org) = (&visit.api.ingest, &visit.caller.org);
+    let (submission, now) = (draft.submission(), time::now());
+    let answer = |accepted: &Accepted| Bytes::from(render::accepted(accepted, draft.class));
+    let accepting = async {
+        match &once {
+            None => ingest.accept(org, submission, now).await.map(Ok),
+            Some(once) => {
+                let memo = |accepted: &Accepted| once.memo(StatusCode::CREATED, answer(accepted));
+                ingest.accept_once(org, submission, now, memo).await
+            }
+        }
+    };
+    let done = timeout_at(visit.deadline, accepting).await;
+    let done = done.map_err(|_| ApiError::in_doubt())?;
+    let accepted = match done.map_err(|refusal| refused(refusal, &draft))? {
+        Ok(accepted) => accepted,
+        Err(repeat) => return idempotency::repeated(repeat),
+    };
+    let mut response = json::answer(StatusCode::CREATED, answer(&accepted));
+    if let Ok(location) = HeaderValue::try_from(format!("{MESSAGES}{}", accepted.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// What would become of it.
+fn rehearse(visit: &Visit, body: &[u8]) -> Result<Response, ApiError> {
+    let draft = parse(visit, body)?;
+    let (ingest, org) = (&visit.api.ingest, &visit.caller.org);
+    let run = ingest.dry_run(org, draft.submission(), time::now());
+    let run = run.map_err(|refusal| refused(refusal, &draft))?;
+    let json = render::dry_run(&run, draft.class).map_err(json::unwritable)?;
+    Ok(json::answer(StatusCode::OK, json))
+}
+
+/// What the body asks for, if the caller may.
+fn parse<'b>(visit: &Visit, body: &'b [u8]) -> Result<Draft<'b>, ApiError> {
+    let draft = Draft::parse(body).map_err(|error| {
         // Only what is not JSON is refused for being a form.
         if visit.says_form() {
             let message = "the body is not JSON; send JSON with content-type application/json";
@@ -35,28 +85,14 @@ async fn send(mut visit: Visit) -> Result<Response, ApiError> {
             error
         }
     })?;
-    let refused = |refusal: Refusal| {
-        let param = refusal.field().map(|core| draft.name(core));
-        ApiError::refused(refusal, param)
-    };
     let sender = (draft.name("from"), draft.submission().from);
     auth::may_send(&visit.caller, draft.class, sender)?;
-    let (ingest, org) = (&visit.api.ingest, &visit.caller.org);
-    if dry_run {
-        let run = ingest.dry_run(org, draft.submission(), time::now());
-        let run = run.map_err(refused)?;
-        let json = render::dry_run(&run, draft.class).map_err(json::unwritable)?;
-        return Ok(json::answer(StatusCode::OK, json));
-    }
-    let accepting = ingest.accept(org, draft.submission(), time::now());
-    let done = timeout_at(visit.deadline, accepting).await;
-    let accepted = done.map_err(|_| ApiError::in_doubt())?.map_err(refused)?;
-    let json = render::accepted(&accepted, draft.class);
-    let mut response = json::answer(StatusCode::CREATED, json);
-    if let Ok(location) = HeaderValue::try_from(format!("{MESSAGES}{}", accepted.id)) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(draft)
+}
+
+fn refused(refusal: Refusal, draft: &Draft<'_>) -> ApiError {
+    let param = refusal.field().map(|core| draft.name(core));
+    ApiError::refused(refusal, param)
 }
 
 /// Whether the query asks for a dry run. What is neither yes nor no is refused: a message must not
