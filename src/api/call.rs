@@ -10,11 +10,11 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
-use http_body_util::BodyExt;
 use ipnet::IpNet;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use super::body;
 use super::code::Code;
 use super::error::ApiError;
 use super::idempotency::{self, Running};
@@ -106,11 +106,26 @@ impl Visit {
     /// Reads the body whole, up to `max` octets, once. One that came in one piece is not copied.
     ///
     /// # Errors
-    /// `payload_too_large`, `request_timeout`, `invalid_request`.
+    /// `payload_too_large`, `request_timeout`, `invalid_request`, `unsupported_media_type`.
     pub(super) async fn body(&mut self, max: usize) -> Result<Bytes, ApiError> {
+        let unread = self.take_body();
+        body::plain(&self.head.headers, unread, max, self.deadline).await
+    }
+
+    /// The same of one that may come packed (`Content-Encoding: gzip`): `max` holds for what is sent
+    /// and for what it unpacks to.
+    ///
+    /// # Errors
+    /// As [`Visit::body`].
+    #[allow(dead_code, reason = "the bodies of bulk jobs need it")]
+    pub(super) async fn packed_body(&mut self, max: usize) -> Result<Bytes, ApiError> {
+        let unread = self.take_body();
+        body::packed(&self.head.headers, unread, max, self.deadline).await
+    }
+
+    fn take_body(&mut self) -> Body {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let body = std::mem::take(body);
-        read(&self.head.headers, body, max, self.deadline).await
+        std::mem::take(body)
     }
 
     /// Whether the body is said to be a form: for the error if it is not JSON. curl's `-d` says so
@@ -219,47 +234,4 @@ fn names(accept: &[u8], kind: &[u8]) -> bool {
     accept
         .windows(kind.len())
         .any(|window| window.eq_ignore_ascii_case(kind))
-}
-
-async fn read(
-    headers: &HeaderMap,
-    mut body: Body,
-    max: usize,
-    deadline: Instant,
-) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        let message = format!("the body is larger than {max} octets; send less");
-        ApiError::new(Code::PayloadTooLarge, message)
-    };
-    let declared = headers.get(header::CONTENT_LENGTH);
-    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > max as u64) {
-        return Err(too_large());
-    }
-    let mut first = Bytes::new();
-    let mut rest = Vec::new();
-    while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| {
-        let message = "the body did not arrive in time; send it again on another connection";
-        ApiError::new(Code::RequestTimeout, message)
-    })? {
-        let frame = frame.map_err(|_| {
-            ApiError::new(Code::InvalidRequest, "the body broke off; send it again")
-        })?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if first.len() + rest.len() + data.len() > max {
-            return Err(too_large());
-        }
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&first);
-                first = Bytes::new();
-            }
-            rest.extend_from_slice(&data);
-        }
-    }
-    Ok(if rest.is_empty() { first } else { rest.into() })
 }

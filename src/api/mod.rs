@@ -2,6 +2,7 @@
 //! Never here: SQL, PDUs, what a message means; another listener's routes.
 
 mod auth;
+mod body;
 mod call;
 mod client;
 mod code;
@@ -83,6 +84,7 @@ pub async fn serve(
     let limits = Limits {
         connections: config.connections_max,
         header: config.header_timeout,
+        answer: config.request_timeout,
         end: config.request_timeout,
     };
     let api = Api {

@@ -2,6 +2,7 @@
 //! by hyper straight on the socket, and an end that lets running requests finish.
 //! Never here: routes, requests, answers.
 
+mod patient;
 mod rest;
 
 use std::convert::Infallible;
@@ -21,10 +22,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use self::patient::Patient;
 use super::client::Peer;
 
 /// How long the listener rests when the system has no room for another connection.
 const REST: Duration = Duration::from_millis(100);
+
+/// Octets of a request's head; a larger one is answered 431. Its fields are a hundred at most (hyper).
+/// So much of a body is also read at once.
+const HEAD_MAX: usize = 64 * 1024;
 
 /// The limits of connections.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +39,8 @@ pub(super) struct Limits {
     pub(super) connections: usize,
     /// For the head of a request, and for the next one on an idle connection.
     pub(super) header: Duration,
+    /// For a client to take something of its answer, while there is some.
+    pub(super) answer: Duration,
     /// For what still runs after `stop`.
     pub(super) end: Duration,
 }
@@ -92,10 +100,12 @@ async fn connection(
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }
+    let stream = Patient::new(stream, limits.answer);
     let service = service_fn(move |request| answer(router.clone(), peer, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header)
+        .max_buf_size(HEAD_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     // hyper's connection keeps its place when this branch is dropped: it is polled again below.
@@ -154,7 +164,8 @@ mod tests {
         let stop = CancellationToken::new();
         let limits = Limits {
             connections: 2,
-            header: Duration::from_secs(5),
+            header: Duration::from_secs(2),
+            answer: Duration::from_millis(500),
             end: Duration::from_secs(5),
         };
         let tasks = TaskTracker::new();
@@ -213,6 +224,58 @@ mod tests {
             assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
             assert!(answer.contains("connection: close"), "{answer}");
         }
+        stop.cancel();
+        tasks.wait().await;
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_takes_its_answer_is_cut() {
+        let long = || async { vec![b'x'; 64 << 20] };
+        let router = Router::new().route("/long", get(long));
+        let (address, stop, tasks) = start(router).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /long HTTP/1.1\r\nhost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        // What has come meanwhile is still there, but not the rest.
+        let mut rest = Vec::new();
+        let read = stream.read_to_end(&mut rest).await;
+        assert!(read.is_err() || rest.len() < 64 << 20, "{}", rest.len());
+        stop.cancel();
+        tasks.wait().await;
+    }
+
+    #[tokio::test]
+    async fn a_head_that_trickles_is_cut_and_one_that_is_too_large_is_refused() {
+        let (address, stop, tasks) = start(Router::new()).await;
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let trickle = async {
+            for octet in b"GET / HTTP/1.1\r\nx-slow: ".iter().chain(&[b'x'; 1_000]) {
+                if slow.write_all(&[*octet]).await.is_err() {
+                    return;
+                }
+                let mut end = [0; 64];
+                let read = tokio::time::timeout(Duration::from_millis(20), slow.read(&mut end));
+                if let Ok(Ok(0) | Err(_)) = read.await {
+                    return;
+                }
+            }
+        };
+        trickle.await;
+        assert!(begun.elapsed() < Duration::from_secs(10), "it was not cut");
+
+        let mut large = TcpStream::connect(address).await.unwrap();
+        let head = format!("GET / HTTP/1.1\r\nx-large: {}", "x".repeat(HEAD_MAX));
+        // It may be cut while it still sends.
+        let _ = large.write_all(head.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = large.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+            "{answer}"
+        );
         stop.cancel();
         tasks.wait().await;
     }

@@ -215,3 +215,53 @@ async fn nesting_however_deep_neither_harms_nor_passes_where_it_counts() {
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
     house.close().await;
 }
+
+#[tokio::test]
+async fn no_spoilt_request_is_answered_with_a_fault_of_ours() {
+    let house = House::open().await;
+    let mut state = 0x9E37_79B9_7F4A_7C15u64;
+    let mut roll = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).unwrap()
+    };
+    let whole = with(r#""metadata":{"a":"b"},"tags":["x"],"schedule_at":"2026-01-01T00:00:00Z""#);
+    for _ in 0..400 {
+        let mut body = whole.clone().into_bytes();
+        for _ in 0..=roll(3) {
+            let at = roll(body.len());
+            match roll(4) {
+                0 => body[at] = u8::try_from(roll(256)).unwrap(),
+                1 => body.truncate(at + 1),
+                2 => body.insert(at, b"{}[]\",:\\0-e"[roll(12)]),
+                _ => drop(body.splice(at..at, "\\ud800\u{1F600}".bytes())),
+            }
+        }
+        let mut request = house.post(body.clone());
+        let values = [
+            "gzip",
+            "\"",
+            "application/problem+json",
+            "x; q=1e9",
+            "\u{7f}",
+            "wait=99999999999999999999",
+        ];
+        let names = [
+            "content-encoding",
+            "accept",
+            "idempotency-key",
+            "prefer",
+            "content-type",
+            "x-request-id",
+        ];
+        let value = axum::http::HeaderValue::from_bytes(values[roll(6)].as_bytes());
+        if let Ok(value) = value {
+            request.headers_mut().insert(names[roll(6)], value);
+        }
+        let answer = house.call(request).await;
+        let shown = String::from_utf8_lossy(&body);
+        assert!(answer.status.as_u16() < 500, "{shown}: {}", answer.text);
+    }
+    house.close().await;
+}
