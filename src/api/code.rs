@@ -53,8 +53,9 @@ catalogue! {
         "The request could not be read, lacks a field or has one of the wrong type; `errors` \
          names each. Nothing was kept. Mend the request and send it again.";
     Unauthorized "unauthorized" UNAUTHORIZED "authentication_error"
-        "The API key is missing, mistyped, unknown or for the other environment. Send it as \
-         `Authorization: Bearer KEY` or `X-API-Key: KEY`.";
+        "The API key is missing, mistyped, unknown, revoked or for the other environment. Send it as \
+         `Authorization: Bearer KEY` or `X-API-Key: KEY`. A user's token has expired, is signed by \
+         somebody else, or its user has been removed: sign in again.";
     KeyExpired "key_expired" UNAUTHORIZED "authentication_error"
         "The API key was good until a time that has passed. Use its successor, or create another.";
     InsufficientBalance "insufficient_balance" PAYMENT_REQUIRED "invalid_request_error"
@@ -67,7 +68,8 @@ catalogue! {
         "The key may be used from certain addresses only, and this is none of them. Call from one, or \
          have the list changed.";
     SenderNotApproved "sender_not_approved" FORBIDDEN "permission_error"
-        "The organisation may not use this sender. Use an approved one, or have it registered.";
+        "The organisation may not use this sender: use an approved one, or have it registered. Or the key is \
+         held to others: use one of those, or another key.";
     NotFound "not_found" NOT_FOUND "invalid_request_error"
         "There is nothing at this path, or no message of yours has this id. Ids are as in the \
          answer to the send; paths have no slash at their end.";
