@@ -21,11 +21,15 @@ use self::player::Player;
 use super::dice::Dice;
 use super::ground::Ground;
 use crate::domain::account::{ApiKey, Organisation};
-use crate::domain::ids::{KeyId, OrgId};
-use crate::domain::ledger::Terms;
+use crate::domain::credits::Credits;
+use crate::domain::ids::{KeyId, OrgId, UserId};
+use crate::domain::ledger::{Channel, Terms};
 use crate::domain::time::Timestamp;
+use crate::domain::user::{Role, User};
+use crate::store::AuditEntry;
 use crate::store::memory::{CommitFault, Faults};
 use crate::store::people::PeopleWork;
+use crate::store::till::Purchase;
 
 /// Rounds of a history: a few hours, over midnight.
 const ROUNDS: usize = 60;
@@ -125,8 +129,8 @@ async fn faults_change_nothing_of_a_history_but_the_numbers_it_skips() {
     }
 }
 
-/// An organisation with a key, which few histories come to.
-fn customers() -> [Vec<Deed>; 2] {
+/// An organisation with a key, a user and purchases on two days, which few histories come to.
+fn customers() -> [Vec<Deed>; 5] {
     let (org, at) = (OrgId(Uuid::from_u128(1)), Timestamp(1));
     let organisation = Organisation {
         id: org,
@@ -145,12 +149,42 @@ fn customers() -> [Vec<Deed>; 2] {
         rate: Some(90),
         ..ApiKey::new(ids, ([0xA5; 32], "sk_live_mw_b".into()), true, at)
     };
+    let user = User {
+        id: UserId(Uuid::from_u128(3)),
+        org,
+        email: "asha@mteja.tz".into(),
+        name: "Asha".into(),
+        role: Role::Viewer,
+        created_at: at,
+    };
+    let bought = |at: Timestamp| {
+        let purchase = Purchase {
+            purse: (org, Channel::Sms),
+            reference: format!("day of {}", at.0).into(),
+            at,
+            amount: Credits::whole(5),
+            note: "".into(),
+        };
+        let audit = AuditEntry {
+            at,
+            actor: "tests".into(),
+            action: "credits.buy".into(),
+            subject: "Mteja".into(),
+            detail: "{}".into(),
+            outcome: "done".into(),
+        };
+        vec![Deed::Buy(purchase, audit)]
+    };
     [
         vec![Deed::People(
             PeopleWork::CreateOrg(organisation, Terms::Prepaid),
             None,
         )],
         vec![Deed::People(PeopleWork::CreateKey(key.into()), None)],
+        vec![Deed::People(PeopleWork::CreateUser(user), None)],
+        bought(at),
+        // A day that is over goes from the purse into the ledger.
+        bought(Timestamp(at.0 + 86_400_000)),
     ]
 }
 
