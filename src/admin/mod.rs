@@ -9,6 +9,7 @@ mod carriers;
 mod credits;
 mod erase;
 mod error;
+mod find;
 mod health;
 mod holds;
 mod keys;
@@ -182,6 +183,7 @@ fn router(
         .route("/admin/v1/queue", get(queue::show))
         .route("/admin/v1/queue/purge", post(broom::purge))
         .route("/admin/v1/queue/reroute", post(broom::reroute))
+        .route("/admin/v1/messages", get(find::find))
         .route("/admin/v1/messages/{id}", get(messages::trace))
         .route("/admin/v1/messages/{id}/cancel", post(messages::cancel))
         .route("/admin/v1/messages/{id}/resend", post(messages::resend))

@@ -141,7 +141,6 @@ impl Visit {
     ///
     /// # Errors
     /// `overloaded` when it is over, else those of `work`.
-    #[allow(dead_code, reason = "the first change that reads needs it")]
     pub(super) async fn within<T>(
         &self,
         work: impl Future<Output = Result<T, ApiError>>,

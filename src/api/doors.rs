@@ -84,7 +84,6 @@ impl Doors {
     }
 
     /// As [`Doors::post`].
-    #[allow(dead_code, reason = "the resources that can be changed need it")]
     pub(super) fn patch<H, F>(self, path: &'static str, scope: Scope, handler: H) -> Self
     where
         H: Fn(Visit) -> F + Clone + Send + Sync + 'static,

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -21,6 +22,12 @@ const METADATA_VALUE_MAX: usize = 500;
 const TAGS_MAX: usize = 10;
 const TAG_MAX: usize = 64;
 const CLIENT_REF_MAX: usize = 64;
+/// Seconds that a message may be valid for: a minute, or as long as two days.
+const VALIDITY: std::ops::RangeInclusive<u64> = 60..=172_800;
+/// Unknown fields that are named in a warning, and characters of each name: the body may hold
+/// thousands of them.
+const UNKNOWN_MAX: usize = 20;
+const UNKNOWN_NAME_MAX: usize = 64;
 
 /// A body whose fields have the right types and sizes.
 #[derive(Debug)]
@@ -34,6 +41,9 @@ pub(super) struct Draft<'a> {
     metadata: Option<&'a str>,
     tags: Option<&'a str>,
     client_ref: Option<Cow<'a, str>>,
+    pub(super) validity: Option<Duration>,
+    /// Fields that this request does not have.
+    pub(super) unknown: Vec<Box<str>>,
     /// The names that the client used, by [`Field`].
     names: [&'static str; FIELDS],
 }
@@ -69,6 +79,7 @@ impl<'a> Draft<'a> {
             metadata: self.metadata,
             tags: self.tags,
             client_ref: self.client_ref.as_deref(),
+            validity: self.validity,
         }
     }
 
@@ -81,7 +92,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-const FIELDS: usize = 9;
+const FIELDS: usize = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
@@ -94,6 +105,7 @@ enum Field {
     Tags,
     Class,
     ClientRef,
+    Validity,
 }
 
 impl Field {
@@ -107,6 +119,7 @@ impl Field {
         Self::Tags,
         Self::Class,
         Self::ClientRef,
+        Self::Validity,
     ];
 
     /// The names that clients of the products we serve use; the first is the core's.
@@ -121,6 +134,7 @@ impl Field {
             Self::Tags => &["tags"],
             Self::Class => &["class"],
             Self::ClientRef => &["client_ref", "clientRef", "client_reference"],
+            Self::Validity => &["validity"],
         }
     }
 }
@@ -128,7 +142,7 @@ impl Field {
 /// A key of the body.
 enum Key {
     Known(Field, &'static str),
-    Unknown,
+    Unknown(Box<str>),
 }
 
 impl<'de> Deserialize<'de> for Key {
@@ -147,7 +161,7 @@ impl<'de> Deserialize<'de> for Key {
                         }
                     }
                 }
-                Ok(Key::Unknown)
+                Ok(Key::Unknown(key.chars().take(UNKNOWN_NAME_MAX).collect()))
             }
         }
         deserializer.deserialize_str(KeyVisitor)
@@ -160,6 +174,7 @@ impl<'de> Deserialize<'de> for Key {
 struct Fields<'a> {
     values: [Option<(&'static str, &'a RawValue)>; FIELDS],
     twice: Vec<Problem>,
+    unknown: Vec<Box<str>>,
 }
 
 impl<'de> Deserialize<'de> for Fields<'de> {
@@ -175,8 +190,11 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                 while let Some(key) = map.next_key()? {
                     match key {
                         Key::Known(field, name) => fields.put(field, name, map.next_value()?),
-                        Key::Unknown => {
+                        Key::Unknown(name) => {
                             map.next_value::<IgnoredAny>()?;
+                            if fields.unknown.len() < UNKNOWN_MAX {
+                                fields.unknown.push(name);
+                            }
                         }
                     }
                 }
@@ -245,6 +263,8 @@ impl<'a> Fields<'a> {
         let class = text(Field::Class, None);
         let client_ref = text(Field::ClientRef, None);
         let mut too_much = Vec::new();
+        let validity = value(Field::Validity)
+            .and_then(|(name, raw)| read_validity(name, raw.get(), &mut problems, &mut too_much));
         if let Some((name, raw)) = value(Field::Metadata) {
             check_metadata(name, raw.get(), &mut problems, &mut too_much);
         }
@@ -269,6 +289,8 @@ impl<'a> Fields<'a> {
             to,
             from,
             webhook_url,
+            validity,
+            unknown: self.unknown,
             names,
         })
     }
@@ -333,6 +355,27 @@ fn read_client_ref<'a>(
     let detail = format!("{name} must have 1 to {CLIENT_REF_MAX} printable characters");
     let problem = Problem::field(name, detail);
     Err(ApiError::of_field(Code::Unprocessable, problem))
+}
+
+fn read_validity(
+    name: &str,
+    json: &str,
+    problems: &mut Vec<Problem>,
+    too_much: &mut Vec<Problem>,
+) -> Option<Duration> {
+    let (least, most) = (VALIDITY.start(), VALIDITY.end());
+    match json.parse::<u64>() {
+        Ok(seconds) if VALIDITY.contains(&seconds) => return Some(Duration::from_secs(seconds)),
+        Ok(_) => {
+            let detail = format!("{name} must be from {least} to {most} seconds");
+            too_much.push(Problem::field(name, detail));
+        }
+        Err(_) => {
+            let detail = format!("{name} must be a whole number of seconds, {least} to {most}");
+            problems.push(Problem::field(name, detail));
+        }
+    }
+    None
 }
 
 fn read_due(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
@@ -465,6 +508,7 @@ mod tests {
         assert_eq!(draft.name("from"), "senderId");
         assert_eq!(draft.name("schedule_at"), "scheduledAt");
         assert_eq!(draft.name("message"), "message");
+        assert_eq!(draft.unknown, ["unknown".into()]);
     }
 
     #[test]

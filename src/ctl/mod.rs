@@ -90,7 +90,7 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<QueueCommand>,
     },
-    /// Single messages: what is known of one; cancel, resend.
+    /// Single messages: find them; what is known of one; cancel, resend.
     Messages {
         /// What to do with one.
         #[command(subcommand)]
@@ -341,6 +341,8 @@ mod tests {
             "queue show --carrier one --class otp --org Demo",
             "queue purge --carrier one --older-than 2h --reason works --dry-run",
             "queue reroute --carrier one --to two --reason works",
+            "messages find --to +255753276939 --status failed --since 1d --until 2h --limit 5",
+            "messages find --org Demo --client-ref order-7",
             "messages trace 01a1fdce-e407-73d4-a781-ea8479400538",
             "messages cancel 01a1fdce-e407-73d4-a781-ea8479400538 --reason typo",
             "messages resend 01a1fdce-e407-73d4-a781-ea8479400538 --reason asked --dry-run",

@@ -70,6 +70,11 @@ impl Explanation {
         self.carrier.as_deref()
     }
 
+    /// The rule that decides; `None`: none matches.
+    pub fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+
     /// What a segment costs with it, in micro-units, if that is known.
     pub const fn cost_per_segment(&self) -> Option<u64> {
         self.cost_per_segment_micros

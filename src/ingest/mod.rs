@@ -16,10 +16,10 @@ use crate::domain::account::Organisation;
 use crate::domain::capability;
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
-use crate::domain::ids::{MessageId, MessageSeq};
+use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, NetworkId};
 use crate::domain::ledger::Shortfall;
 use crate::domain::message::{Encoding, Message, State};
-use crate::domain::numbering::PlanError;
+use crate::domain::numbering::{Located, PlanError};
 use crate::domain::phone::{Msisdn, MsisdnError, Sender, SenderError};
 use crate::domain::route::{Ask, Choice, Unfit};
 use crate::domain::time::Timestamp;
@@ -75,6 +75,8 @@ pub struct Submission<'a> {
     pub tags: Option<&'a str>,
     /// The client's own name for it, checked by the door.
     pub client_ref: Option<&'a str>,
+    /// How long it may wait and travel, if that is to be less than its class may.
+    pub validity: Option<Duration>,
 }
 
 /// A durable message, as far as the answer needs it.
@@ -96,6 +98,8 @@ pub struct Accepted {
     pub accepted_at: Timestamp,
     /// When it is due, if scheduled.
     pub due_at: Timestamp,
+    /// After this it is not sent any more.
+    pub valid_until: Timestamp,
 }
 
 /// What would become of a submission. Nothing was kept; the id is of no message.
@@ -237,6 +241,49 @@ impl Ingest {
         })
     }
 
+    /// Where the plan in force has a message go now, and why; `None`: it has no place for its number
+    /// any more.
+    pub fn explain(&self, message: &Message, now: Timestamp) -> Option<Explanation> {
+        explain::explain(&self.routes, &Ask::from(message), &[], now)
+    }
+
+    /// The id of the network that a number is of, as the plan in force has it.
+    pub fn network(&self, number: Msisdn) -> Option<NetworkId> {
+        let table = self.routes.table();
+        let place = table.plan().place(number, table.ported())?;
+        let network = table.plan().networks().get(place.network?)?;
+        Some(network.id.clone())
+    }
+
+    /// The id of the network with this id or alias.
+    pub fn network_named(&self, name: &str) -> Option<NetworkId> {
+        let table = self.routes.table();
+        let index = table.plan().network(name)?;
+        Some(table.plan().networks()[index].id.clone())
+    }
+
+    /// The number that a client means by what it has typed.
+    ///
+    /// # Errors
+    /// [`Refusal::Number`], [`Refusal::Place`].
+    pub fn number(&self, org: &Organisation, typed: &str) -> Result<Msisdn, Refusal> {
+        Ok(self.place(org, typed)?.number)
+    }
+
+    fn place(&self, org: &Organisation, typed: &str) -> Result<Located, Refusal> {
+        let typed = Msisdn::parse(typed)?;
+        let table = self.routes.table();
+        let home = table.plan().country(&org.country);
+        Ok(table.plan().locate(typed, home)?)
+    }
+
+    /// The id of an account; `None`: it is configured no more.
+    pub fn account(&self, carrier: CarrierIndex) -> Option<CarrierId> {
+        let table = self.routes.table();
+        let account = table.accounts().get(carrier.index())?;
+        Some(account.id.clone())
+    }
+
     /// Checks a submission and makes it durable: when this returns `Ok`, the message is
     /// committed.
     ///
@@ -293,12 +340,7 @@ impl Ingest {
         now: Timestamp,
         choose: impl FnOnce(&Ask<'_>) -> Option<Choice>,
     ) -> Result<Message, Refusal> {
-        let typed = Msisdn::parse(submission.to)?;
-        let place = {
-            let table = self.routes.table();
-            let home = table.plan().country(&org.country);
-            table.plan().locate(typed, home)?
-        };
+        let place = self.place(org, submission.to)?;
         let to = place.number;
         let from = self.sender(org, submission.from)?;
         let (encoding, segments) = compose::measure(submission.message, self.config.segments_max)?;
@@ -335,8 +377,16 @@ impl Ingest {
             cost,
             accepted_at: now,
             due_at,
-            valid_until: due_at + self.config.validity[submission.class.index()],
+            valid_until: due_at + self.validity(&submission),
         })
+    }
+
+    /// No longer than its class may.
+    fn validity(&self, submission: &Submission<'_>) -> Duration {
+        let longest = self.config.validity[submission.class.index()];
+        submission
+            .validity
+            .map_or(longest, |asked| asked.min(longest))
     }
 
     /// What the message costs. The network is that of the choice, so that a number is placed once.
@@ -392,8 +442,12 @@ impl Ingest {
         }
     }
 
-    /// Up to a minute in the past means now (the client's clock), more is an error.
-    fn due(&self, due_at: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Refusal> {
+    /// When a message that is given this time is due.
+    ///
+    /// # Errors
+    /// [`Refusal::Schedule`]. Up to a minute in the past means now (the client's clock), more is an
+    /// error.
+    pub fn due(&self, due_at: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Refusal> {
         let Some(due_at) = due_at else { return Ok(now) };
         if due_at < now - Duration::from_secs(60) || due_at > now + self.config.schedule_max {
             return Err(Refusal::Schedule);
@@ -424,5 +478,6 @@ fn accepted(message: &Message) -> Accepted {
         cost: message.cost,
         accepted_at: message.accepted_at,
         due_at: message.due_at,
+        valid_until: message.valid_until,
     }
 }

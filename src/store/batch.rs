@@ -19,7 +19,7 @@ use super::people::{Changed, PeopleWork};
 use super::till::{TillDone, TillWork};
 use crate::domain::class::Class;
 use crate::domain::ids::{
-    BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, Place, ReceiptKey,
+    BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageId, MessageSeq, Place, ReceiptKey,
 };
 use crate::domain::ledger::{Sheet, Shortfall};
 use crate::domain::lifecycle::SegmentState;
@@ -216,6 +216,16 @@ impl Batch {
     }
 }
 
+/// A move that was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reached {
+    pub(super) message: MessageId,
+    /// The account that it waits for, or that has answered.
+    pub(super) carrier: CarrierIndex,
+    pub(super) class: Class,
+    pub(super) state: State,
+}
+
 /// What a committed batch came to, in the order of its parts.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
@@ -243,8 +253,8 @@ pub(super) struct Effects {
     /// The keys that are still parked now that the inbox has been kept within its bounds. Only a
     /// commit makes them so: after a try that failed more are.
     pub(super) left_parked: Option<HashSet<ReceiptKey>>,
-    /// Moves that were made: account, class and the state reached.
-    pub(super) reached: Vec<(CarrierIndex, Class, State)>,
+    /// Moves that were made.
+    pub(super) reached: Vec<Reached>,
     /// Messages that could not be paid for: they are not accepted.
     pub(super) short: HashMap<MessageSeq, Shortfall>,
     /// Messages whose requests repeat others: they are not accepted.

@@ -33,6 +33,7 @@ mod sql;
 pub mod till;
 mod upkeep;
 mod view;
+mod waits;
 mod writer;
 
 use std::collections::HashSet;
@@ -61,6 +62,8 @@ use self::reads::{OrgBy, Reads};
 use self::rows::Rows;
 use self::till::Accounts;
 pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
+pub use self::waits::Wait;
+use self::waits::Waits;
 pub use self::writer::Writer;
 use self::writer::{Ends, IntentRequest, Task, Work};
 use crate::domain::account::Organisation;
@@ -163,6 +166,7 @@ struct Inner {
     /// Whose turn it is to change them.
     repricing: Mutex<()>,
     health: Arc<StoreHealth>,
+    waits: Arc<Waits>,
     /// One queue for each class, so that OTP is first here too.
     accepts: [mpsc::Sender<Accept>; 3],
     work: mpsc::Sender<Work>,
@@ -234,6 +238,7 @@ async fn start<R: Rows>(
     let prices = PriceList::new(reader.prices().await?);
     let health = Arc::new(StoreHealth::default());
     let directory = Arc::new(Directory::default());
+    let waits = Arc::new(Waits::default());
     let queues = [0; 3].map(|_| mpsc::channel(config.queue));
     let (work_to, work) = mpsc::channel(config.queue);
     let (news_to, news) = mpsc::channel(NEWS);
@@ -245,6 +250,7 @@ async fn start<R: Rows>(
         prices: ArcSwap::from_pointee(prices),
         repricing: Mutex::default(),
         health: Arc::clone(&health),
+        waits: Arc::clone(&waits),
         accepts: [otp.0, transactional.0, promotional.0],
         work: work_to,
     };
@@ -256,6 +262,7 @@ async fn start<R: Rows>(
         news: news_to,
         health,
         directory,
+        waits,
     };
     let opened = move |writer| Opened {
         store: Store {

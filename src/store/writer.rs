@@ -29,6 +29,7 @@ use super::inbox::ReceiptNews;
 use super::portions::Kind;
 use super::rows::Rows;
 use super::upkeep::Request;
+use super::waits::Waits;
 use super::{Carriers, Config, StoreError};
 use crate::domain::class::Class;
 use crate::domain::ids::{BindName, CarrierId, EventId, IntentId};
@@ -149,6 +150,7 @@ pub(super) struct Ends {
     pub(super) news: mpsc::Sender<ReceiptNews>,
     pub(super) health: Arc<StoreHealth>,
     pub(super) directory: Arc<Directory>,
+    pub(super) waits: Arc<Waits>,
 }
 
 impl<R: Rows> Task<R> {
@@ -508,10 +510,12 @@ impl<R: Rows> Task<R> {
                 self.meter.event_left_in_outbox();
             }
         }
-        for (carrier, class, state) in effects.reached {
-            let state = State::ALL.iter().position(|known| *known == state);
+        self.ends.waits.wake(&effects.reached);
+        for one in effects.reached {
+            let state = State::ALL.iter().position(|known| *known == one.state);
+            let (carrier, class) = (one.carrier.index(), one.class.index());
             self.reached
-                .count(carrier.index(), class.index(), state.unwrap_or_default());
+                .count(carrier, class, state.unwrap_or_default());
         }
         self.meter.refused(effects.refused_moves);
         let news = ReceiptNews {

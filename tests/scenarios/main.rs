@@ -40,6 +40,7 @@ mod plan;
 mod priority;
 mod profiles;
 mod proof;
+mod reads;
 mod receipts;
 mod retention;
 mod routing;

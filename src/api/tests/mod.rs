@@ -5,6 +5,7 @@
 mod bad_input;
 mod bodies;
 mod keys;
+mod reads;
 mod repeated;
 
 use std::sync::Arc;
@@ -336,7 +337,7 @@ async fn unknown_paths_and_wrong_methods_are_told_apart() {
         ("GET", "/", 404, None),
         ("POST", "/v1/sms/nothing", 404, None),
         ("GET", "/v1/sms/send", 405, Some("POST")),
-        ("DELETE", "/v1/messages/x", 405, Some("GET,HEAD")),
+        ("DELETE", "/v1/messages/x", 405, Some("GET,HEAD,PATCH")),
         ("POST", "/v1/messages/x/events", 405, Some("GET,HEAD")),
     ] {
         let request = Request::builder()

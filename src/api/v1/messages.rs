@@ -1,19 +1,23 @@
-//! Lives here: messages read back, and what happened to them.
-//! Never here: sending them (`send`), the fields of the answers (`render`).
+//! Lives here: one message read back, what happened to it, and what its owner may still change:
+//! taken back, or put off.
+//! Never here: sending (`send`), lists (`list`), the fields of the answers (`render`).
 
 mod describe;
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Deserialize;
 
 use crate::api::call::Visit;
 use crate::api::code::Code;
 use crate::api::doors::Doors;
-use crate::api::error::ApiError;
-use crate::api::{json, render};
+use crate::api::error::{ApiError, Problem};
+use crate::api::events::{self, Way};
+use crate::api::{json, render, time};
 use crate::domain::ids::MessageId;
+use crate::domain::message::State;
 use crate::domain::scope::Scope;
-use crate::store::MessageView;
+use crate::store::{MessageView, Obstacle, StoreError};
 
 pub(in crate::api) use self::describe::{Timeline, describe};
 
@@ -21,34 +25,131 @@ pub(in crate::api) use self::describe::{Timeline, describe};
 pub(super) const MESSAGES: &str = "/v1/messages/";
 
 pub(in crate::api) fn doors(doors: Doors) -> Doors {
-    let read = Scope::MessagesRead;
+    let (read, send) = (Scope::MessagesRead, Scope::SmsSend);
     doors
         .get("/v1/messages/{id}", read, message)
+        .patch("/v1/messages/{id}", send, reschedule)
+        .post("/v1/messages/{id}/cancel", 200, send, cancel)
         .get("/v1/messages/{id}/events", read, events)
 }
 
 async fn message(visit: Visit) -> Result<Response, ApiError> {
-    let json = render::message(&find(&visit).await?).map_err(json::unwritable)?;
-    Ok(json::answer(StatusCode::OK, json))
+    told(&find(&visit).await?)
 }
 
 async fn events(visit: Visit) -> Result<Response, ApiError> {
-    let message = find(&visit).await?.message;
-    let entries = visit.api.store.timeline(message.seq).await;
+    let view = find(&visit).await?;
+    let entries = visit.api.store.timeline(view.message.seq).await;
     let entries = entries.map_err(ApiError::store)?;
-    let json = render::events(message.id, message.accepted_at, &entries);
-    let json = json.map_err(json::unwritable)?;
+    let (ingest, message, now) = (&visit.api.ingest, &view.message, time::now());
+    let way = Way {
+        decision: ingest.explain(message, now),
+        asked_at: now,
+        account: ingest.account(message.carrier).map(|id| (*id.0).into()),
+        network: ingest.network(message.to).map(|id| (*id.0).into()),
+    };
+    let json = events::events(&view, &way, &entries).map_err(json::unwritable)?;
     Ok(json::answer(StatusCode::OK, json))
+}
+
+async fn cancel(visit: Visit) -> Result<Response, ApiError> {
+    let id = id(&visit)?;
+    let (store, org) = (&visit.api.store, visit.caller.org.id);
+    match store.take_back(org, id, time::now()).await {
+        // Whoever asks twice is told the same.
+        Ok(Ok(()) | Err(Obstacle::Standing(State::Cancelled))) => {}
+        Ok(Err(why)) => return Err(left(why, "canceled")),
+        Err(error) => return Err(unknown(error)),
+    }
+    changed(&visit).await
+}
+
+/// The body of a change.
+#[derive(Deserialize)]
+struct Change {
+    #[serde(alias = "scheduleAt", alias = "scheduledAt")]
+    schedule_at: String,
+}
+
+async fn reschedule(mut visit: Visit) -> Result<Response, ApiError> {
+    let id = id(&visit)?;
+    let body = visit.body(visit.api.body_max).await?;
+    let change: Change = serde_json::from_slice(&body).map_err(|error| {
+        let message = format!("the body cannot be read: {error}; send {{\"schedule_at\": …}}");
+        ApiError::new(Code::InvalidRequest, message)
+    })?;
+    let param = "schedule_at";
+    let due_at = time::parse(&change.schedule_at).ok_or_else(|| {
+        let detail = "schedule_at must be RFC 3339 with an offset, like 2026-04-05T15:03:04+03:00";
+        ApiError::of_field(Code::ScheduleInvalid, Problem::field(param, detail))
+    })?;
+    let due_at = visit.api.ingest.due(Some(due_at), time::now());
+    let due_at = due_at.map_err(|refusal| ApiError::refused(refusal, Some(param)))?;
+    let (store, org) = (&visit.api.store, visit.caller.org.id);
+    let done = store.reschedule(org, id, due_at).await.map_err(unknown)?;
+    done.map_err(|why| left(why, "given another time"))?;
+    changed(&visit).await
+}
+
+/// A message that was changed. It is written: that it cannot be read now is no reason to do it again.
+async fn changed(visit: &Visit) -> Result<Response, ApiError> {
+    told(&visit.within(find(visit)).await?)
+}
+
+fn told(view: &MessageView) -> Result<Response, ApiError> {
+    let json = render::message(view).map_err(json::unwritable)?;
+    Ok(json::answer(StatusCode::OK, json))
+}
+
+/// Why a message was left as it is.
+fn left(why: Obstacle, what: &str) -> ApiError {
+    let message = match why {
+        Obstacle::Missing => return missing(),
+        Obstacle::Standing(State::Queued) => {
+            format!("the message is queued already: only a scheduled one can be {what}")
+        }
+        Obstacle::Standing(state) => format!(
+            "the message is {}: it cannot be {what} any more",
+            state.public()
+        ),
+        Obstacle::Otp => {
+            "a one-time password that is queued may be under way to a carrier; only a \
+                          scheduled one can be canceled"
+                .into()
+        }
+        Obstacle::UnderWay | Obstacle::Attempted | Obstacle::ResentByItself | Obstacle::Overdue => {
+            "the message is under way to a carrier and may have been taken; read it again for \
+             what became of it"
+                .into()
+        }
+    };
+    ApiError::new(Code::Conflict, message)
+}
+
+/// A change of which nobody knows whether it was made.
+fn unknown(error: StoreError) -> ApiError {
+    match error {
+        StoreError::InDoubt => ApiError::new(
+            Code::ServerError,
+            "the store did not answer in time; the change may have been made: read the message \
+             again",
+        ),
+        error => ApiError::store(error),
+    }
+}
+
+fn missing() -> ApiError {
+    let message = "there is no message with this id; check it, it is in the answer to the send";
+    ApiError::new(Code::NotFound, message)
+}
+
+/// The id that the path names.
+fn id(visit: &Visit) -> Result<MessageId, ApiError> {
+    visit.id("id").map(MessageId).ok_or_else(missing)
 }
 
 /// The caller's message that the path names.
 async fn find(visit: &Visit) -> Result<MessageView, ApiError> {
-    let missing = || {
-        let message = "there is no message with this id; check it, it is in the answer to the send";
-        ApiError::new(Code::NotFound, message)
-    };
-    let id = visit.id("id").ok_or_else(missing)?;
-    let org = visit.caller.org.id;
-    let found = visit.api.store.message(org, MessageId(id)).await;
-    found.map_err(ApiError::store)?.ok_or_else(missing)
+    let found = visit.api.store.message(visit.caller.org.id, id(visit)?);
+    found.await.map_err(ApiError::store)?.ok_or_else(missing)
 }

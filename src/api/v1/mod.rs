@@ -2,7 +2,9 @@
 //! Never here: the way of a request (`doors`), checks of a message's meaning (`ingest`).
 
 mod credits;
+mod export;
 mod keys;
+mod list;
 mod messages;
 mod send;
 
@@ -14,6 +16,7 @@ use super::doors::Doors;
 pub(super) fn doors() -> Doors {
     let doors = send::doors(Doors::default());
     let doors = messages::doors(doors);
+    let doors = list::doors(doors);
     let doors = credits::doors(doors);
     let doors = keys::doors(doors);
     docs::doors(doors)

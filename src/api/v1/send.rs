@@ -4,11 +4,12 @@
 mod describe;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::messages::MESSAGES;
 use crate::api::call::Visit;
@@ -16,37 +17,62 @@ use crate::api::code::Code;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
 use crate::api::idempotency::{self, Once};
+use crate::api::render::{self, Said, Warning};
 use crate::api::submission::Draft;
-use crate::api::{auth, json, render, time};
+use crate::api::{auth, json, time};
+use crate::domain::ids::MessageId;
+use crate::domain::message::State;
 use crate::domain::scope::Scope;
 use crate::ingest::{Accepted, Refusal};
+use crate::store::MessageView;
 
 pub(in crate::api) use self::describe::describe;
+
+/// RFC 7240.
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+/// Seconds that a caller may wait for a carrier (`reference/api.md`).
+const WAIT_MAX: u64 = 10;
 
 pub(in crate::api) fn doors(doors: Doors) -> Doors {
     doors.post_either("/v1/sms/send", 201, (Scope::SmsSend, Scope::Otp), send)
 }
 
 async fn send(mut visit: Visit) -> Result<Response, ApiError> {
-    let dry_run = dry_run(visit.head.uri.query())?;
+    let asked = Asked::read(visit.head.uri.query())?;
     let body = visit.body(visit.api.body_max).await?;
     let (visit, body) = (&visit, &body);
-    if dry_run {
-        return rehearse(visit, body);
+    if asked.dry_run {
+        return rehearse(visit, body, asked);
     }
-    idempotency::once(visit, body, |once| accept(visit, body, once)).await
+    idempotency::once(visit, body, |once| accept(visit, body, asked, once)).await
 }
 
-async fn accept(visit: &Visit, body: &[u8], once: Option<Arc<Once>>) -> Result<Response, ApiError> {
-    let draft = parse(visit, body)?;
+async fn accept(
+    visit: &Visit,
+    body: &[u8],
+    asked: Asked,
+    once: Option<Arc<Once>>,
+) -> Result<Response, ApiError> {
+    let draft = parse(visit, body, asked)?;
     let (ingest, org) = (&visit.api.ingest, &visit.caller.org);
     let (submission, now) = (draft.submission(), time::now());
-    let answer = |accepted: &Accepted| Bytes::from(render::accepted(accepted, draft.class));
+    let answer = |accepted: &Accepted, outcome: Option<&MessageView>| {
+        let said = Said {
+            class: draft.class,
+            body: submission.message,
+            outcome,
+            warnings: &warnings(&draft, accepted),
+        };
+        Bytes::from(render::accepted(accepted, &said))
+    };
     let accepting = async {
         match &once {
             None => ingest.accept(org, submission, now).await.map(Ok),
             Some(once) => {
-                let memo = |accepted: &Accepted| once.memo(StatusCode::CREATED, answer(accepted));
+                let memo = |accepted: &Accepted| {
+                    once.memo(StatusCode::CREATED, answer(accepted, None))
+                };
                 ingest.accept_once(org, submission, now, memo).await
             }
         }
@@ -57,25 +83,35 @@ async fn accept(visit: &Visit, body: &[u8], once: Option<Arc<Once>>) -> Result<R
         Ok(accepted) => accepted,
         Err(repeat) => return idempotency::repeated(repeat),
     };
-    let mut response = json::answer(StatusCode::CREATED, answer(&accepted));
+    let waited = match wanted_wait(&visit.head.headers) {
+        Some(wait) if accepted.state == State::Queued => outcome(visit, accepted.id, wait).await,
+        Some(_) | None => None,
+    };
+    let outcome = waited.as_ref().map(|(view, _)| view);
+    let mut response = json::answer(StatusCode::CREATED, answer(&accepted, outcome));
+    let headers = response.headers_mut();
     if let Ok(location) = HeaderValue::try_from(format!("{MESSAGES}{}", accepted.id)) {
-        response.headers_mut().insert(header::LOCATION, location);
+        headers.insert(header::LOCATION, location);
+    }
+    if let Some((_, applied)) = waited {
+        headers.insert(PREFERENCE_APPLIED, applied);
     }
     Ok(response)
 }
 
 /// What would become of it.
-fn rehearse(visit: &Visit, body: &[u8]) -> Result<Response, ApiError> {
-    let draft = parse(visit, body)?;
+fn rehearse(visit: &Visit, body: &[u8], asked: Asked) -> Result<Response, ApiError> {
+    let draft = parse(visit, body, asked)?;
     let (ingest, org) = (&visit.api.ingest, &visit.caller.org);
     let run = ingest.dry_run(org, draft.submission(), time::now());
     let run = run.map_err(|refusal| refused(refusal, &draft))?;
-    let json = render::dry_run(&run, draft.class).map_err(json::unwritable)?;
+    let warnings = warnings(&draft, &run.accepted);
+    let json = render::dry_run(&run, draft.class, &warnings).map_err(json::unwritable)?;
     Ok(json::answer(StatusCode::OK, json))
 }
 
 /// What the body asks for, if the caller may.
-fn parse<'b>(visit: &Visit, body: &'b [u8]) -> Result<Draft<'b>, ApiError> {
+fn parse<'b>(visit: &Visit, body: &'b [u8], asked: Asked) -> Result<Draft<'b>, ApiError> {
     let draft = Draft::parse(body).map_err(|error| {
         // Only what is not JSON is refused for being a form.
         if visit.says_form() {
@@ -85,6 +121,9 @@ fn parse<'b>(visit: &Visit, body: &'b [u8]) -> Result<Draft<'b>, ApiError> {
             error
         }
     })?;
+    if asked.strict {
+        known(&draft)?;
+    }
     let sender = (draft.name("from"), draft.submission().from);
     auth::may_send(&visit.caller, draft.class, sender)?;
     Ok(draft)
@@ -95,23 +134,140 @@ fn refused(refusal: Refusal, draft: &Draft<'_>) -> ApiError {
     ApiError::refused(refusal, param)
 }
 
-/// Whether the query asks for a dry run. What is neither yes nor no is refused: a message must not
-/// be sent because of a typing error.
-fn dry_run(query: Option<&str>) -> Result<bool, ApiError> {
-    let pairs = query.unwrap_or_default().split('&');
-    let mut wanted = false;
-    for pair in pairs {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if name == "dry_run" {
-            wanted = match value {
+/// What the query asks for. What is neither yes nor no is refused: a message must not be sent because
+/// of a typing error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    dry_run: bool,
+    strict: bool,
+}
+
+impl Asked {
+    fn read(query: Option<&str>) -> Result<Self, ApiError> {
+        let mut asked = Self::default();
+        let Some(query) = query else {
+            return Ok(asked);
+        };
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let wanted = match name {
+                "dry_run" => &mut asked.dry_run,
+                "strict" => &mut asked.strict,
+                _ => continue,
+            };
+            *wanted = match value {
                 "true" | "1" => true,
                 "false" | "0" => false,
                 _ => {
-                    let problem = Problem::field("dry_run", "dry_run must be true or false");
+                    let detail = format!("{name} must be true or false");
+                    let problem = Problem::field(name, detail);
                     return Err(ApiError::of_field(Code::InvalidRequest, problem));
                 }
             };
         }
+        Ok(asked)
     }
-    Ok(wanted)
+}
+
+/// Refuses fields that the request does not have.
+fn known(draft: &Draft<'_>) -> Result<(), ApiError> {
+    if draft.unknown.is_empty() {
+        return Ok(());
+    }
+    let problem = |name: &Box<str>| {
+        let detail = format!("{name} is no field of this request; leave it out");
+        Problem::field(name, detail)
+    };
+    let problems = draft.unknown.iter().map(problem).collect();
+    Err(ApiError::of_fields(Code::Unprocessable, problems))
+}
+
+/// What the client should know although its message was accepted.
+fn warnings(draft: &Draft<'_>, accepted: &Accepted) -> Vec<Warning> {
+    let unknown = draft.unknown.iter().map(|name| Warning {
+        param: name.clone(),
+        code: "unknown_field",
+        detail: format!("{name} is no field of this request; it was ignored"),
+    });
+    let mut warnings: Vec<Warning> = unknown.collect();
+    let valid_for = accepted.valid_until.since(accepted.due_at);
+    if draft.validity.is_some_and(|asked| asked > valid_for) {
+        let seconds = valid_for.as_secs();
+        warnings.push(Warning {
+            param: "validity".into(),
+            code: "validity_cut",
+            detail: format!("messages of this class are valid for {seconds} seconds at most"),
+        });
+    }
+    warnings
+}
+
+/// How long the caller would wait, if at all. A preference that cannot be read is none.
+fn wanted_wait(headers: &HeaderMap) -> Option<u64> {
+    let values = headers.get_all(PREFER).into_iter();
+    let mut preferences = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    let seconds = preferences.find_map(|preference| {
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        let wait = name.trim().eq_ignore_ascii_case("wait");
+        let value = value.trim().trim_matches('"');
+        wait.then(|| value.parse::<u64>().ok())?
+    })?;
+    (seconds > 0).then(|| seconds.min(WAIT_MAX))
+}
+
+/// Waits until a carrier has the message or it has ended, and reads what it has come to. `None`: too
+/// many wait, or the store cannot say; the message is accepted all the same.
+async fn outcome(
+    visit: &Visit,
+    message: MessageId,
+    seconds: u64,
+) -> Option<(MessageView, HeaderValue)> {
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let org = visit.caller.org.id;
+    let store = &visit.api.store;
+    let mut wait = store.wait_for(message)?;
+    let read = async || store.message(org, message).await.ok().flatten();
+    // What happened before anybody waited.
+    let mut view = read().await?;
+    if matches!(view.state, State::Queued | State::Uncertain)
+        && timeout_at(until, wait.over()).await.is_ok()
+    {
+        view = read().await?;
+    }
+    let applied = HeaderValue::try_from(format!("wait={seconds}")).ok()?;
+    Some((view, applied))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_waits_as_long_as_it_prefers_and_ten_seconds_at_most() {
+        for (values, wait) in [
+            (&["wait=2"][..], Some(2)),
+            (&["respond-async, Wait=\"3\"; x=1"], Some(3)),
+            (&["return=minimal", "wait=100"], Some(10)),
+            (&["wait=0"], None),
+            (&["wait=-1"], None),
+            (&["wait"], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(PREFER, HeaderValue::from_static(value));
+            }
+            assert_eq!(wanted_wait(&headers), wait, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_yes_or_no() {
+        let asked = Asked::read(Some("strict=1&other=x&dry_run=false")).unwrap();
+        assert!(asked.strict && !asked.dry_run);
+        assert!(Asked::read(Some("strict=yes")).is_err());
+        assert!(Asked::read(Some("dry_run")).is_err());
+    }
 }

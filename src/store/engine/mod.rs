@@ -29,7 +29,7 @@ use uuid::{NoContext, Uuid};
 
 use self::desk::TakenBack;
 use super::StoreError;
-use super::batch::{Batch, Effects};
+use super::batch::{Batch, Effects, Reached};
 use super::rows::{Move, Rows, Unkept, day_of, day_of_seq, first_of_day};
 use crate::domain::ids::{CarrierId, EventId, IntentId, MessageSeq, Place, ReceiptKey};
 use crate::domain::ledger::Books;
@@ -523,9 +523,12 @@ impl<R: Rows> Engine<R> {
         for one in &made {
             self.charge_move(one, &mut held, effects);
         }
-        let reached = made
-            .iter()
-            .map(|one| (one.carrier, one.message.class, one.to));
+        let reached = made.iter().map(|one| Reached {
+            message: one.message.id,
+            carrier: one.carrier,
+            class: one.message.class,
+            state: one.to,
+        });
         effects.reached.extend(reached);
         let jobs: Vec<EventJob> = made.into_iter().filter_map(announce).collect();
         effects.events.extend(jobs);

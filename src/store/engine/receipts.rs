@@ -6,15 +6,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::moves::once;
 use super::rollup;
-use crate::domain::class::Class;
 use crate::domain::credits::Credits;
-use crate::domain::ids::{CarrierIndex, MessageSeq, OrgId, ReceiptKey};
+use crate::domain::ids::{MessageSeq, OrgId, ReceiptKey};
 use crate::domain::lifecycle::{self, Applied, SegmentState};
-use crate::domain::message::{FailureCode, State};
+use crate::domain::message::FailureCode;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::flow::{EventJob, ReceiptResult};
 use crate::store::StoreError;
+use crate::store::batch::Reached;
 use crate::store::inbox::Ended;
 use crate::store::rows::{AttemptId, Rows, Stored};
 
@@ -22,7 +22,7 @@ use crate::store::rows::{AttemptId, Rows, Stored};
 pub(super) struct Correlated {
     pub(super) results: Vec<ReceiptResult>,
     pub(super) jobs: Vec<EventJob>,
-    pub(super) reached: Vec<(CarrierIndex, Class, State)>,
+    pub(super) reached: Vec<Reached>,
     pub(super) ended: Vec<Ended>,
     pub(super) taken: Vec<(OrgId, Credits, Timestamp)>,
 }

@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use super::receipts::Sorted;
 use super::{moves, new_event};
-use crate::domain::class::Class;
 use crate::domain::credits::Credits;
-use crate::domain::ids::{CarrierIndex, MessageSeq, OrgId};
+use crate::domain::ids::{MessageSeq, OrgId};
 use crate::domain::lifecycle::{self, SegmentState};
 use crate::domain::message::State;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::flow::{EventJob, EventKind, Transition};
 use crate::store::StoreError;
+use crate::store::batch::Reached;
 use crate::store::inbox::Ended;
 use crate::store::rows::{Move, Rows, Stored};
 
@@ -23,7 +23,7 @@ use crate::store::rows::{Move, Rows, Stored};
 #[derive(Default)]
 pub(super) struct Rolled {
     pub(super) jobs: Vec<EventJob>,
-    pub(super) reached: Vec<(CarrierIndex, Class, State)>,
+    pub(super) reached: Vec<Reached>,
     pub(super) ended: Vec<Ended>,
     /// Messages that a carrier turns out to have had though no response said so: whose, what they
     /// cost, when that was heard.
@@ -72,7 +72,12 @@ pub(super) async fn roll_up(
         // After a move to another account the receipt still comes from the one that took it.
         let carrier = last.and_then(|receipt| rows.carriers().index(&receipt.carrier.0));
         let carrier = carrier.unwrap_or(message.carrier);
-        rolled.reached.push((carrier, message.class, one.to));
+        rolled.reached.push(Reached {
+            message: message.id,
+            carrier,
+            class: message.class,
+            state: one.to,
+        });
         if let Some(receipt) = last {
             rolled.ended.push(Ended {
                 carrier,

@@ -25,9 +25,10 @@ const AHEAD: i64 = 2;
 /// Locks that a day's partitions take of the server's table of locks, for the writer and for each
 /// reader that asks: a statement locks each partition that its plan names, whether it looks into it
 /// or not, and each index that it opens. Those that name the day's partition itself add a few in all.
-/// Measured with 97 and 370 days: a commit 12 for each day, retention's 16, a reader's greediest
-/// question 12; what a start settles 20, while nobody reads.
-const LOCKS: (i64, i64) = (16, 12);
+/// Measured with 97 and 370 days, before messages had the two indexes of lists: a commit 12 for each
+/// day, retention's 16, a reader's greediest question 12; what a start settles 20, while nobody reads.
+/// Each is two more since; the readers' is an operator's rehearsal, and all others ask for less than 12.
+const LOCKS: (i64, i64) = (18, 12);
 
 /// A table of partitions.
 pub(in crate::store) struct Parted {
@@ -289,8 +290,8 @@ mod tests {
     fn a_server_s_own_setting_does_for_ninety_days_and_not_for_a_year() {
         // Ninety days, today and those ahead, and the four readers of the default.
         assert_eq!(more_locks(93, 64, 100, 4), None);
-        assert_eq!(more_locks(372, 64, 100, 4), Some(240));
+        assert_eq!(more_locks(372, 64, 100, 4), Some(247));
         assert_eq!(more_locks(372, 256, 100, 4), None);
-        assert_eq!(more_locks(93, 64, 100, 16), Some(198));
+        assert_eq!(more_locks(93, 64, 100, 16), Some(200));
     }
 }
