@@ -35,6 +35,7 @@ use crate::store::inbox::ReceiptNews;
 use crate::store::{Carriers, Store};
 use crate::telemetry::metrics;
 use crate::tokens::Tokens;
+use crate::webhooks::Trials;
 use crate::{admin, api, carrier, flow, inbound, scheduler, store, webhooks};
 
 /// Batches of committed messages that may wait for `feed`; full: the writer waits a moment.
@@ -110,6 +111,7 @@ struct House {
     beat: Arc<AtomicU64>,
     routes: Arc<Routes>,
     tokens: Option<Arc<Tokens>>,
+    trials: Arc<Trials>,
 }
 
 /// Every task, by the phase in which it ends.
@@ -319,6 +321,7 @@ impl House {
             beat: Arc::default(),
             routes: Arc::new(Routes::new(std::mem::take(&mut config.routes), health)),
             tokens: config.api.tokens.clone(),
+            trials: Arc::new(Trials::new(&config.webhooks, config.api.request_timeout)),
         }
     }
 
@@ -364,6 +367,7 @@ impl House {
     ) -> admin::Parts {
         admin::Parts {
             store: self.store.clone(),
+            trials: Arc::clone(&self.trials),
             metrics,
             binds,
             lanes: self.named_lanes(),
@@ -519,6 +523,7 @@ impl Tasks {
             api,
             Arc::new(ingest),
             store,
+            Arc::clone(&house.trials),
             stop.clone(),
         ));
     }

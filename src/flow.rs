@@ -24,7 +24,10 @@ use std::time::Instant;
 
 pub use self::ready::{Parts, Ready, Tried};
 use crate::domain::class::Class;
-use crate::domain::ids::{BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageSeq, Place};
+use crate::domain::event::EventKind;
+use crate::domain::ids::{
+    BindName, CarrierId, CarrierIndex, EndpointId, EventId, IntentId, MessageSeq, OrgId, Place,
+};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{FailureCode, Message, State};
 use crate::domain::receipt::Receipt;
@@ -248,77 +251,89 @@ pub enum ReceiptResult {
     Refused,
 }
 
-/// A webhook event, durable in the outbox and due now.
+/// A webhook event for one target, durable in the outbox and due now.
 #[derive(Clone, Debug)]
 pub struct EventJob {
     /// The event's id, the same over all attempts.
     pub event: EventId,
-    /// What happened.
+    /// The endpoint that is told; `None`: the message's own URL is.
+    pub target: Option<EndpointId>,
+    /// What happened, as the target is told.
     pub kind: EventKind,
-    /// Position among the message's events, from 1, rising.
+    /// Position among the message's events, from 1, rising; the same for all who are told of one.
     pub sequence: u32,
-    /// The message it is about.
-    pub message: Arc<Message>,
+    /// What it is about.
+    pub about: About,
     /// When it happened.
     pub at: Timestamp,
-    /// When a carrier took the message, if one has.
-    pub sent_at: Option<Timestamp>,
-    /// The state it reached.
-    pub state: State,
-    /// Why it failed, if it did.
-    pub failure: Option<FailureCode>,
     /// Attempts already made to deliver this event.
     pub attempts: u16,
+    /// Those of them that were made before somebody asked for it anew: the schedule of retries begins
+    /// behind them.
+    pub attempts_before: u16,
 }
 
-/// The kinds of webhook events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum EventKind {
-    /// Taken by a carrier.
-    Sent = 0,
-    /// On the handset.
-    Delivered = 1,
-    /// Ended in any other way.
-    Failed = 2,
-    /// Taken back before any carrier had it.
-    Canceled = 3,
+/// What an event is about.
+#[derive(Clone, Debug)]
+pub enum About {
+    /// A message.
+    Message {
+        /// The message.
+        message: Arc<Message>,
+        /// When a carrier took it, if one has.
+        sent_at: Option<Timestamp>,
+        /// The state it reached.
+        state: State,
+        /// Why it failed, if it did.
+        failure: Option<FailureCode>,
+    },
+    /// Something of an organisation.
+    Notice(Arc<Notice>),
 }
 
-impl EventKind {
-    /// The `type` in the envelope.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sent => "message.sent",
-            Self::Delivered => "message.delivered",
-            Self::Failed => "message.failed",
-            Self::Canceled => "message.canceled",
+/// Something of an organisation that its endpoints are told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// A number of its own, of those that messages have: it goes with its day.
+    pub seq: MessageSeq,
+    /// Whose.
+    pub org: OrgId,
+    /// Whether live (true) or test endpoints are told.
+    pub live: bool,
+    /// The event's `data`, a JSON object.
+    pub data: Box<str>,
+}
+
+impl EventJob {
+    /// The number of what it is about.
+    pub fn seq(&self) -> MessageSeq {
+        match &self.about {
+            About::Message { message, .. } => message.seq,
+            About::Notice(notice) => notice.seq,
         }
     }
 
-    /// The kind with this number in the store.
-    pub const fn from_index(index: i64) -> Option<Self> {
-        match index {
-            0 => Some(Self::Sent),
-            1 => Some(Self::Delivered),
-            2 => Some(Self::Failed),
-            3 => Some(Self::Canceled),
-            _ => None,
+    /// Whose it is.
+    pub fn org(&self) -> OrgId {
+        match &self.about {
+            About::Message { message, .. } => message.org,
+            About::Notice(notice) => notice.org,
         }
     }
 
-    /// The event a state is announced by, if it is.
-    pub const fn of_state(state: State) -> Option<Self> {
-        match state {
-            State::Submitted => Some(Self::Sent),
-            State::Delivered => Some(Self::Delivered),
-            State::Undelivered
-            | State::Rejected
-            | State::Expired
-            | State::Unknown
-            | State::Failed => Some(Self::Failed),
-            State::Cancelled => Some(Self::Canceled),
-            State::Scheduled | State::Queued | State::Uncertain => None,
+    /// Whether it is of the live environment.
+    pub fn live(&self) -> bool {
+        match &self.about {
+            About::Message { message, .. } => message.live,
+            About::Notice(notice) => notice.live,
+        }
+    }
+
+    /// What it says of an organisation, if it does.
+    pub fn notice(&self) -> Option<&Notice> {
+        match &self.about {
+            About::Message { .. } => None,
+            About::Notice(notice) => Some(notice),
         }
     }
 }
@@ -326,15 +341,9 @@ impl EventKind {
 /// The result of one attempt to deliver an event.
 #[derive(Debug)]
 pub struct DeliveryRecord {
-    /// Which event.
-    pub event: EventId,
-    /// Of which message.
-    pub message: MessageSeq,
-    /// Position among the message's events.
-    pub sequence: u32,
-    /// Number of this attempt, from 1.
-    pub attempt: u16,
-    /// When it began.
+    /// The event, as it was before the attempt.
+    pub job: EventJob,
+    /// When the attempt began.
     pub at: Timestamp,
     /// How long it took, milliseconds.
     pub latency_ms: u32,
@@ -342,8 +351,22 @@ pub struct DeliveryRecord {
     pub status: Option<u16>,
     /// What went wrong, in our words, at most 200 characters.
     pub error: Option<Box<str>>,
+    /// The beginning of the answer's body, at most 4 KiB.
+    pub response: Option<Box<str>>,
     /// Try again then; `None` = done with it (delivered or given up).
     pub retry_at: Option<Timestamp>,
+}
+
+impl DeliveryRecord {
+    /// Number of this attempt, from 1.
+    pub fn attempt(&self) -> u16 {
+        self.job.attempts.saturating_add(1)
+    }
+
+    /// Whether the receiver has the event.
+    pub fn is_delivered(&self) -> bool {
+        matches!(self.status, Some(200..=299))
+    }
 }
 
 /// A message that waits in the store for its lane, or in doubt, as read back from it.

@@ -266,6 +266,24 @@ create table intents (
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_cost_delay = 0);
 
+-- Where events of organisations go.
+create table endpoints (
+    id uuid primary key,
+    org uuid not null references organisations (id),
+    events bigint not null,             -- a bit for each kind (domain::event); -1: all
+    cutover_at bigint,
+    disabled_at bigint,
+    failing_since bigint,
+    created_at bigint not null,
+    live smallint not null,
+    format smallint not null,           -- 0 mojawave, 1 moaa
+    url text not null,
+    description text not null,
+    secret text not null,
+    old_secret text,                    -- signs beside the new one until cutover_at
+    reason text                         -- asked, gone, failing
+);
+
 -- Webhook events not yet delivered. due_at is also the lease of the worker that has it.
 create table outbox (
     event uuid primary key,
@@ -274,24 +292,41 @@ create table outbox (
     at bigint not null,
     due_at bigint not null,
     attempts bigint not null default 0,
+    attempts_before bigint not null default 0, -- those before somebody asked for it anew
     kind smallint not null,
     state smallint not null,
-    failure text
+    live smallint,
+    target uuid,                        -- the endpoint; null: the message's own webhook_url
+    org uuid,
+    failure text,
+    data text                           -- JSON object
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_cost_delay = 0);
 create index outbox_due on outbox (due_at);
 
+-- Attempts to deliver, with what it takes to tell the event again.
 create table deliveries (
     message bigint not null,
     at bigint not null,
+    happened_at bigint not null,
     latency_ms bigint not null,
     sequence bigint not null,
     attempt bigint not null,
     event uuid not null,
+    org uuid not null,
+    target uuid,
     status integer,
+    live smallint not null,
+    kind smallint not null,
+    state smallint not null,
     error text,
-    primary key (message, sequence, attempt)
+    response text,                      -- the beginning of the answer's body
+    failure text,
+    data text,
+    primary key (message, event, attempt)
 ) partition by range (message);
+create index deliveries_by_org on deliveries (org, event, attempt);
+create index deliveries_of_notices on deliveries (message) where data is not null;
 
 -- What operators changed by `ctl`: who, what, why, and what came of it.
 create table audit (

@@ -241,7 +241,26 @@ create table intents (
     messages blob not null              -- 8 octets each, big endian: messages.seq
 ) strict;
 
--- Webhook events not yet delivered. due_at is also the lease of the worker that has it.
+-- Where events of organisations go.
+create table endpoints (
+    id blob primary key,
+    org blob not null references organisations (id),
+    live integer not null,
+    url text not null,
+    events integer not null,            -- a bit for each kind (domain::event); -1: all
+    format integer not null,            -- 0 mojawave, 1 moaa
+    description text not null,
+    secret text not null,
+    old_secret text,                    -- signs beside the new one until cutover_at
+    cutover_at integer,
+    disabled_at integer,
+    reason text,                        -- asked, gone, failing
+    failing_since integer,
+    created_at integer not null
+) strict, without rowid;
+
+-- Webhook events not yet delivered, a row for each target. due_at is also the lease of the worker that
+-- has it. What is about no message has a number of its own and says whose it is and what happened.
 create table outbox (
     event blob primary key,
     message integer not null,
@@ -251,21 +270,38 @@ create table outbox (
     state integer not null,
     failure text,
     due_at integer not null,
-    attempts integer not null default 0
+    attempts integer not null default 0,
+    attempts_before integer not null default 0, -- those before somebody asked for it anew
+    target blob,                        -- the endpoint; null: the message's own webhook_url
+    org blob,
+    live integer,
+    data text                           -- JSON object
 ) strict, without rowid;
 create index outbox_due on outbox (due_at);
 
+-- Attempts to deliver, with what it takes to tell the event again.
 create table deliveries (
     message integer not null,
-    sequence integer not null,
-    attempt integer not null,
     event blob not null,
+    attempt integer not null,
+    sequence integer not null,
     at integer not null,
     latency_ms integer not null,
     status integer,
     error text,
-    primary key (message, sequence, attempt)
+    response text,                      -- the beginning of the answer's body
+    org blob not null,
+    live integer not null,
+    target blob,
+    kind integer not null,
+    happened_at integer not null,
+    state integer not null,
+    failure text,
+    data text,
+    primary key (message, event, attempt)
 ) strict, without rowid;
+create index deliveries_by_org on deliveries (org, event, attempt);
+create index deliveries_of_notices on deliveries (message) where data is not null;
 
 -- What operators changed by `ctl`: who, what, why, and what came of it.
 create table audit (

@@ -24,6 +24,7 @@ mod server;
 mod sweep;
 mod users;
 mod waiting;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ use crate::flow::lane::Lanes;
 use crate::flow::routes::{Reload, Routes};
 use crate::store::Store;
 use crate::tokens::Tokens;
+use crate::webhooks::Trials;
 
 /// Octets of a body at most.
 const BODY_MAX: usize = 64 * 1024;
@@ -66,6 +68,8 @@ pub struct Config {
 pub struct Parts {
     /// For organisations, keys and what waits.
     pub store: Store,
+    /// What tries webhook endpoints.
+    pub trials: Arc<Trials>,
     /// Renders the metrics page.
     pub metrics: PrometheusHandle,
     /// Every bind: its last word about itself, and the way to it.
@@ -103,6 +107,7 @@ struct Admin {
 /// What the handlers look at: [`Parts`] without what has become tasks.
 struct Shown {
     store: Store,
+    trials: Arc<Trials>,
     metrics: PrometheusHandle,
     binds: Vec<BindHandle>,
     lanes: Vec<(CarrierId, Arc<Lanes>)>,
@@ -140,6 +145,7 @@ fn router(
         token,
         parts: Shown {
             store: parts.store,
+            trials: parts.trials,
             metrics: parts.metrics,
             binds: parts.binds,
             lanes: parts.lanes,
@@ -175,6 +181,14 @@ fn router(
             "/admin/v1/prices",
             get(credits::prices).post(credits::set_price),
         )
+        .route("/admin/v1/webhooks/endpoints", get(webhooks::endpoints))
+        .route("/admin/v1/webhooks/endpoints/{id}", post(webhooks::switch))
+        .route(
+            "/admin/v1/webhooks/endpoints/{id}/test",
+            post(webhooks::try_out),
+        )
+        .route("/admin/v1/webhooks/deliveries", get(webhooks::deliveries))
+        .route("/admin/v1/webhooks/replay", post(webhooks::replay))
         .route("/admin/v1/binds", get(binds::list).post(binds::command))
         .route(
             "/admin/v1/carriers",

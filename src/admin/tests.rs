@@ -20,6 +20,7 @@ use crate::flow::health::Health;
 use crate::ingest::plan;
 use crate::store;
 use crate::telemetry::metrics::recorder;
+use crate::webhooks::{self, Trials};
 
 mod binds;
 mod erasing;
@@ -115,6 +116,10 @@ impl House {
         let holds = Holds::load(store.clone(), carriers, Arc::clone(&health), steer.clone());
         let parts = Parts {
             store: store.clone(),
+            trials: Arc::new(Trials::new(
+                &webhooks::Config::default(),
+                std::time::Duration::from_secs(1),
+            )),
             metrics: recorder().1,
             binds: vec![BindHandle { view, commands }],
             lanes: lanes.clone(),

@@ -23,6 +23,7 @@ use crate::ingest::Ingest;
 use crate::store::{Credential, Store};
 use crate::telemetry::metrics::api::Route;
 use crate::tokens::Tokens;
+use crate::webhooks::Trials;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_MAX: usize = 64;
@@ -31,6 +32,8 @@ const REQUEST_ID_MAX: usize = 64;
 pub(super) struct Api {
     pub(super) ingest: Arc<Ingest>,
     pub(super) store: Store,
+    /// What tries webhook endpoints at their owners' wish.
+    pub(super) trials: Arc<Trials>,
     pub(super) body_max: usize,
     pub(super) request_timeout: Duration,
     pub(super) proxies: Vec<IpNet>,

@@ -38,6 +38,7 @@ use self::server::Limits;
 use crate::ingest::Ingest;
 use crate::store::Store;
 use crate::tokens::Tokens;
+use crate::webhooks::Trials;
 
 /// The API's own configuration.
 #[derive(Clone, Debug)]
@@ -82,6 +83,7 @@ pub async fn serve(
     config: Config,
     ingest: Arc<Ingest>,
     store: Store,
+    trials: Arc<Trials>,
     stop: CancellationToken,
 ) {
     let limits = Limits {
@@ -93,6 +95,7 @@ pub async fn serve(
     let api = Api {
         ingest,
         store,
+        trials,
         body_max: config.body_max,
         request_timeout: config.request_timeout,
         proxies: config.proxies,

@@ -16,6 +16,7 @@ mod receipts;
 mod routes;
 mod store;
 mod table;
+mod webhooks;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ pub use self::queue::{QueueCommand, SweepArguments};
 pub use self::receipts::ReceiptsCommand;
 pub use self::routes::RoutesCommand;
 pub use self::store::{MoveError, StoreCommand, run as run_store};
+pub use self::webhooks::WebhooksCommand;
 
 /// What to do.
 #[derive(Debug, clap::Subcommand)]
@@ -71,6 +73,12 @@ pub enum Command {
         /// What to do; without it: list.
         #[command(subcommand)]
         command: Option<PricesCommand>,
+    },
+    /// Webhook endpoints: how they stand, what they were told; enable, disable, test, replay.
+    Webhooks {
+        /// What to do.
+        #[command(subcommand)]
+        command: WebhooksCommand,
     },
     /// The binds: how they stand; up, down, rebind, pace, window.
     Binds {
@@ -174,6 +182,7 @@ pub async fn ask(target: &Target, command: &Command) -> Result<Value, CtlError> 
             let command = command.as_ref().unwrap_or(&PricesCommand::List);
             command.ask(target).await
         }
+        Command::Webhooks { command } => command.ask(target).await,
         Command::Binds { command } => {
             let command = command.as_ref().unwrap_or(&BindsCommand::List);
             command.ask(target).await
@@ -205,6 +214,7 @@ fn people(command: &Command, told: Value) -> Result<String, CtlError> {
             let command = command.as_ref().unwrap_or(&PricesCommand::List);
             command.shown(told)
         }
+        Command::Webhooks { command } => command.shown(told),
         Command::Binds { command } => {
             let command = command.as_ref().unwrap_or(&BindsCommand::List);
             command.shown(told)
@@ -324,6 +334,13 @@ mod tests {
             "prices set 0.85 --org Demo --network vodacom_tz --class otp",
             "prices set 0.85 --country TZ",
             "prices remove --org Demo",
+            "webhooks endpoints --org Demo",
+            "webhooks deliveries Demo --status failed --event message.sent --limit 5",
+            "webhooks replay --endpoint we_1 --since 2h --until 1h --failed",
+            "webhooks replay --event evt_1 --org Demo",
+            "webhooks enable we_1",
+            "webhooks disable we_1",
+            "webhooks test we_1",
             "binds",
             "binds list",
             "binds down one/1 --reason works",
@@ -362,6 +379,8 @@ mod tests {
             "keys list",
             "keys rotate 1 --grace soon",
             "users create asha@duka.tz --org Demo",
+            "webhooks replay --event evt_1",
+            "webhooks replay --endpoint we_1",
             "carriers pause one",
             "carriers pause one --reason works --for soon",
             "carriers drain --reason works",

@@ -44,6 +44,10 @@ pub struct UserId(pub Uuid);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(pub Uuid);
 
+/// A webhook endpoint's id: UUIDv7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointId(pub Uuid);
+
 /// A message's place in the order of acceptance: 1 and up, given by the store's writer,
 /// strictly rising with each commit. 0 = not yet committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -101,6 +105,33 @@ impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "evt_{}", self.0.simple())
     }
+}
+
+impl fmt::Display for EndpointId {
+    /// `we_` and 32 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "we_{}", self.0.simple())
+    }
+}
+
+impl EventId {
+    /// The event of this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        simple(text.strip_prefix("evt_")?).map(Self)
+    }
+}
+
+impl EndpointId {
+    /// The endpoint of this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        simple(text.strip_prefix("we_")?).map(Self)
+    }
+}
+
+/// An id in its one spelling: 32 digits and lower-case letters.
+fn simple(text: &str) -> Option<Uuid> {
+    let plain = text.len() == 32 && !text.bytes().any(|octet| octet.is_ascii_uppercase());
+    plain.then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
 /// The index key of a carrier's message id, a signed number so that every store can hold it.

@@ -8,6 +8,8 @@ pub mod breaker;
 pub mod capability;
 pub mod class;
 pub mod credits;
+pub mod endpoint;
+pub mod event;
 pub mod ids;
 pub mod job;
 pub mod key_form;

@@ -12,14 +12,17 @@ use super::asking::Asked;
 use super::control::{AuditEntry, Control, Controlled};
 use super::desk::{DeskDone, DeskWork};
 use super::directory::Forgotten;
+use super::hooks::{HooksDone, HooksWork};
 use super::inbox::{Ended, InboxDone, InboxWork};
 use super::jobs::{JobsDone, JobsWork};
 use super::memo::{Memo, MemoWork, Repeat};
 use super::people::{Changed, PeopleWork};
 use super::till::{TillDone, TillWork};
 use crate::domain::class::Class;
+use crate::domain::endpoint::{Endpoints, Reason};
 use crate::domain::ids::{
-    BindName, CarrierId, CarrierIndex, EventId, IntentId, MessageId, MessageSeq, Place, ReceiptKey,
+    BindName, CarrierId, CarrierIndex, EndpointId, EventId, IntentId, MessageId, MessageSeq, Place,
+    ReceiptKey,
 };
 use crate::domain::ledger::{Sheet, Shortfall};
 use crate::domain::lifecycle::SegmentState;
@@ -111,6 +114,7 @@ pub(super) enum Chore {
     Desk(DeskWork),
     Memo(MemoWork),
     Jobs(JobsWork),
+    Hooks(HooksWork),
     GiveUpEvents {
         before: Timestamp,
         limit: u32,
@@ -136,6 +140,7 @@ impl Chore {
             Self::Desk(_) => "an organisation's change",
             Self::Memo(_) => "keep or drop answers",
             Self::Jobs(_) => "look after bulk jobs",
+            Self::Hooks(_) => "change webhook endpoints",
             Self::GiveUpEvents { .. } => "give up events",
             Self::EndOverdue { .. } => "end overdue messages",
         }
@@ -164,6 +169,7 @@ pub(super) enum ChoreDone {
     /// An answer, unless its request repeats one.
     Kept(Option<Repeat>),
     Jobs(JobsDone),
+    Hooks(HooksDone),
 }
 
 /// A chore and who waits for it.
@@ -263,6 +269,10 @@ pub(super) struct Effects {
     pub(super) sheet: Sheet,
     /// What must not be remembered any more.
     pub(super) forgotten: Vec<Forgotten>,
+    /// The endpoints as the batch leaves them, if it changes any.
+    pub(super) endpoints: Option<Endpoints>,
+    /// Endpoints that are not called any more for what their deliveries came to.
+    pub(super) disabled: Vec<(EndpointId, Reason)>,
     /// Moves that the lifecycle refused.
     pub(super) refused_moves: u64,
     /// What was noted of the numbers given, if anything; 0 = nothing.

@@ -29,6 +29,8 @@ const ACCOUNTS: [(&str, &str, &str); 4] = [
 ];
 /// What the customer got: an event when a message was sent, one when it was delivered.
 const EVENTS: [i64; 2] = [1, 2];
+/// The state that each of them tells of.
+const STATES: [State; EVENTS.len()] = [State::Submitted, State::Delivered];
 
 /// Why a store was not filled.
 #[derive(Debug, thiserror::Error)]
@@ -221,12 +223,21 @@ impl Past {
     fn delivery(&self, event: usize) -> Vec<Value<'_>> {
         vec![
             self.seq.into(),
-            EVENTS[event].into(),
-            1_i64.into(),
             self.events[event].into(),
+            1_i64.into(),
+            EVENTS[event].into(),
             (self.at + 3_000 * event as i64 + 150).into(),
             12_i64.into(),
             200_i64.into(),
+            Value::Text(None),
+            Value::Text(None),
+            self.org.into(),
+            true.into(),
+            Value::Id(None),
+            (EVENTS[event] - 1).into(),
+            (self.at + 3_000 * event as i64 + 100).into(),
+            STATES[event].index().into(),
+            Value::Text(None),
             Value::Text(None),
         ]
     }

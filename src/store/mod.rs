@@ -16,6 +16,7 @@ mod engine;
 pub mod erasure;
 mod error;
 mod fill;
+pub mod hooks;
 pub mod housekeeping;
 pub mod inbox;
 pub mod jobs;
@@ -68,8 +69,9 @@ pub use self::writer::Writer;
 use self::writer::{Ends, IntentRequest, Task, Work};
 use crate::domain::account::Organisation;
 use crate::domain::class::Class;
+use crate::domain::endpoint::Endpoints;
 use crate::domain::ids::{
-    self, BindName, CarrierId, CarrierIndex, EventId, MessageId, MessageSeq, OrgId, UserId,
+    self, BindName, CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, UserId,
 };
 use crate::domain::message::Message;
 use crate::domain::price::PriceList;
@@ -163,6 +165,8 @@ struct Inner {
     unsure: ids::Place,
     directory: Arc<Directory>,
     prices: ArcSwap<PriceList>,
+    /// Who is told of events: the engine's to change.
+    endpoints: Arc<ArcSwap<Endpoints>>,
     /// Whose turn it is to change them.
     repricing: Mutex<()>,
     health: Arc<StoreHealth>,
@@ -248,6 +252,7 @@ async fn start<R: Rows>(
         unsure: recovered.unsure,
         directory: Arc::clone(&directory),
         prices: ArcSwap::from_pointee(prices),
+        endpoints: engine.published(),
         repricing: Mutex::default(),
         health: Arc::clone(&health),
         waits: Arc::clone(&waits),
@@ -451,12 +456,6 @@ impl Store {
             unreachable!("a chore is answered in its own kind");
         };
         Ok(done)
-    }
-
-    /// Gives leased events back to the outbox, each due at its time. Never waits: when the
-    /// writer's queue is full they come back when their lease ends.
-    pub fn leave_events(&self, events: Vec<(EventId, Timestamp)>) {
-        let _ = self.inner.work.try_send(Work::Leave(events));
     }
 
     /// Whether commits work at present.

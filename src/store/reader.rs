@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::control::{AuditEntry, HoldRow, Tally};
 use super::desk::{Listed, Listing, Lists};
+use super::hooks::{Delivery, DeliveryId, DeliveryPage, DeliveryRow, History};
 use super::inbox::{InboxPage, InboxRow};
 use super::jobs::{Board, Campaign, ChunkView, JobView, Standing};
 use super::memo::{Answers, Memo, MemoKey};
@@ -317,5 +318,15 @@ impl Board for Reader {
 
     async fn campaign(&self, org: OrgId, id: CampaignId) -> Result<Option<Campaign>, StoreError> {
         each!(self, reader => reader.campaign(org, id).await)
+    }
+}
+
+impl History for Reader {
+    async fn delivery_page(&self, page: &DeliveryPage) -> Result<Vec<DeliveryRow>, StoreError> {
+        each!(self, reader => reader.delivery_page(page).await)
+    }
+
+    async fn delivery(&self, org: OrgId, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        each!(self, reader => reader.delivery(org, id).await)
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 use super::control::{AuditEntry, HoldRow};
 use super::desk::Lists;
+use super::hooks::History;
 use super::inbox::{InboxPage, InboxRow};
 use super::jobs::Board;
 use super::memo::Answers;
@@ -37,7 +38,9 @@ pub(super) enum OrgBy<'a> {
 }
 
 /// What is read beside the writer: committed rows only, any number of readers at once.
-pub(super) trait Reads: Survey + Accounts + Lists + Answers + Roster + Board {
+pub(super) trait Reads:
+    Survey + Accounts + Lists + Answers + Roster + Board + History
+{
     /// One message of an organisation.
     async fn message(&self, org: OrgId, id: MessageId) -> Result<Option<MessageView>, StoreError>;
 

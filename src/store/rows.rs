@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::batch::Intent;
 use super::control::{AuditEntry, HoldRow, Sweep};
 use super::desk::Desk;
+use super::hooks::Hooks;
 use super::inbox::{Keeping, Kept, Match};
 use super::jobs::Jobs;
 use super::memo::Memos;
@@ -209,7 +210,7 @@ pub(super) struct House {
 /// Unless a method says otherwise it is called between [`Rows::begin`] and [`Rows::commit`], and
 /// its lists may be of any length and name a row twice; where it says *each once*, to name it once
 /// is the caller's matter. An error leaves the transaction to be rolled back.
-pub(super) trait Rows: Upkeep + Till + Desk + Memos + People + Jobs + Send {
+pub(super) trait Rows: Upkeep + Till + Desk + Memos + People + Jobs + Hooks + Send {
     /// The configured accounts.
     fn carriers(&self) -> &Arc<Carriers>;
 
@@ -426,7 +427,7 @@ pub(super) trait Rows: Upkeep + Till + Desk + Memos + People + Jobs + Send {
     -> Result<Vec<EventJob>, StoreError>;
 
     /// Drops at most `limit` events that happened before a time, the oldest first; returns how many.
-    /// Their ids say when they happened ([`v7`](super::engine::v7)).
+    /// Their ids say when they happened ([`v7`](super::engine::v7)). What was asked for anew stays.
     async fn give_up_events(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     // Operators.

@@ -11,12 +11,13 @@ use uuid::Uuid;
 
 use self::ground::Ground;
 use super::*;
+use crate::domain::event::EventKind;
 use crate::domain::ids::{CarrierIndex, IntentId, ReceiptKey};
 use crate::domain::lifecycle::{SegmentState, failure_of};
 use crate::domain::message::{Encoding, State};
 use crate::domain::phone::{Msisdn, Sender};
 use crate::domain::receipt::Evidence;
-use crate::flow::{AttemptRecord, EventKind, Parts, Transition};
+use crate::flow::{AttemptRecord, Parts, Transition};
 
 /// Makes the tests of a file, functions that take a [`Ground`], tests of every store.
 macro_rules! on_each_store {
@@ -231,6 +232,7 @@ mod doubt;
 mod faults;
 mod ground;
 mod history;
+mod hooks;
 mod jobs;
 mod memo;
 mod messages;

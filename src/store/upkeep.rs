@@ -94,7 +94,8 @@ pub(super) trait Upkeep {
 
     /// Takes from those of these messages that still stand in this state, which is an end, all that
     /// tells of a person: recipient ([`Msisdn::ERASED`]), text, metadata, tags, the carrier's
-    /// words, the URL of their events; and the recipient from their attempts. Returns how many.
+    /// words, the URL of their events; the recipient from their attempts, and what webhook receivers
+    /// answered. Returns how many.
     async fn erase(&mut self, messages: &[(MessageSeq, State)]) -> Result<u64, StoreError>;
 
     /// Deletes the receipts about this number, parked or in quarantine; returns how many.

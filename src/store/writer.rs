@@ -32,11 +32,12 @@ use super::upkeep::Request;
 use super::waits::Waits;
 use super::{Carriers, Config, StoreError};
 use crate::domain::class::Class;
+use crate::domain::endpoint::{Endpoints, Reason};
 use crate::domain::ids::{BindName, CarrierId, EventId, IntentId};
 use crate::domain::message::State;
 use crate::domain::time::Timestamp;
 use crate::flow::{Answered, Committed, EventJob, Ready, Settlement, StoreHealth};
-use crate::telemetry::metrics::store as meter;
+use crate::telemetry::metrics::{store as meter, webhooks};
 
 /// How soon an event is due again that found the webhook workers' queue full.
 const LEFT_FOR: Duration = Duration::from_secs(1);
@@ -126,6 +127,7 @@ pub(super) struct Task<R> {
     aside: Aside,
     meter: meter::Writer,
     reached: meter::Reached,
+    endpoints: webhooks::Endpoints,
 }
 
 /// What came of trying to commit a batch.
@@ -158,6 +160,8 @@ impl<R: Rows> Task<R> {
         let classes = Class::ALL.map(Class::name);
         let carriers: Vec<&str> = carriers.ids().iter().map(|id| &*id.0).collect();
         let reached = meter::Reached::new(&carriers, classes, &State::ALL.map(State::name));
+        let endpoints = webhooks::Endpoints::new(&Reason::ALL.map(Reason::name));
+        count(&endpoints, &engine.published().load());
         Self {
             engine,
             ends,
@@ -171,6 +175,7 @@ impl<R: Rows> Task<R> {
             aside: Aside::default(),
             meter: meter::Writer::new(classes, &Kind::ALL.map(Kind::name)),
             reached,
+            endpoints,
         }
     }
 
@@ -518,6 +523,14 @@ impl<R: Rows> Task<R> {
                 .count(carrier, class, state.unwrap_or_default());
         }
         self.meter.refused(effects.refused_moves);
+        if let Some(endpoints) = &effects.endpoints {
+            count(&self.endpoints, endpoints);
+        }
+        for (endpoint, reason) in effects.disabled {
+            tracing::warn!(%endpoint, reason = reason.name(),
+                "a webhook endpoint is not called any more");
+            self.endpoints.ended(reason as usize);
+        }
         let news = ReceiptNews {
             unparked: effects.unparked,
             proven: effects.proven,
@@ -528,6 +541,11 @@ impl<R: Rows> Task<R> {
             let _ = self.ends.news.try_send(news);
         }
     }
+}
+
+fn count(meter: &webhooks::Endpoints, endpoints: &Endpoints) {
+    let enabled = endpoints.all().filter(|one| one.is_enabled()).count();
+    meter.stand(enabled, endpoints.all().count() - enabled);
 }
 
 /// Tells those who wait for a yes that nothing was kept. A client that has gone needs no answer.

@@ -224,6 +224,16 @@ pub const ALL: &[(&str, Kind, &str)] = &[
         Kind::Counter,
         "Events left in the outbox for the sweep because the workers' queue was full.",
     ),
+    (
+        WEBHOOK_ENDPOINTS,
+        Kind::Gauge,
+        "Webhook endpoints, by status.",
+    ),
+    (
+        WEBHOOK_ENDPOINTS_ENDED,
+        Kind::Counter,
+        "Webhook endpoints that are not called any more for what they answered, by reason.",
+    ),
     (STORE_COMMITS, Kind::Counter, "Transactions committed."),
     (
         STORE_FAILURES,
@@ -351,6 +361,8 @@ const WEBHOOK_DELIVERIES: &str = "mnara_webhook_deliveries_total";
 const WEBHOOK_SECONDS: &str = "mnara_webhook_attempt_seconds";
 const WEBHOOK_IN_FLIGHT: &str = "mnara_webhook_in_flight";
 const WEBHOOK_LEFT: &str = "mnara_webhook_left_in_outbox_total";
+const WEBHOOK_ENDPOINTS: &str = "mnara_webhook_endpoints";
+const WEBHOOK_ENDPOINTS_ENDED: &str = "mnara_webhook_endpoints_disabled_total";
 const STORE_COMMITS: &str = "mnara_store_commits_total";
 const STORE_FAILURES: &str = "mnara_store_commit_failures_total";
 const STORE_COMMIT_SECONDS: &str = "mnara_store_commit_seconds";

@@ -30,6 +30,9 @@ use crate::domain::webhook_url::WebhookUrl;
 /// Octets of an answer's head at most; hyper buffers no more of a connection than this.
 const HEAD_MAX: usize = 64 * 1024;
 
+/// Octets of an answer's body that are kept (`reference/api.md`).
+const KEPT: usize = 4096;
+
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
@@ -60,10 +63,12 @@ pub(super) struct Post<'a> {
     pub(super) body: Bytes,
 }
 
-/// The receiver's answer; its body is of no interest.
+/// The receiver's answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// The beginning of its body as text, if it has one: for people.
+    pub(super) text: Option<Box<str>>,
     /// In its seconds form; a date is ignored.
     pub(super) retry_after: Option<Duration>,
 }
@@ -122,15 +127,17 @@ impl Client {
                 return Err(Trouble::TimedOut);
             }
         };
-        let answer = Answer::of(&response);
+        let mut answer = Answer::of(&response);
         let body = response.into_body();
+        let mut begin = Vec::new();
         let whole = body.is_end_stream()
-            || timeout_at(deadline, drain(line, body, self.response_max))
+            || timeout_at(deadline, drain(line, body, self.response_max, &mut begin))
                 .await
                 .unwrap_or(false);
         if !whole {
             *line = None;
         }
+        answer.text = (!begin.is_empty()).then(|| String::from_utf8_lossy(&begin).into());
         Ok(answer)
     }
 
@@ -181,6 +188,7 @@ impl Answer {
             .map(Duration::from_secs);
         Self {
             status: response.status().as_u16(),
+            text: None,
             retry_after,
         }
     }
@@ -231,8 +239,13 @@ async fn exchange(line: &mut Option<Line>, post: &Post<'_>) -> Result<Response<I
 }
 
 /// Reads the rest of an answer so that its connection can be used again. False if it is longer
-/// than `max` octets or breaks off.
-async fn drain(line: &mut Option<Line>, mut body: Incoming, max: usize) -> bool {
+/// than `max` octets or breaks off. `begin` takes its first [`KEPT`] octets.
+async fn drain(
+    line: &mut Option<Line>,
+    mut body: Incoming,
+    max: usize,
+    begin: &mut Vec<u8>,
+) -> bool {
     let mut seen = 0;
     loop {
         let frame = tokio::select! {
@@ -244,7 +257,12 @@ async fn drain(line: &mut Option<Line>, mut body: Incoming, max: usize) -> bool 
         match frame {
             None => return true,
             Some(Err(_)) => return false,
-            Some(Ok(frame)) => seen += frame.data_ref().map_or(0, Bytes::len),
+            Some(Ok(frame)) => {
+                let data = frame.data_ref().map_or(&[][..], Bytes::as_ref);
+                let room = KEPT - begin.len();
+                begin.extend_from_slice(&data[..data.len().min(room)]);
+                seen += data.len();
+            }
         }
         if seen > max {
             return false;

@@ -39,8 +39,11 @@ pub(super) struct Job {
     pub(super) hold: Hold,
 }
 
-/// One receiver: scheme, name and port.
+/// One receiver: scheme, name and port, and the endpoint if it is one. Endpoints that share a name have
+/// queues, workers and failures of their own, so that a dead one does not hold up the others.
 pub(super) struct Host {
+    /// What it is kept by.
+    pub(super) key: Box<str>,
     /// Its origin.
     pub(super) origin: Box<str>,
     /// A permit for each job pushed while a worker idled.
@@ -97,8 +100,9 @@ impl Drop for Hold {
 }
 
 impl Host {
-    pub(super) fn new(origin: &str, queue_max: usize, workers_max: usize) -> Self {
+    pub(super) fn new(key: &str, origin: &str, queue_max: usize, workers_max: usize) -> Self {
         Self {
+            key: key.into(),
             origin: origin.into(),
             wake: Semaphore::new(0),
             turn: Turn::new(()),
@@ -203,7 +207,7 @@ mod tests {
     use super::super::envelope::tests::{job, message};
     use super::*;
     use crate::domain::class::Class;
-    use crate::flow::EventKind;
+    use crate::domain::event::EventKind;
 
     fn push(host: &Host, held: &Arc<Held>, number: u128) -> Pushed {
         let mut event = job(
@@ -222,7 +226,7 @@ mod tests {
     #[test]
     fn a_full_queue_gives_its_event_back() {
         let held = Arc::new(Held::default());
-        let host = Host::new("https://example.com", 2, 1);
+        let host = Host::new("key", "https://example.com", 2, 1);
         assert_eq!(push(&host, &held, 1), Pushed::Spawn);
         assert_eq!(push(&host, &held, 2), Pushed::Queued);
         assert_eq!(push(&host, &held, 3), Pushed::Full);
@@ -234,7 +238,7 @@ mod tests {
     #[test]
     fn workers_are_asked_for_only_beyond_those_that_idle() {
         let held = Arc::new(Held::default());
-        let host = Host::new("https://example.com", 9, 2);
+        let host = Host::new("key", "https://example.com", 9, 2);
         assert_eq!(push(&host, &held, 1), Pushed::Spawn);
         assert!(host.pop().is_some());
         assert!(host.pop().is_none());
@@ -255,7 +259,7 @@ mod tests {
     #[test]
     fn a_failing_host_keeps_little_in_memory_until_it_succeeds() {
         let held = Arc::new(Held::default());
-        let host = Host::new("https://example.com", 1000, 16);
+        let host = Host::new("key", "https://example.com", 1000, 16);
         for number in 0..100 {
             push(&host, &held, number);
         }

@@ -15,8 +15,10 @@ mod schedule;
 mod sign;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod worker;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -28,12 +30,15 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::client::Client;
+pub use self::envelope::body as written;
 use self::host::{Held, Host, Job, Pushed};
-use self::worker::{Report, Shared};
-use crate::domain::ids::EventId;
+pub use self::sign::new_secret;
+pub use self::trial::{Trials, Tried};
+use self::worker::{Ended, Report, Shared};
+use crate::domain::ids::{EndpointId, EventId};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::WebhookUrl;
-use crate::flow::EventJob;
+use crate::flow::{About, EventJob};
 use crate::store::{Store, StoreError};
 
 /// Events taken from the channel or the outbox, or records committed, at once.
@@ -49,6 +54,9 @@ const FAILING_FOR: Duration = Duration::from_secs(600);
 /// Full sweeps that a failing host's backlog may take up in one tick: 2,048 events, so that a
 /// backlog of a million is passed over within its ten minutes.
 const SWEEPS_MAX: u32 = 8;
+/// Why an endpoint's events come to nothing.
+const DISABLED: &str = "the endpoint is disabled";
+const DELETED: &str = "the endpoint has been deleted";
 /// How long attempts under way may take to end at shutdown.
 const LAST_ATTEMPTS: Duration = Duration::from_secs(2);
 /// How long the last records may take to be committed at shutdown.
@@ -261,26 +269,25 @@ impl Dispatcher {
         let Some(hold) = self.held.take(id) else {
             return false;
         };
-        let url = event.message.webhook_url.as_deref().unwrap_or_default();
-        let url = match WebhookUrl::parse(url, self.shared.config.allow_loopback) {
+        let url = match self.url(&event) {
             Ok(url) => url,
             Err(error) => {
-                // It was checked at accept; the switch for loopback may have been turned since.
-                let error = Some(error.to_string().into());
-                let record =
-                    worker::record(&event, worker::now(), Duration::ZERO, None, error, None);
+                let ended = Ended::hopeless(&error);
+                let record = worker::record(event, worker::now(), Duration::ZERO, ended, None);
                 // Full: the store is behind, and the sweep brings the event again.
                 let _ = self.shared.reports.try_send(Report { record, hold });
                 return false;
             }
         };
-        let host = match self.hosts.get(url.origin()) {
+        let key = key(&url, event.target);
+        let host = match self.hosts.get(&*key) {
             Some(host) if self.held.len() <= self.shared.config.queue_total => host,
             None if self.hosts.len() < HOSTS_MAX => {
                 let config = &self.shared.config;
-                let host = Host::new(url.origin(), config.queue, config.per_host.max(1));
+                let workers = config.per_host.max(1);
+                let host = Host::new(&key, url.origin(), config.queue, workers);
                 self.hosts
-                    .entry(url.origin().into())
+                    .entry(key.as_ref().into())
                     .or_insert(Arc::new(host))
             }
             Some(_) | None => {
@@ -313,19 +320,46 @@ impl Dispatcher {
         }
     }
 
+    /// Where an event goes now. URLs were checked when they were taken; the switch for loopback may have
+    /// been turned since.
+    fn url(&self, event: &EventJob) -> Result<WebhookUrl, String> {
+        let endpoints = self.shared.store.endpoints();
+        let url = match (event.target, &event.about) {
+            (Some(id), _) => match endpoints.get(id) {
+                Some(endpoint) if endpoint.is_enabled() => &*endpoint.url,
+                Some(_) => return Err(DISABLED.into()),
+                None => return Err(DELETED.into()),
+            },
+            (None, About::Message { message, .. }) => {
+                message.webhook_url.as_deref().unwrap_or_default()
+            }
+            (None, About::Notice(_)) => "",
+        };
+        let allow_loopback = self.shared.config.allow_loopback;
+        WebhookUrl::parse(url, allow_loopback).map_err(|error| error.to_string())
+    }
+
     /// A worker has ended; the last one takes its host along.
     fn reap(&mut self, ended: Result<Arc<Host>, JoinError>) {
         match ended {
             Ok(host) => {
-                let current = self.hosts.get(&host.origin);
+                let current = self.hosts.get(&host.key);
                 // Another one may have come in its place since its last worker left.
                 if host.is_deserted() && current.is_some_and(|other| Arc::ptr_eq(other, &host)) {
-                    self.hosts.remove(&host.origin);
+                    self.hosts.remove(&host.key);
                 }
             }
             // Its host stays with one worker less; its event is swept up again.
             Err(error) => tracing::error!(%error, "a webhook worker panicked; please report this"),
         }
+    }
+}
+
+/// What a receiver is kept by: its origin, and the endpoint if it is one.
+fn key(url: &WebhookUrl, endpoint: Option<EndpointId>) -> Cow<'_, str> {
+    match endpoint {
+        None => Cow::Borrowed(url.origin()),
+        Some(id) => Cow::Owned(format!("{} {id}", url.origin())),
     }
 }
 

@@ -20,15 +20,22 @@ use super::envelope::tests::message;
 use super::sign::Signed;
 use crate::domain::account::Organisation;
 use crate::domain::class::Class;
+use crate::domain::endpoint::tests::endpoint;
+use crate::domain::endpoint::{Endpoint, Events, Secrets};
 use crate::domain::ids::{CarrierId, MessageId, MessageSeq, OrgId};
 use crate::domain::ledger::Terms;
 use crate::domain::message::{Message, State};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::WebhookUrl;
 use crate::flow::{Committed, EventJob, Settlement, Transition};
+use crate::store::hooks::Made;
 use crate::store::{self, Store, StoreError, TimelineEntry};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const ONE: Secrets<'_> = Secrets {
+    current: SECRET,
+    old: None,
+};
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const ERROR: &str = "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n";
 const GONE: &str = "HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n";
@@ -134,6 +141,9 @@ async fn serve(
                 return;
             }
         }
+        if received.head.contains("/dead") {
+            continue;
+        }
         let reply = script[step.fetch_add(1, Ordering::Relaxed).min(script.len() - 1)];
         requests.send(received).await.unwrap();
         if stream.write_all(reply.as_bytes()).await.is_err() {
@@ -203,11 +213,25 @@ impl House {
         }
     }
 
-    /// Accepts a message and has it taken by its carrier, which makes a sent event.
+    /// Makes an endpoint of the organisation.
+    async fn endpoint(&self, id: u128, url: String) -> Arc<Endpoint> {
+        let endpoint = Endpoint {
+            url: url.into(),
+            ..endpoint(id, OrgId(Uuid::from_u128(9)), Events::ALL)
+        };
+        match self.store.make_endpoint(endpoint, None).await.unwrap() {
+            Made::Done(made) => made,
+            Made::TooMany => panic!("there is room"),
+        }
+    }
+
+    /// Accepts a message and has it taken by its carrier, which makes a sent event. An empty URL is
+    /// none.
     async fn send(&self, number: u128, url: &str) -> MessageSeq {
         let mut sent = message(Class::Transactional, url);
         sent.id = MessageId(Uuid::from_u128(number));
         sent.due_at = sent.accepted_at;
+        sent.webhook_url = (!url.is_empty()).then(|| url.into());
         self.store.accept(sent).await.unwrap();
         let org = OrgId(Uuid::from_u128(9));
         let view = self
@@ -294,7 +318,7 @@ async fn a_delivered_event_is_signed_and_leaves_the_outbox() {
     assert_eq!(request.header("content-type"), "application/json");
     let id = request.header("webhook-id");
     let at: i64 = request.header("webhook-timestamp").parse().unwrap();
-    let signed = Signed::new(SECRET, id, at, &request.body).unwrap();
+    let signed = Signed::new(ONE, id, at, &request.body).unwrap();
     assert_eq!(request.header("webhook-signature"), signed.standard);
     assert_eq!(request.header("x-mojawave-signature"), signed.mojawave());
     assert_eq!(request.header("x-moaa-signature"), signed.moaa());
@@ -397,7 +421,7 @@ async fn what_is_not_delivered_at_shutdown_stays_in_the_outbox() {
 async fn post(client: &Client, line: &mut Option<Line>, url: &str) -> Result<u16, Trouble> {
     let url = WebhookUrl::parse(url, true).unwrap();
     let body = Bytes::from_static(b"{}");
-    let signed = Signed::new(SECRET, "evt_1", 1, &body).unwrap();
+    let signed = Signed::new(ONE, "evt_1", 1, &body).unwrap();
     let post = Post {
         url: &url,
         id: "evt_1",
@@ -509,4 +533,53 @@ async fn troubles_are_told_apart() {
     drop(listener);
     let found = post(&client, &mut None, &closed).await;
     assert!(matches!(found, Err(Trouble::Connect(_))), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_does_not_delay_another_on_the_same_host() {
+    let mut receiver = Receiver::start(&[OK]).await;
+    let house = House::build(Config {
+        allow_loopback: true,
+        per_host: 2,
+        ..Config::default()
+    })
+    .await;
+    let at = |path: &str| format!("http://127.0.0.1:{}{path}", receiver.port);
+    house.endpoint(1, at("/dead")).await;
+    house.endpoint(2, at("/alive")).await;
+    let begun = std::time::Instant::now();
+    for number in 1..=20 {
+        house.send(number, "").await;
+    }
+    for _ in 0..20 {
+        let request = receiver.next().await;
+        assert!(request.head.starts_with("POST /alive "));
+    }
+    // An attempt at the dead one takes ten seconds.
+    assert!(begun.elapsed() < Config::default().timeout);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_signs_with_its_own_secret_and_a_disabled_one_is_not_called() {
+    let mut receiver = Receiver::start(&[GONE, OK]).await;
+    let house = House::build(Config {
+        allow_loopback: true,
+        ..Config::default()
+    })
+    .await;
+    let url = format!("http://127.0.0.1:{}/hook", receiver.port);
+    let made = house.endpoint(1, url).await;
+    let first = house.send(1, "").await;
+    let request = receiver.next().await;
+    let at = request.header("webhook-timestamp").parse().unwrap();
+    let id = request.header("webhook-id");
+    let signed = Signed::new(made.secrets(Timestamp(0)), id, at, &request.body).unwrap();
+    assert_eq!(request.header("webhook-signature"), signed.standard);
+    assert_eq!(request.header("x-mojawave-signature"), signed.mojawave());
+    assert_eq!(house.attempts(first, 1).await, [Some(410)]);
+    let second = house.send(2, "").await;
+    assert!(house.store.timeline(second).await.unwrap().is_empty());
+    assert_eq!(house.outbox().await, 0);
+    house.close().await;
 }

@@ -14,10 +14,12 @@ use super::envelope;
 use super::host::{Hold, Host, Job};
 use super::schedule::{self, Next};
 use super::sign::Signed;
-use super::{BUSY_FOR, Config};
+use super::{BUSY_FOR, Config, DELETED, DISABLED};
+use crate::domain::endpoint::{Format, Secrets};
+use crate::domain::event::EventKind;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::WebhookUrl;
-use crate::flow::{DeliveryRecord, EventJob, EventKind};
+use crate::flow::{DeliveryRecord, EventJob};
 use crate::store::Store;
 use crate::telemetry::metrics::webhooks as meter;
 
@@ -52,9 +54,9 @@ struct Admission<'a> {
 }
 
 /// How an attempt ended.
-struct Ended {
-    answer: Option<Answer>,
-    error: Option<Box<str>>,
+pub(super) struct Ended {
+    pub(super) answer: Option<Answer>,
+    pub(super) error: Option<Box<str>>,
     /// Trying again is pointless.
     hopeless: bool,
 }
@@ -132,23 +134,37 @@ async fn deliver(shared: &Shared, host: &Host, line: &mut Option<Line>, job: Job
     shared.meter.in_flight(in_flight(shared));
     let at = now();
     let begun = Instant::now();
-    let org = match shared.store.organisation(event.message.org).await {
-        Ok(org) => org,
-        Err(error) => {
-            tracing::debug!(%error, "the organisation cannot be read; the event stays in the outbox");
-            // Soon again, and not only when its lease ends.
-            shared
-                .store
-                .leave_events(vec![(event.event, at + BUSY_FOR)]);
-            return;
+    let ended = match event.target {
+        Some(id) => {
+            let endpoint = shared.store.endpoints().get(id).cloned();
+            match endpoint.as_deref() {
+                Some(endpoint) if endpoint.is_enabled() => {
+                    let (secrets, format) = (endpoint.secrets(at), endpoint.format);
+                    attempt(&shared.client, line, &url, &event, (secrets, format), at).await
+                }
+                Some(_) => Ended::hopeless(DISABLED),
+                None => Ended::hopeless(DELETED),
+            }
         }
-    };
-    let ended = match org {
-        Some(org) => {
-            let secret = org.webhook_secret.expose_secret();
-            attempt(&shared.client, line, &url, &event, secret, at).await
-        }
-        None => Ended::hopeless("the organisation does not exist"),
+        None => match shared.store.organisation(event.org()).await {
+            Err(error) => {
+                tracing::debug!(%error, "the organisation cannot be read; the event stays in the outbox");
+                // Soon again, and not only when its lease ends.
+                shared
+                    .store
+                    .leave_events(vec![(event.event, at + BUSY_FOR)]);
+                return;
+            }
+            Ok(None) => Ended::hopeless("the organisation does not exist"),
+            Ok(Some(org)) => {
+                let secrets = Secrets {
+                    current: org.webhook_secret.expose_secret(),
+                    old: None,
+                };
+                let how = (secrets, Format::Mojawave);
+                attempt(&shared.client, line, &url, &event, how, at).await
+            }
+        },
     };
     let took = begun.elapsed();
     let status = ended.status();
@@ -164,22 +180,23 @@ async fn deliver(shared: &Shared, host: &Host, line: &mut Option<Line>, job: Job
             error = ended.error.as_deref(), "webhook attempt failed"
         );
     }
-    report(shared, &event, hold, ended, at, took).await;
+    report(shared, event, hold, ended, at, took).await;
     // One less: this attempt's own slot is given back right after.
     shared.meter.in_flight(in_flight(shared).saturating_sub(1));
 }
 
-async fn attempt(
+/// One attempt; by a job that is not from the outbox too.
+pub(super) async fn attempt(
     client: &Client,
     line: &mut Option<Line>,
     url: &WebhookUrl,
     event: &EventJob,
-    secret: &str,
+    (secrets, format): (Secrets<'_>, Format),
     at: Timestamp,
 ) -> Ended {
     let id = event.event.to_string();
-    let body = envelope::body(event);
-    let signed = match Signed::new(secret, &id, at.0.div_euclid(1000), &body) {
+    let body = envelope::body(event, format);
+    let signed = match Signed::new(secrets, &id, at.0.div_euclid(1000), &body) {
         Ok(signed) => signed,
         Err(error) => return Ended::without_answer(&error),
     };
@@ -205,14 +222,14 @@ fn in_flight(shared: &Shared) -> usize {
 
 async fn report(
     shared: &Shared,
-    event: &EventJob,
+    event: EventJob,
     hold: Hold,
     ended: Ended,
     at: Timestamp,
     took: Duration,
 ) {
-    let attempt = event.attempts.saturating_add(1);
-    let status = ended.status();
+    // Counted from where somebody has asked for it anew.
+    let attempt = event.attempts.saturating_sub(event.attempts_before);
     let retry_after = ended.answer.as_ref().and_then(|answer| answer.retry_after);
     let next = if ended.hopeless {
         Next::GiveUp
@@ -221,8 +238,8 @@ async fn report(
         let jitter = rand::random_range(0.8..1.2);
         schedule::next(
             &shared.config.retry_delays,
-            attempt,
-            status,
+            attempt.saturating_add(1),
+            ended.status(),
             retry_after,
             jitter,
         )
@@ -231,42 +248,38 @@ async fn report(
         Next::Done | Next::GiveUp => None,
         Next::Again(delay) => Some(now() + delay),
     };
-    let record = record(event, at, took, status, ended.error, retry_at);
+    let record = record(event, at, took, ended, retry_at);
     // The recorder outlives the workers; were it gone, the event would stay in the outbox.
     let _ = shared.reports.send(Report { record, hold }).await;
 }
 
 /// A record of an attempt.
 pub(super) fn record(
-    event: &EventJob,
+    job: EventJob,
     at: Timestamp,
     took: Duration,
-    status: Option<u16>,
-    error: Option<Box<str>>,
+    ended: Ended,
     retry_at: Option<Timestamp>,
 ) -> DeliveryRecord {
     DeliveryRecord {
-        event: event.event,
-        message: event.message.seq,
-        sequence: event.sequence,
-        attempt: event.attempts.saturating_add(1),
+        job,
         at,
-        latency_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
-        status,
-        error,
+        latency_ms: milliseconds(took),
+        status: ended.status(),
+        error: ended.error,
+        response: ended.answer.and_then(|answer| answer.text),
         retry_at,
     }
 }
 
+/// A span as records have it.
+pub(super) fn milliseconds(took: Duration) -> u32 {
+    u32::try_from(took.as_millis()).unwrap_or(u32::MAX)
+}
+
 /// The handles of all workers.
 pub(super) fn meter() -> meter::Worker {
-    let kinds = [
-        EventKind::Sent,
-        EventKind::Delivered,
-        EventKind::Failed,
-        EventKind::Canceled,
-    ];
-    meter::Worker::new(kinds.map(EventKind::name))
+    meter::Worker::new(&EventKind::ALL.map(EventKind::name))
 }
 
 /// The wall clock.
@@ -295,7 +308,7 @@ impl Ended {
         }
     }
 
-    fn hopeless(error: &str) -> Self {
+    pub(super) fn hopeless(error: &str) -> Self {
         Self {
             answer: None,
             error: Some(error.into()),
@@ -303,7 +316,7 @@ impl Ended {
         }
     }
 
-    fn status(&self) -> Option<u16> {
+    pub(super) fn status(&self) -> Option<u16> {
         self.answer.as_ref().map(|answer| answer.status)
     }
 }

@@ -55,3 +55,4 @@ mod sweeping;
 mod throttle;
 mod trailing;
 mod unheard;
+mod webhooks;

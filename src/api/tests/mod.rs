@@ -41,6 +41,7 @@ use crate::flow::routes::Routes;
 use crate::ingest::{self, Ingest, plan};
 use crate::store::people::Changed;
 use crate::store::{self, Store};
+use crate::webhooks::{self, Trials};
 
 const BODY_MAX: usize = 4096;
 const GOOD: &str = r#"{"to":"+255753276939","from":"MojaWave","message":"Hello"}"#;
@@ -94,6 +95,10 @@ impl House {
         let api = Api {
             ingest,
             store: store.clone(),
+            trials: Arc::new(Trials::new(
+                &webhooks::Config::default(),
+                Duration::from_millis(200),
+            )),
             body_max: BODY_MAX,
             request_timeout: Duration::from_millis(300),
             proxies: Vec::new(),

@@ -7,6 +7,7 @@ mod keys;
 mod list;
 mod messages;
 mod send;
+mod webhooks;
 
 pub(super) use self::messages::Timeline;
 use super::docs::{self, Book};
@@ -19,6 +20,7 @@ pub(super) fn doors() -> Doors {
     let doors = list::doors(doors);
     let doors = credits::doors(doors);
     let doors = keys::doors(doors);
+    let doors = webhooks::doors(doors);
     docs::doors(doors)
 }
 

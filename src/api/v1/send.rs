@@ -70,9 +70,8 @@ async fn accept(
         match &once {
             None => ingest.accept(org, submission, now).await.map(Ok),
             Some(once) => {
-                let memo = |accepted: &Accepted| {
-                    once.memo(StatusCode::CREATED, answer(accepted, None))
-                };
+                let memo =
+                    |accepted: &Accepted| once.memo(StatusCode::CREATED, answer(accepted, None));
                 ingest.accept_once(org, submission, now, memo).await
             }
         }

@@ -39,6 +39,7 @@ impl<R: Rows> Engine<R> {
             Chore::Till(work) => ChoreDone::Till(self.till(work, effects).await?),
             Chore::Desk(work) => ChoreDone::Desk(self.desk(work, effects).await?),
             Chore::Memo(work) => self.memo(work).await?,
+            Chore::Hooks(work) => ChoreDone::Hooks(self.hooks(work, effects).await?),
             Chore::Receipts(work) => ChoreDone::Receipts(self.inbox(work, effects).await?),
             Chore::GiveUpEvents { before, limit } => {
                 ChoreDone::Count(self.rows.give_up_events(*before, *limit).await?)

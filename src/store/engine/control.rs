@@ -62,6 +62,7 @@ impl<R: Rows> Engine<R> {
             ChoreDone::Controlled(Controlled::Left(why)) => Some(why.name()),
             ChoreDone::Till(done) => done.refusal(),
             ChoreDone::Jobs(done) => done.refusal(),
+            ChoreDone::Hooks(done) => done.refusal(),
             ChoreDone::Count(_)
             | ChoreDone::Events(_)
             | ChoreDone::Receipts(_)

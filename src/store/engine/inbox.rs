@@ -37,7 +37,8 @@ impl<R: Rows> Engine<R> {
             }
             InboxWork::Replay { matches } => {
                 let receipts = self.take(matches).await?;
-                let correlated = receipts::apply(&mut self.rows, &receipts, &[]).await?;
+                let correlated =
+                    receipts::apply(&mut self.rows, &self.endpoints, &receipts, &[]).await?;
                 let parked = |result: &&ReceiptResult| **result != ReceiptResult::Parked;
                 done.count = correlated.results.iter().filter(parked).count() as u64;
                 self.correlated(&receipts, receipts.len(), correlated, effects);

@@ -8,6 +8,7 @@
 mod chores;
 mod control;
 mod desk;
+pub(in crate::store) mod hooks;
 mod inbox;
 mod jobs;
 pub(super) mod judge;
@@ -24,6 +25,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use uuid::{NoContext, Uuid};
 
@@ -31,13 +33,14 @@ use self::desk::TakenBack;
 use super::StoreError;
 use super::batch::{Batch, Effects, Reached};
 use super::rows::{Move, Rows, Unkept, day_of, day_of_seq, first_of_day};
+use crate::domain::endpoint::Endpoints;
 use crate::domain::ids::{CarrierId, EventId, IntentId, MessageSeq, Place, ReceiptKey};
 use crate::domain::ledger::Books;
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::State;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
-use crate::flow::{AttemptRecord, EventJob, EventKind, Ready, ReceiptResult, Reroute, Transition};
+use crate::flow::{AttemptRecord, Ready, ReceiptResult, Reroute, Transition};
 
 /// How long a start asks what has become of its commit: as long as the daemon waits for a server that
 /// is not there.
@@ -109,6 +112,10 @@ pub(super) struct Engine<R> {
     taken_back: TakenBack,
     /// What everybody has, as committed.
     books: Books,
+    /// Who is told of events, as committed,
+    endpoints: Arc<Endpoints>,
+    /// and as everybody else sees it.
+    published: Arc<ArcSwap<Endpoints>>,
 }
 
 impl<R: Rows> Engine<R> {
@@ -121,6 +128,7 @@ impl<R: Rows> Engine<R> {
         let interrupted = rows.interrupted().await?;
         let uncertain = rows.doubt(&interrupted).await?;
         let books = Books::new(rows.purses().await?);
+        let endpoints = Arc::new(Endpoints::new(rows.endpoints().await?));
         let commits = house.commit + 1;
         match rows.commit(commits).await {
             Ok(()) => {}
@@ -145,8 +153,15 @@ impl<R: Rows> Engine<R> {
             watchful_until: Timestamp(0),
             taken_back: TakenBack::default(),
             books,
+            published: Arc::new(ArcSwap::new(Arc::clone(&endpoints))),
+            endpoints,
         };
         Ok((engine, Recovered { uncertain, unsure }))
+    }
+
+    /// The endpoints, as each commit leaves them.
+    pub(super) fn published(&self) -> Arc<ArcSwap<Endpoints>> {
+        Arc::clone(&self.published)
     }
 
     /// To be called once by the task that will commit, before its first commit.
@@ -234,6 +249,8 @@ impl<R: Rows> Engine<R> {
     /// Reads anew what is kept in memory beside the rows.
     async fn catch_up(&mut self) -> Result<(), StoreError> {
         self.books = Books::new(self.rows.purses().await?);
+        let endpoints = self.rows.endpoints().await?;
+        self.publish(Endpoints::new(endpoints));
         self.parked.extend(self.rows.parked_keys().await?);
         Ok(())
     }
@@ -241,9 +258,9 @@ impl<R: Rows> Engine<R> {
     /// Makes room for the messages that the batch accepts, and for all that will be written of them.
     /// What it says of others has its place: they are there, or nothing is written ([`Self::gone`]).
     async fn prepare(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let accepts = batch.accepts.iter();
-        let accepts = accepts.map(|accept| day_of_seq(accept.message.seq));
-        for day in accepts.chain(self.expanding(batch)) {
+        let accepts = batch.accepts.iter().map(|accept| accept.message.seq);
+        let days = accepts.chain(Self::notices(batch)).map(day_of_seq);
+        for day in days.chain(self.expanding(batch)) {
             if !self.prepared.contains(&day) {
                 self.rows.prepare_day(day).await?;
                 self.prepared.insert(day);
@@ -269,6 +286,9 @@ impl<R: Rows> Engine<R> {
         self.commits += 1;
         self.noted = self.noted.max(effects.noted);
         self.books.copy(&effects.sheet);
+        if let Some(endpoints) = &effects.endpoints {
+            self.publish(endpoints.clone());
+        }
         if let Some(left) = &effects.left_parked {
             self.parked = left | &effects.parked;
         }
@@ -276,6 +296,11 @@ impl<R: Rows> Engine<R> {
         for key in effects.home.iter().filter(gone) {
             self.parked.remove(key);
         }
+    }
+
+    fn publish(&mut self, endpoints: Endpoints) {
+        self.endpoints = Arc::new(endpoints);
+        self.published.store(Arc::clone(&self.endpoints));
     }
 
     /// Finds out whether commits work.
@@ -307,9 +332,10 @@ impl<R: Rows> Engine<R> {
             .deliveries
             .iter()
             .flat_map(|deliveries| &deliveries.records)
-            .filter(|record| !gone.contains(&record.message))
+            .filter(|record| !gone.contains(&record.job.seq()))
             .collect();
         self.rows.record_deliveries(&records).await?;
+        self.heard(&records, &mut effects).await?;
         // Several workers may have left the same event: the last word holds.
         let left: HashMap<EventId, Timestamp> = batch.left.iter().copied().collect();
         let left: Vec<(EventId, Timestamp)> = left.into_iter().collect();
@@ -324,6 +350,7 @@ impl<R: Rows> Engine<R> {
             }
             effects.chores.push(done);
         }
+        self.notify_of_balances(batch, &mut effects);
         self.rows.insert_events(&effects.events[told..]).await?;
         self.write_sheet(&effects).await?;
         effects.noted = self.note_given().await?;
@@ -408,7 +435,7 @@ impl<R: Rows> Engine<R> {
         if all.is_empty() && several.is_empty() {
             return Ok(orphans);
         }
-        let correlated = receipts::apply(&mut self.rows, &all, several).await?;
+        let correlated = receipts::apply(&mut self.rows, &self.endpoints, &all, several).await?;
         let mut results = correlated.results[parked.len()..].iter().copied();
         for arrived in &batch.receipts {
             let results: Vec<_> = results.by_ref().take(arrived.receipts.len()).collect();
@@ -530,8 +557,9 @@ impl<R: Rows> Engine<R> {
             state: one.to,
         });
         effects.reached.extend(reached);
-        let jobs: Vec<EventJob> = made.into_iter().filter_map(announce).collect();
-        effects.events.extend(jobs);
+        for one in made {
+            hooks::announce(&self.endpoints, one, &mut effects.events);
+        }
         let refused = refused.into_iter();
         Ok(refused.map(|(one, _)| (one.message.seq, one.to)).collect())
     }
@@ -570,21 +598,4 @@ pub(super) fn v7(at: Timestamp) -> Uuid {
     let nanoseconds = u32::try_from(ms % 1000 * 1_000_000).unwrap_or(0);
     let at = uuid::Timestamp::from_unix(NoContext, ms / 1000, nanoseconds);
     Uuid::new_v7(at)
-}
-
-/// The event that announces a transition decided outside the store, if its message wants one.
-fn announce(transition: &Transition) -> Option<EventJob> {
-    transition.message.webhook_url.as_ref()?;
-    let kind = EventKind::of_state(transition.to)?;
-    Some(EventJob {
-        event: new_event(transition.at),
-        kind,
-        sequence: if kind == EventKind::Sent { 1 } else { 2 },
-        message: Arc::clone(&transition.message),
-        at: transition.at,
-        sent_at: transition.sent_at,
-        state: transition.to,
-        failure: transition.failure,
-        attempts: 0,
-    })
 }

@@ -207,7 +207,7 @@ impl<R: Rows> Engine<R> {
         let keys: Vec<ReceiptKey> = proofs.iter().map(|proof| proof.key).collect();
         let receipts = self.rows.unpark(&keys).await?;
         let also: Vec<MessageSeq> = several.into_keys().collect();
-        let correlated = receipts::apply(&mut self.rows, &receipts, &also).await?;
+        let correlated = receipts::apply(&mut self.rows, &self.endpoints, &receipts, &also).await?;
         let carriers = self.rows.carriers();
         effects.proven.extend(
             proofs

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::moves::once;
 use super::rollup;
 use crate::domain::credits::Credits;
+use crate::domain::endpoint::Endpoints;
 use crate::domain::ids::{MessageSeq, OrgId, ReceiptKey};
 use crate::domain::lifecycle::{self, Applied, SegmentState};
 use crate::domain::message::FailureCode;
@@ -65,6 +66,7 @@ struct Found {
 /// at again although no receipt of this batch names them (their last segment was just accepted).
 pub(super) async fn apply(
     rows: &mut impl Rows,
+    endpoints: &Endpoints,
     receipts: &[Receipt],
     also: &[MessageSeq],
 ) -> Result<Correlated, StoreError> {
@@ -77,7 +79,7 @@ pub(super) async fn apply(
     rows.settle_attempts(&sorted.settled).await?;
     rows.note_receipts(&sorted.events).await?;
     rows.park(&sorted.to_park()).await?;
-    let rolled = rollup::roll_up(rows, &sorted, &mut found.messages).await?;
+    let rolled = rollup::roll_up(rows, endpoints, &sorted, &mut found.messages).await?;
     Ok(Correlated {
         results,
         jobs: rolled.jobs,

@@ -5,15 +5,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::hooks::{self, Happened};
+use super::moves;
 use super::receipts::Sorted;
-use super::{moves, new_event};
 use crate::domain::credits::Credits;
+use crate::domain::endpoint::Endpoints;
 use crate::domain::ids::{MessageSeq, OrgId};
 use crate::domain::lifecycle::{self, SegmentState};
 use crate::domain::message::State;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
-use crate::flow::{EventJob, EventKind, Transition};
+use crate::flow::{EventJob, Transition};
 use crate::store::StoreError;
 use crate::store::batch::Reached;
 use crate::store::inbox::Ended;
@@ -33,6 +35,7 @@ pub(super) struct Rolled {
 /// Moves the touched messages whose segments have all had their last word, with their events.
 pub(super) async fn roll_up(
     rows: &mut impl Rows,
+    endpoints: &Endpoints,
     sorted: &Sorted<'_>,
     messages: &mut HashMap<MessageSeq, Stored>,
 ) -> Result<Rolled, StoreError> {
@@ -92,7 +95,7 @@ pub(super) async fn roll_up(
             let message = &stored.message;
             rolled.taken.push((message.org, message.cost, one.at));
         }
-        rolled.jobs.extend(event(stored, &one));
+        announce(endpoints, stored, &one, &mut rolled.jobs);
     }
     Ok(rolled)
 }
@@ -148,21 +151,21 @@ fn words(receipt: &Receipt) -> Box<str> {
     format!("stat:{} err:{}", receipt.stat, receipt.err).into()
 }
 
-fn event(stored: Stored, one: &Move) -> Option<EventJob> {
-    stored.message.webhook_url.as_ref()?;
+fn announce(endpoints: &Endpoints, stored: Stored, one: &Move, jobs: &mut Vec<EventJob>) {
+    let message = &stored.message;
+    if message.webhook_url.is_none() && endpoints.of(message.org).is_empty() {
+        return;
+    }
     // The order of a message's events: sent 1, its end 2, a carrier's late word 3.
     let late = stored.state.is_terminal();
-    Some(EventJob {
-        event: new_event(one.at),
-        kind: EventKind::of_state(one.to)?,
+    let happened = Happened {
+        state: one.to,
         sequence: if late { 3 } else { 2 },
         at: one.at,
         sent_at: stored.sent_at,
-        state: one.to,
         failure: one.failure,
-        attempts: 0,
-        message: Arc::new(stored.message),
-    })
+    };
+    hooks::tell(endpoints, &Arc::new(stored.message), &happened, jobs);
 }
 
 async fn load(

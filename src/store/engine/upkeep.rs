@@ -64,10 +64,12 @@ impl<R: Rows> Engine<R> {
     pub(super) async fn gone(&mut self, batch: &Batch) -> Result<HashSet<MessageSeq>, StoreError> {
         let settlements = batch.settlements.iter();
         let attempts = settlements.flat_map(|settle| &settle.settlement.attempts);
+        // Notices are of no message: what is said of them has its place.
         let deliveries = batch.deliveries.iter().flat_map(|one| &one.records);
+        let deliveries = deliveries.filter(|record| record.job.notice().is_none());
         let said = attempts
             .map(|record| record.message.seq)
-            .chain(deliveries.map(|record| record.message));
+            .chain(deliveries.map(|record| record.job.seq()));
         let mut old: HashSet<MessageSeq> = said
             .filter(|seq| day_of_seq(*seq) < self.gone_before)
             .collect();

@@ -16,6 +16,7 @@ use super::tables::{
 };
 use super::till::{DayRow, PurseRow};
 use crate::domain::account::{ApiKey, Organisation};
+use crate::domain::endpoint::Endpoint;
 use crate::domain::ledger::{Day, Terms};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::FailureCode;
@@ -45,6 +46,7 @@ impl Tables {
             ("receipt_events", rows(&self.receipt_events, receipt_event)),
             ("receipt_inbox", rows(&self.inbox, inbox)),
             ("intents", rows(&self.intents, intent)),
+            ("endpoints", rows(&self.endpoints, endpoint)),
             ("outbox", rows(&self.outbox, event)),
             ("deliveries", rows(&self.deliveries, delivery)),
             ("audit", rows(&self.audit, audit)),
@@ -371,29 +373,66 @@ fn intent(row: &IntentRow) -> Vec<Column> {
 }
 
 fn event(row: &OutboxRow) -> Vec<Column> {
+    let event = &row.event;
+    let notice = event.notice.as_ref();
     vec![
-        text(&row.event.0),
-        text(&row.message),
-        text(&row.sequence),
-        text(&(row.kind as i64)),
-        text(&row.at.0),
-        text(&row.state.index()),
-        failure(row.failure),
+        text(&event.event.0),
+        text(&event.message),
+        text(&event.sequence),
+        text(&event.kind.index()),
+        text(&event.at.0),
+        text(&event.state.index()),
+        failure(event.failure),
         text(&row.due_at.0),
         text(&row.attempts),
+        text(&row.attempts_before),
+        event.target.and_then(|target| text(&target.0)),
+        notice.and_then(|notice| text(&notice.org)),
+        notice.and_then(|notice| flag(notice.live)),
+        notice.map(|notice| notice.data.clone()),
     ]
 }
 
 fn delivery(row: &DeliveryRow) -> Vec<Column> {
+    let event = &row.event;
     vec![
-        text(&row.message),
-        text(&row.sequence),
+        text(&event.message),
+        text(&event.event.0),
         text(&row.attempt),
-        text(&row.event.0),
+        text(&event.sequence),
         text(&row.at.0),
         text(&row.latency_ms),
         number(row.status),
         row.error.clone(),
+        row.response.clone(),
+        text(&row.org),
+        flag(row.live),
+        event.target.and_then(|target| text(&target.0)),
+        text(&event.kind.index()),
+        text(&event.at.0),
+        text(&event.state.index()),
+        failure(event.failure),
+        event.notice.as_ref().map(|notice| notice.data.clone()),
+    ]
+}
+
+fn endpoint(row: &Endpoint) -> Vec<Column> {
+    let old = row.old.as_ref();
+    vec![
+        text(&row.id.0),
+        text(&row.org),
+        flag(row.live),
+        text(&row.url),
+        text(&row.events.bits()),
+        text(&row.format.index()),
+        text(&row.description),
+        text(&row.secret.expose_secret()),
+        old.and_then(|(secret, _)| text(&secret.expose_secret())),
+        time(old.map(|(_, until)| *until)),
+        time(row.disabled.map(|(at, _)| at)),
+        row.disabled.and_then(|(_, reason)| text(reason.name())),
+        time(row.failing_since),
+        text(&row.created_at.0),
     ]
 }
 

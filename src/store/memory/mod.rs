@@ -8,6 +8,7 @@ mod attempts;
 mod desk;
 mod dump;
 mod faults;
+mod hooks;
 mod inbox;
 mod jobs;
 mod memos;

@@ -4,26 +4,42 @@
 use std::sync::Arc;
 
 use super::once;
-use super::tables::{DeliveryRow, OutboxRow, Tables};
-use crate::domain::ids::EventId;
+use super::tables::{DeliveryRow, EventRow, OutboxRow, Tables};
+use crate::domain::ids::{EventId, MessageSeq};
+use crate::domain::message::State;
 use crate::domain::time::Timestamp;
-use crate::flow::{DeliveryRecord, EventJob};
+use crate::flow::{About, DeliveryRecord, EventJob};
 use crate::store::Carriers;
 use crate::store::batch::EVENT_LEASE;
+
+impl From<&EventJob> for EventRow {
+    fn from(job: &EventJob) -> Self {
+        let (state, failure, notice) = match &job.about {
+            About::Message { state, failure, .. } => (*state, *failure, None),
+            About::Notice(notice) => (State::Scheduled, None, Some(Arc::clone(notice))),
+        };
+        Self {
+            event: job.event,
+            message: job.seq(),
+            sequence: job.sequence,
+            kind: job.kind,
+            at: job.at,
+            state,
+            failure,
+            target: job.target,
+            notice,
+        }
+    }
+}
 
 impl Tables {
     pub(super) fn insert_events(&mut self, jobs: &[EventJob]) {
         for job in jobs {
             self.outbox.insert(OutboxRow {
-                event: job.event,
-                message: job.message.seq,
-                sequence: job.sequence,
-                kind: job.kind,
-                at: job.at,
-                state: job.state,
-                failure: job.failure,
+                event: job.into(),
                 due_at: job.at + EVENT_LEASE,
                 attempts: 0,
+                attempts_before: 0,
             });
         }
     }
@@ -31,17 +47,18 @@ impl Tables {
     pub(super) fn record_deliveries(&mut self, records: &[&DeliveryRecord]) {
         for record in records {
             self.deliveries.insert((*record).into());
+            let event = record.job.event;
             match record.retry_at {
                 None => {
-                    self.outbox.remove(&record.event);
+                    self.outbox.remove(&event);
                 }
                 Some(at) => {
                     self.outbox.change(
-                        &record.event,
+                        &event,
                         |_| true,
                         |row| {
                             row.due_at = at;
-                            row.attempts = record.attempt;
+                            row.attempts = record.attempt();
                         },
                     );
                 }
@@ -63,28 +80,48 @@ impl Tables {
         limit: u32,
     ) -> Vec<EventJob> {
         let job = |row: &OutboxRow| {
-            let message = self.messages.get(&row.message)?.stored(carriers);
             Some(EventJob {
-                event: row.event,
-                kind: row.kind,
-                sequence: row.sequence,
-                at: row.at,
-                state: row.state,
-                failure: row.failure,
                 attempts: row.attempts,
-                sent_at: message.sent_at,
-                message: Arc::new(message.message),
+                attempts_before: row.attempts_before,
+                ..self.event(carriers, &row.event)?
             })
         };
         let due = self.outbox.marked(..=now);
         due.filter_map(job).take(limit as usize).collect()
     }
 
+    /// An event that was never tried; `None`: its message is gone.
+    pub(super) fn event(&self, carriers: &Carriers, row: &EventRow) -> Option<EventJob> {
+        let about = match &row.notice {
+            Some(notice) => About::Notice(Arc::clone(notice)),
+            None => {
+                let stored = self.messages.get(&row.message)?.stored(carriers);
+                About::Message {
+                    message: Arc::new(stored.message),
+                    sent_at: stored.sent_at,
+                    state: row.state,
+                    failure: row.failure,
+                }
+            }
+        };
+        Some(EventJob {
+            event: row.event,
+            target: row.target,
+            kind: row.kind,
+            sequence: row.sequence,
+            about,
+            at: row.at,
+            attempts: 0,
+            attempts_before: 0,
+        })
+    }
+
     pub(super) fn give_up_events(&mut self, before: Timestamp, limit: u32) -> u64 {
         // In order of their ids, and so of their times.
-        let old = self.outbox.all().filter(|row| row.at < before);
+        let old = self.outbox.all();
+        let old = old.filter(|row| row.event.at < before && row.attempts_before == 0);
         let old = old.take(limit as usize);
-        let old: Vec<EventId> = old.map(|row| row.event).collect();
+        let old: Vec<EventId> = old.map(|row| row.event.event).collect();
         for event in &old {
             self.outbox.remove(event);
         }
@@ -92,11 +129,9 @@ impl Tables {
     }
 
     /// The attempts to deliver a message's events, by event and attempt.
-    pub(super) fn deliveries_of(
-        &self,
-        message: crate::domain::ids::MessageSeq,
-    ) -> impl Iterator<Item = &DeliveryRow> {
-        let all = (message, 0, 0)..=(message, u32::MAX, u16::MAX);
-        self.deliveries.range(all)
+    pub(super) fn deliveries_of(&self, message: MessageSeq) -> impl Iterator<Item = &DeliveryRow> {
+        let first = (message, EventId(uuid::Uuid::nil()), 0);
+        let last = (message, EventId(uuid::Uuid::max()), u16::MAX);
+        self.deliveries.range(first..=last)
     }
 }

@@ -264,8 +264,8 @@ impl Tables {
         }));
         entries.extend(self.deliveries_of(seq).map(|row| TimelineEntry::Webhook {
             at: row.at,
-            event: row.event,
-            sequence: row.sequence,
+            event: row.event.event,
+            sequence: row.event.sequence,
             attempt: row.attempt,
             latency_ms: row.latency_ms,
             status: row.status,

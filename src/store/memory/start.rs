@@ -23,10 +23,10 @@ impl Tables {
             commit: self.left(COMMIT),
         };
         let leased = self.outbox.all();
-        let leased = leased.filter(|row| row.attempts == 0 && row.due_at > row.at);
-        for event in leased.map(|row| row.event).collect::<Vec<_>>() {
+        let leased = leased.filter(|row| row.attempts == 0 && row.due_at > row.event.at);
+        for event in leased.map(|row| row.event.event).collect::<Vec<_>>() {
             self.outbox
-                .change(&event, |_| true, |row| row.due_at = row.at);
+                .change(&event, |_| true, |row| row.due_at = row.event.at);
         }
         house
     }

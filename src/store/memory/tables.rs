@@ -9,15 +9,18 @@ use super::table::{Row, Table};
 use super::till::Money;
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::class::Class;
+use crate::domain::endpoint::Endpoint;
+use crate::domain::event::EventKind;
 use crate::domain::ids::{
-    CarrierIndex, EventId, IntentId, KeyId, MessageId, MessageSeq, OrgId, Place, ReceiptKey,
+    CarrierIndex, EndpointId, EventId, IntentId, KeyId, MessageId, MessageSeq, OrgId, Place,
+    ReceiptKey,
 };
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{FailureCode, Message, State};
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
-use crate::flow::{DeliveryRecord, EventKind};
+use crate::flow::{DeliveryRecord, Notice};
 use crate::store::control::{AuditEntry, HoldRow};
 use crate::store::memo::Memo;
 use crate::store::rows::{AttemptId, Stored};
@@ -51,6 +54,7 @@ pub(super) struct Tables {
     pub(super) money: Money,
     pub(super) memos: Table<Memo>,
     pub(super) work: Work,
+    pub(super) endpoints: Table<Endpoint>,
     /// The days for whose messages there is room; not of any transaction.
     pub(super) days: BTreeSet<i64>,
 }
@@ -74,6 +78,7 @@ impl Tables {
         self.money.commit(&mut kept.money);
         self.memos.commit(&mut kept.memos);
         self.work.commit(&mut kept.work);
+        self.endpoints.commit(&mut kept.endpoints);
     }
 
     /// Ends the transaction as if it had never been.
@@ -94,6 +99,7 @@ impl Tables {
         self.money.undo(&kept.money);
         self.memos.undo(&kept.memos);
         self.work.undo(&kept.work);
+        self.endpoints.undo(&kept.endpoints);
     }
 
     /// The tables as the first migration leaves them.
@@ -412,8 +418,9 @@ impl Row for IntentRow {
     }
 }
 
+/// What an event says, in the outbox and in the history.
 #[derive(Clone)]
-pub(super) struct OutboxRow {
+pub(super) struct EventRow {
     pub(super) event: EventId,
     pub(super) message: MessageSeq,
     pub(super) sequence: u32,
@@ -421,8 +428,16 @@ pub(super) struct OutboxRow {
     pub(super) at: Timestamp,
     pub(super) state: State,
     pub(super) failure: Option<FailureCode>,
+    pub(super) target: Option<EndpointId>,
+    pub(super) notice: Option<Arc<Notice>>,
+}
+
+#[derive(Clone)]
+pub(super) struct OutboxRow {
+    pub(super) event: EventRow,
     pub(super) due_at: Timestamp,
     pub(super) attempts: u16,
+    pub(super) attempts_before: u16,
 }
 
 impl Row for OutboxRow {
@@ -431,7 +446,7 @@ impl Row for OutboxRow {
     type Mark = Timestamp;
 
     fn key(&self) -> EventId {
-        self.event
+        self.event.event
     }
 
     fn marks(&self) -> Vec<Timestamp> {
@@ -441,37 +456,39 @@ impl Row for OutboxRow {
 
 #[derive(Clone)]
 pub(super) struct DeliveryRow {
-    pub(super) message: MessageSeq,
-    pub(super) sequence: u32,
+    pub(super) event: EventRow,
+    pub(super) org: OrgId,
+    pub(super) live: bool,
     pub(super) attempt: u16,
-    pub(super) event: EventId,
     pub(super) at: Timestamp,
     pub(super) latency_ms: u32,
     pub(super) status: Option<u16>,
     pub(super) error: Option<Box<str>>,
+    pub(super) response: Option<Box<str>>,
 }
 
 impl From<&DeliveryRecord> for DeliveryRow {
     fn from(record: &DeliveryRecord) -> Self {
         Self {
-            message: record.message,
-            sequence: record.sequence,
-            attempt: record.attempt,
-            event: record.event,
+            event: (&record.job).into(),
+            org: record.job.org(),
+            live: record.job.live(),
+            attempt: record.attempt(),
             at: record.at,
             latency_ms: record.latency_ms,
             status: record.status,
             error: record.error.clone(),
+            response: record.response.clone(),
         }
     }
 }
 
 impl Row for DeliveryRow {
-    type Key = (MessageSeq, u32, u16);
+    type Key = (MessageSeq, EventId, u16);
     type Mark = ();
 
     fn key(&self) -> Self::Key {
-        (self.message, self.sequence, self.attempt)
+        (self.event.message, self.event.event, self.attempt)
     }
 }
 

@@ -27,8 +27,20 @@ impl Upkeep for Memory {
 
     async fn delete(&mut self, messages: &[(MessageSeq, State)]) -> Answer<u64> {
         let tables = self.tables()?.0;
-        let mut delete = |(seq, state): &&(MessageSeq, State)| tables.delete(*seq, *state);
-        Ok(messages.iter().filter(&mut delete).count() as u64)
+        let mut gone = Vec::with_capacity(messages.len());
+        for (seq, state) in messages {
+            if tables.delete(*seq, *state) {
+                gone.push(*seq);
+            }
+        }
+        let last = gone.iter().max();
+        let of_notices = tables.deliveries.all().filter(|row| {
+            row.event.notice.is_some() && last.is_some_and(|last| row.event.message < *last)
+        });
+        for key in of_notices.map(Row::key).collect::<Vec<_>>() {
+            tables.deliveries.remove(&key);
+        }
+        Ok(gone.len() as u64)
     }
 
     async fn there(&mut self, messages: &[MessageSeq]) -> Answer<HashSet<MessageSeq>> {
@@ -85,7 +97,7 @@ impl Survey for MemoryReader {
             let mut events = tables.outbox.all();
             Held {
                 open: messages.any(|row| of_day(row.message.seq) && !has_ended(row)),
-                events: events.any(|row| of_day(row.message)),
+                events: events.any(|row| of_day(row.event.message)),
             }
         })
     }
@@ -115,7 +127,7 @@ impl Survey for MemoryReader {
 
     async fn awaited(&self, messages: &[MessageSeq]) -> Answer<HashSet<MessageSeq>> {
         self.look(|tables, _| {
-            let events = tables.outbox.all().map(|row| row.message);
+            let events = tables.outbox.all().map(|row| row.event.message);
             events.filter(|seq| messages.contains(seq)).collect()
         })
     }
@@ -155,8 +167,7 @@ impl Tables {
         for key in events {
             self.receipt_events.remove(&key);
         }
-        let of_it = (seq, 0, 0)..=(seq, u32::MAX, u16::MAX);
-        let deliveries: Vec<_> = self.deliveries.range(of_it).map(Row::key).collect();
+        let deliveries: Vec<_> = self.deliveries_of(seq).map(Row::key).collect();
         for key in deliveries {
             self.deliveries.remove(&key);
         }
@@ -184,6 +195,11 @@ impl Tables {
             for id in attempts {
                 self.attempts
                     .change(&id, |_| true, |row| row.recipient = None);
+            }
+            let deliveries: Vec<_> = self.deliveries_of(seq).map(Row::key).collect();
+            for key in deliveries {
+                self.deliveries
+                    .change(&key, |_| true, |row| row.response = None);
             }
         }
         erased

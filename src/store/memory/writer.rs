@@ -310,7 +310,7 @@ impl Rows for Memory {
 
     async fn record_deliveries(&mut self, records: &[&DeliveryRecord]) -> Answer<()> {
         self.faults
-            .taste(records.iter().map(|one| Poison::Delivery(one.event)))?;
+            .taste(records.iter().map(|one| Poison::Delivery(one.job.event)))?;
         self.tables()?.0.record_deliveries(records);
         Ok(())
     }

@@ -11,6 +11,8 @@ pub(super) mod db;
 mod desk;
 #[cfg(test)]
 pub(super) mod dump;
+mod endpoints;
+mod hooks;
 mod house;
 mod inbox;
 mod jobs;

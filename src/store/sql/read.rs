@@ -123,7 +123,7 @@ async fn side_events(
     );
     static DELIVERIES: Statement = Statement::new(
         "select event, sequence, attempt, at, latency_ms, status, error from deliveries \
-         where message = $1 order by sequence, attempt",
+         where message = $1 order by event, attempt",
     );
     for row in &RECEIPTS.fetch(db, &[seq.0.into()]).await? {
         entries.push(TimelineEntry::Receipt {

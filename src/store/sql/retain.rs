@@ -86,9 +86,15 @@ pub(super) async fn delete(
             [seq.0.into(), state.index().into()]
         })
         .await?;
+    static NOTICES: Statement =
+        Statement::new("delete from deliveries where data is not null and message < $1");
     let gone = seqs(&gone)?;
     for theirs in &*THEIRS {
         theirs.execute(db, &gone, |seq| [seq.0.into()]).await?;
+    }
+    // What is about no message goes with the messages of its time.
+    if let Some(last) = gone.iter().max() {
+        NOTICES.execute(db, &[last.0.into()]).await?;
     }
     Ok(gone.len() as u64)
 }
@@ -148,6 +154,11 @@ pub(super) async fn erase(
          where attempts.message == v.message",
         &[Kind::Int],
     );
+    static ANSWERS: Bulk = Bulk::new(
+        "with v (message) as ({rows}) update deliveries set response = null from v \
+         where deliveries.message == v.message",
+        &[Kind::Int],
+    );
     let erased = ERASE
         .fetch(db, messages, |(seq, state)| {
             [seq.0.into(), state.index().into()]
@@ -155,6 +166,7 @@ pub(super) async fn erase(
         .await?;
     let erased = seqs(&erased)?;
     ATTEMPTS.execute(db, &erased, |seq| [seq.0.into()]).await?;
+    ANSWERS.execute(db, &erased, |seq| [seq.0.into()]).await?;
     Ok(erased.len() as u64)
 }
 

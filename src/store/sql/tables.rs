@@ -37,7 +37,7 @@ impl Table {
 pub(in crate::store) static HOUSE: Table = Table::new("house", 1, &[text("key"), int("value")]);
 
 /// All others, what refers to a table behind it.
-pub(in crate::store) static TABLES: [Table; 20] = [
+pub(in crate::store) static TABLES: [Table; 21] = [
     Table::new(
         "organisations",
         1,
@@ -264,6 +264,26 @@ pub(in crate::store) static TABLES: [Table; 20] = [
         ],
     ),
     Table::new(
+        "endpoints",
+        1,
+        &[
+            id("id"),
+            id("org"),
+            int("live"),
+            text("url"),
+            int("events"),
+            int("format"),
+            text("description"),
+            text("secret"),
+            text("old_secret"),
+            int("cutover_at"),
+            int("disabled_at"),
+            text("reason"),
+            int("failing_since"),
+            int("created_at"),
+        ],
+    ),
+    Table::new(
         "outbox",
         1,
         &[
@@ -276,6 +296,11 @@ pub(in crate::store) static TABLES: [Table; 20] = [
             text("failure"),
             int("due_at"),
             int("attempts"),
+            int("attempts_before"),
+            id("target"),
+            id("org"),
+            int("live"),
+            text("data"),
         ],
     ),
     Table::new(
@@ -283,13 +308,22 @@ pub(in crate::store) static TABLES: [Table; 20] = [
         3,
         &[
             int("message"),
-            int("sequence"),
-            int("attempt"),
             id("event"),
+            int("attempt"),
+            int("sequence"),
             int("at"),
             int("latency_ms"),
             int("status"),
             text("error"),
+            text("response"),
+            id("org"),
+            int("live"),
+            id("target"),
+            int("kind"),
+            int("happened_at"),
+            int("state"),
+            text("failure"),
+            text("data"),
         ],
     ),
     Table::new(
@@ -414,7 +448,7 @@ mod tests {
                 "uuid" => Kind::Id,
                 // SQLite has one type for both.
                 _ => match row.text(1).unwrap() {
-                    "id" | "org" | "event" | "replaced_by" | "job" => Kind::Id,
+                    "id" | "org" | "event" | "target" | "replaced_by" | "job" => Kind::Id,
                     _ => Kind::Bytes,
                 },
             };

@@ -211,14 +211,12 @@ async fn chores_and_deliveries_that_cannot_be_written_do_not_stop_others() {
     let event = world.events.recv().await.unwrap();
     faults.poison([Poison::Delivery(event.event), Poison::Release(later)]);
     let record = DeliveryRecord {
-        event: event.event,
-        message: queued.seq,
-        sequence: event.sequence,
-        attempt: 1,
+        job: event,
         at: Timestamp(3_000),
         latency_ms: 4,
         status: Some(200),
         error: None,
+        response: None,
         retry_at: None,
     };
     let store = world.store.clone();

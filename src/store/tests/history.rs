@@ -22,6 +22,8 @@ use super::dice::Dice;
 use super::ground::Ground;
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::credits::Credits;
+use crate::domain::endpoint::Events;
+use crate::domain::endpoint::tests::endpoint;
 use crate::domain::ids::{KeyId, OrgId, UserId};
 use crate::domain::ledger::{Channel, Terms};
 use crate::domain::time::Timestamp;
@@ -129,8 +131,9 @@ async fn faults_change_nothing_of_a_history_but_the_numbers_it_skips() {
     }
 }
 
-/// An organisation with a key, a user and purchases on two days, which few histories come to.
-fn customers() -> [Vec<Deed>; 5] {
+/// An organisation with a key, a user, an endpoint and purchases on two days, which few histories come
+/// to.
+fn customers() -> [Vec<Deed>; 6] {
     let (org, at) = (OrgId(Uuid::from_u128(1)), Timestamp(1));
     let organisation = Organisation {
         id: org,
@@ -185,6 +188,7 @@ fn customers() -> [Vec<Deed>; 5] {
         bought(at),
         // A day that is over goes from the purse into the ledger.
         bought(Timestamp(at.0 + 86_400_000)),
+        vec![Deed::MakeEndpoint(endpoint(3, org, Events::ALL))],
     ]
 }
 

@@ -285,15 +285,16 @@ async fn an_undelivered_event_comes_back_and_a_delivered_one_does_not(ground: Gr
     let message = world.accept(1).await;
     world.submit(&message, &["A1"]).await;
     let job = world.events.recv().await.unwrap();
-    let record = |attempt, retry_at| DeliveryRecord {
-        event: job.event,
-        message: message.seq,
-        sequence: job.sequence,
-        attempt,
+    let record = |attempt: u16, retry_at| DeliveryRecord {
+        job: EventJob {
+            attempts: attempt - 1,
+            ..job.clone()
+        },
         at: Timestamp(3_000),
         latency_ms: 4,
         status: Some(500),
         error: None,
+        response: None,
         retry_at,
     };
     world

@@ -183,7 +183,7 @@ impl Storm {
             }
         }
         while let Ok(event) = world.events.try_recv() {
-            let new = self.told.insert((event.message.seq, event.sequence));
+            let new = self.told.insert((event.seq(), event.sequence));
             assert!(new, "told once");
         }
     }

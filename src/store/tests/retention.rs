@@ -7,6 +7,9 @@ use std::rc::Rc;
 use sqlx::Connection;
 
 use super::*;
+use crate::domain::event::EventKind;
+use crate::domain::ids::EventId;
+use crate::flow::{About, DeliveryRecord};
 use crate::store::erasure::{Erased, Erasure};
 use crate::store::housekeeping::{Keeper, Retention};
 use crate::store::memory::{CommitFault, Faults};
@@ -188,14 +191,12 @@ async fn what_is_still_said_of_a_day_that_has_gone_stops_nobody(ground: Ground) 
     house.tend(101, 0).await;
     assert!(!world.is_kept(&gone).await);
     let delivered = DeliveryRecord {
-        event: EventId(Uuid::now_v7()),
-        message: gone.seq,
-        sequence: 2,
-        attempt: 1,
+        job: of(gone.clone()),
         at: Timestamp(101 * DAY_MS),
         latency_ms: 3,
         status: Some(200),
         error: None,
+        response: None,
         retry_at: None,
     };
     let said = async {
@@ -241,14 +242,12 @@ async fn what_its_owner_has_not_been_told_of_stays(ground: Ground) {
     house.tend(103, 0).await;
     assert!(!world.is_kept(&quiet).await && world.is_kept(&waits).await);
     let delivered = DeliveryRecord {
-        event: event.event,
-        message: waits.seq,
-        sequence: event.sequence,
-        attempt: 1,
+        job: event,
         at: Timestamp(103 * DAY_MS),
         latency_ms: 1,
         status: Some(200),
         error: None,
+        response: None,
         retry_at: None,
     };
     world.store.deliveries(vec![delivered]).await.unwrap();
@@ -283,15 +282,32 @@ async fn silent(world: &mut World, id: &str) -> Arc<Message> {
 
 fn told(event: &EventJob) -> DeliveryRecord {
     DeliveryRecord {
-        event: event.event,
-        message: event.message.seq,
-        sequence: event.sequence,
-        attempt: 1,
+        job: event.clone(),
         at: event.at,
         latency_ms: 1,
         status: Some(200),
         error: None,
+        response: None,
         retry_at: None,
+    }
+}
+
+/// An event of a delivered message that nobody has been told of.
+fn of(message: Arc<Message>) -> EventJob {
+    EventJob {
+        event: EventId(Uuid::now_v7()),
+        target: None,
+        kind: EventKind::Delivered,
+        sequence: 2,
+        about: About::Message {
+            message,
+            sent_at: None,
+            state: State::Delivered,
+            failure: None,
+        },
+        at: Timestamp(0),
+        attempts: 0,
+        attempts_before: 0,
     }
 }
 
@@ -327,8 +343,8 @@ async fn a_late_word_between_look_and_deletion_keeps_its_message(ground: Ground)
     let due = world.store.claim_events(now, 10).await.unwrap();
     assert_eq!(due.len(), 1);
     assert_eq!(
-        (due[0].message.seq, due[0].state),
-        (spoken_of.seq, State::Delivered)
+        (due[0].seq(), due[0].kind),
+        (spoken_of.seq, EventKind::Delivered)
     );
     let mut house = House::of(&world, 90, 90);
     house.tend(101, 0).await;

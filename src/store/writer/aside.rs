@@ -173,7 +173,7 @@ fn set_aside(alone: Alone, todo: &mut VecDeque<Batch>) -> Fate {
             "it stays open: the next start takes what is in it for in doubt",
         ),
         Alone::Delivery(deliveries) => {
-            let event = deliveries.records.first().map(|record| record.event);
+            let event = deliveries.records.first().map(|record| record.job.event);
             let _ = deliveries.reply.map(|reply| reply.send(()));
             let subject = event.map(|event| format!("event {}", event.0));
             (

@@ -5,12 +5,46 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use super::{WEBHOOK_DELIVERIES, WEBHOOK_IN_FLIGHT, WEBHOOK_LEFT, WEBHOOK_SECONDS};
+use super::{
+    WEBHOOK_DELIVERIES, WEBHOOK_ENDPOINTS, WEBHOOK_ENDPOINTS_ENDED, WEBHOOK_IN_FLIGHT,
+    WEBHOOK_LEFT, WEBHOOK_SECONDS,
+};
+
+/// The writer's handles for endpoints.
+pub struct Endpoints {
+    enabled: Gauge,
+    disabled: Gauge,
+    ended: Vec<Counter>,
+}
+
+impl Endpoints {
+    /// One counter for each reason, by its name in order.
+    pub fn new(reasons: &[&'static str]) -> Self {
+        let standing = |status: &'static str| gauge!(WEBHOOK_ENDPOINTS, "status" => status);
+        let ended = |reason: &&'static str| counter!(WEBHOOK_ENDPOINTS_ENDED, "reason" => *reason);
+        Self {
+            enabled: standing("enabled"),
+            disabled: standing("disabled"),
+            ended: reasons.iter().map(ended).collect(),
+        }
+    }
+
+    /// How many there are.
+    pub fn stand(&self, enabled: usize, disabled: usize) {
+        self.enabled.set(enabled as f64);
+        self.disabled.set(disabled as f64);
+    }
+
+    /// One is not called any more.
+    pub fn ended(&self, reason: usize) {
+        self.ended[reason].increment(1);
+    }
+}
 
 /// The handles of all workers.
 pub struct Worker {
-    delivered: [Counter; 4],
-    failed: [Counter; 4],
+    delivered: Vec<Counter>,
+    failed: Vec<Counter>,
     seconds: Histogram,
     in_flight: Gauge,
     left: Counter,
@@ -18,9 +52,10 @@ pub struct Worker {
 
 impl Worker {
     /// One for each kind of event, by its name in order.
-    pub fn new(events: [&'static str; 4]) -> Self {
+    pub fn new(events: &[&'static str]) -> Self {
         let handles = |result: &'static str| {
-            events.map(|event| counter!(WEBHOOK_DELIVERIES, "event" => event, "result" => result))
+            let counter = |event: &&'static str| counter!(WEBHOOK_DELIVERIES, "event" => *event, "result" => result);
+            events.iter().map(counter).collect()
         };
         Self {
             delivered: handles("delivered"),

@@ -13,6 +13,7 @@ use super::super::dice::Dice;
 use super::customers;
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
+use crate::domain::endpoint::Endpoint;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, ReceiptKey};
 use crate::domain::lifecycle::{SegmentState, failure_of};
 use crate::domain::message::{Encoding, FailureCode, Message, State};
@@ -100,6 +101,7 @@ pub(super) enum Deed {
     Replay(Replay, AuditEntry),
     Discard(CarrierId, Timestamp, AuditEntry),
     People(PeopleWork, Option<AuditEntry>),
+    MakeEndpoint(Endpoint),
     /// Reads of every kind, about a message and a lane.
     Look {
         message: usize,

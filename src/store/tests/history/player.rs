@@ -25,7 +25,8 @@ use crate::domain::ids::{
 use crate::domain::message::{Message, State};
 use crate::domain::time::Timestamp;
 use crate::flow::{
-    Answered, AttemptRecord, DeliveryRecord, EventJob, Ready, Reroute, Settlement, Transition,
+    About, Answered, AttemptRecord, DeliveryRecord, EventJob, Ready, Reroute, Settlement,
+    Transition,
 };
 use crate::store::inbox::{Inbox, InboxPage};
 use crate::store::memo::{Memo, Repeat};
@@ -119,7 +120,7 @@ impl Player {
             .iter()
             .map(|(id, of)| (id.0.to_string().into(), format!("{of:?}")))
             .collect();
-        for (table, column) in [("outbox", 0), ("deliveries", 3)] {
+        for (table, column) in [("outbox", 0), ("deliveries", 1)] {
             let rows = dump.get_mut(table).expect("a table");
             for row in rows.iter_mut() {
                 let id = row[column].as_deref().expect("an id");
@@ -186,23 +187,30 @@ impl Player {
     fn told(&mut self, how: &str, jobs: Vec<EventJob>) -> Vec<String> {
         let mut words = Vec::new();
         for job in jobs {
-            let of = (job.message.seq, job.sequence);
+            let of = (job.seq(), job.sequence);
             let known = self.known.entry(job.event).or_insert(of);
             assert_eq!(*known, of, "an id is one event's for good");
             let EventJob {
                 event: _,
+                target,
                 kind,
                 sequence,
-                message,
+                about,
                 at,
-                sent_at,
-                state,
-                failure,
                 attempts,
+                attempts_before,
             } = &job;
+            let about = match about {
+                About::Message {
+                    message,
+                    sent_at,
+                    state,
+                    failure,
+                } => format!("{sent_at:?} {state:?} {failure:?} of {}", text(message)),
+                About::Notice(notice) => format!("{notice:?}"),
+            };
             words.push(format!(
-                "{how}: {kind:?} {sequence} {at:?} {sent_at:?} {state:?} {failure:?} {attempts} of {}",
-                text(message)
+                "{how}: {target:?} {kind:?} {sequence} {at:?} {attempts} {attempts_before} {about}"
             ));
             let place = self
                 .events
@@ -215,8 +223,7 @@ impl Player {
         }
         // The order in which a commit tells its events is free: what names them by number later must
         // not depend on it.
-        self.events
-            .sort_by_key(|job| (job.message.seq, job.sequence));
+        self.events.sort_by_key(|job| (job.seq(), job.sequence));
         words.sort();
         words
     }
@@ -290,14 +297,12 @@ impl Player {
                 retry_at,
             } => {
                 let record = |job: &EventJob| DeliveryRecord {
-                    event: job.event,
-                    message: job.message.seq,
-                    sequence: job.sequence,
-                    attempt: job.attempts + 1,
+                    job: job.clone(),
                     at: *at,
                     latency_ms: 4,
                     status: *status,
                     error: status.is_none().then(|| "timed out".into()),
+                    response: status.map(|_| "thanks".into()),
                     retry_at: *retry_at,
                 };
                 say(store
@@ -328,6 +333,7 @@ impl Player {
                 .drop_receipts(carrier.clone(), *before, Some(audit.clone()))
                 .await),
             Deed::People(work, audit) => say(store.people(work.clone(), audit.clone()).await),
+            Deed::MakeEndpoint(one) => say(store.make_endpoint(one.clone(), None).await),
             Deed::Accept(..)
             | Deed::Intend { .. }
             | Deed::Claim(_)
