@@ -23,6 +23,7 @@ pub mod price;
 pub mod proof;
 pub mod receipt;
 pub mod route;
+pub mod sandbox;
 pub mod scope;
 pub mod template;
 pub mod time;
