@@ -93,6 +93,7 @@ fn routes(criterion: &mut Criterion) {
                 class: Class::Transactional,
                 org: OrgId(Uuid::nil()),
                 segments: 1,
+                live: true,
             }
         })
         .collect();

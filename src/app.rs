@@ -107,6 +107,8 @@ struct House {
     store: Store,
     carriers: Arc<Carriers>,
     accounts: Vec<(carrier::AccountConfig, Arc<Lanes>)>,
+    /// The lanes of test messages, behind those of all accounts.
+    sandbox: Arc<Lanes>,
     refill: Arc<Notify>,
     beat: Arc<AtomicU64>,
     routes: Arc<Routes>,
@@ -313,10 +315,13 @@ impl House {
         let health = Health::new(accounts.len(), scheduler.patience)
             .with_lanes(lanes.collect(), scheduler.breaker.probes);
         let health = Arc::new(health);
+        let sandbox = carrier::sandbox::LANE;
+        let sandbox = Lanes::new(sandbox, sandbox, 1, Arc::clone(&refill));
         Self {
             store,
             carriers,
             accounts,
+            sandbox: Arc::new(sandbox),
             refill,
             beat: Arc::default(),
             routes: Arc::new(Routes::new(std::mem::take(&mut config.routes), health)),
@@ -334,11 +339,11 @@ impl House {
         }
     }
 
+    /// All lanes, by the carriers' indexes.
     fn lanes(&self) -> Vec<Arc<Lanes>> {
-        self.accounts
-            .iter()
-            .map(|(_, lanes)| Arc::clone(lanes))
-            .collect()
+        let accounts = self.accounts.iter().map(|(_, lanes)| lanes);
+        let all = accounts.chain([&self.sandbox]);
+        all.cloned().collect()
     }
 
     fn named_lanes(&self) -> Vec<(CarrierId, Arc<Lanes>)> {
@@ -351,7 +356,7 @@ impl House {
     /// What operators hold, put in force.
     async fn holds(&self, steer: mpsc::Sender<Steer>) -> anyhow::Result<admin::Holds> {
         let health = Arc::clone(self.routes.health());
-        let ids = self.carriers.ids().to_vec();
+        let ids = self.carriers.configured().to_vec();
         admin::Holds::load(self.store.clone(), ids, health, steer)
             .await
             .context("the operators' holds cannot be read")
@@ -480,13 +485,16 @@ impl Tasks {
             signs,
             now,
         };
-        carrier::start(
+        let binds = carrier::start(
             &mut self.binds,
             &config.carrier,
             &house.accounts,
             &links,
             stop,
-        )
+        );
+        let sandbox = (house.routes.sandbox(), Arc::clone(&house.sandbox));
+        carrier::sandbox::start(&mut self.binds, sandbox, links, stop.clone());
+        binds
     }
 
     /// Starts the judge of all accounts.

@@ -158,7 +158,9 @@ create index messages_scheduled on messages (due_at) where state = 0;
 -- What has no end yet, by the time at which we stop waiting for one.
 create index messages_unsent on messages (valid_until) where state = 1;
 create index messages_open on messages (valid_until) where state in (3, 4);
-create index messages_in_doubt on messages (seq) where state = 3;
+-- What is in doubt, and what the sandbox has taken and still has to end: one index for both, few rows
+-- each, so that live messages pay for no further one.
+create index messages_in_doubt on messages (seq) where state = 3 or (state = 4 and live = 0);
 -- Lists, by number, which each entry ends with: appended for each organisation, never random.
 create index messages_by_org on messages (org);
 create index messages_by_ref on messages (client_ref) where client_ref is not null;

@@ -22,6 +22,7 @@ use super::sweep::{Broom, Selection, Tale};
 use super::waiting::held;
 use crate::domain::class::Class;
 use crate::domain::message::State as MessageState;
+use crate::domain::sandbox;
 use crate::flow::health::Hold;
 
 /// Ids that a dry run names.
@@ -173,6 +174,11 @@ async fn dry_run(
 
 /// The lanes that the filters leave: also of accounts that are configured no more.
 async fn selection(admin: &Admin, asked: &Wanted) -> Result<Selection, Refused> {
+    if asked.to.is_some() && asked.carrier.as_deref() == Some(sandbox::ACCOUNT) {
+        return Err(Refused::invalid(
+            "test messages stay with the sandbox: no carrier gets them",
+        ));
+    }
     if asked.carrier.is_none() && asked.class.is_none() && asked.org.is_none() {
         return Err(Refused::invalid(
             "everything is too much: give at least one of carrier, class and org",
@@ -196,12 +202,14 @@ async fn selection(admin: &Admin, asked: &Wanted) -> Result<Selection, Refused> 
                 .is_none_or(|id| *id == *tally.carrier)
         })
         .filter(|tally| asked.to.as_deref() != Some(&*tally.carrier))
+        .filter(|tally| asked.to.is_none() || *tally.carrier != *sandbox::ACCOUNT)
         .map(|tally| (tally.carrier, tally.class))
         .collect();
     lanes.sort_unstable();
     lanes.dedup();
     if lanes.is_empty()
         && let Some(typed) = &asked.carrier
+        && typed != sandbox::ACCOUNT
     {
         account(admin, typed)?;
     }

@@ -16,6 +16,7 @@ use super::waiting::{Standing, why};
 use crate::domain::class::Class;
 use crate::domain::ids::CarrierIndex;
 use crate::domain::message::State as MessageState;
+use crate::domain::sandbox;
 use crate::domain::time::Timestamp;
 use crate::flow::health::Breaker;
 use crate::store::Tally;
@@ -168,6 +169,9 @@ impl Admin {
 
     /// Why queued messages of a lane wait.
     pub(super) fn why(&self, carrier: &str, class: Class) -> String {
+        if *carrier == *sandbox::ACCOUNT && self.parts.store.health().is_well() {
+            return "test messages: the sandbox answers each two seconds after it is due".into();
+        }
         let place = self
             .parts
             .lanes

@@ -90,6 +90,7 @@ pub(super) async fn explain(
         class,
         org: org.map_or(OrgId(Uuid::nil()), |org| org.id),
         segments,
+        live: true,
     };
     let explanation = explain_route(routes, &ask, &[], now());
     let explanation =

@@ -30,6 +30,8 @@ impl Code {
             Refusal::MessageTooLong { .. } => Self::MessageTooLong,
             Refusal::Schedule => Self::ScheduleInvalid,
             Refusal::Balance(_) => Self::InsufficientBalance,
+            Refusal::TooMany(_) => Self::RateLimitExceeded,
+            Refusal::Fault => Self::ServerError,
             Refusal::Store(error) => Self::of_store(error),
         }
     }
@@ -87,6 +89,8 @@ pub(super) struct ApiError {
     cause: Option<Box<StoreError>>,
     /// Seconds after which it may be tried again.
     retry_after: Option<u64>,
+    /// The sandbox was asked for it: nobody is called.
+    asked_for: bool,
 }
 
 impl ApiError {
@@ -102,6 +106,7 @@ impl ApiError {
             details: None,
             cause: None,
             retry_after: None,
+            asked_for: false,
         }
     }
 
@@ -124,6 +129,7 @@ impl ApiError {
             details: None,
             cause: None,
             retry_after: None,
+            asked_for: false,
         }
     }
 
@@ -142,12 +148,22 @@ impl ApiError {
             Refusal::Balance(short) => Some(balance(short)),
             _ => None,
         };
+        let asked_for = matches!(refusal, Refusal::Fault);
+        let retry_after = match &refusal {
+            Refusal::TooMany(wait) => Some(wait.as_secs()),
+            _ => None,
+        };
         let message = refusal.to_string();
         let error = match param {
             Some(param) => Self::of_field(code, Problem::field(param, message)),
             None => Self::new(code, message),
         };
-        Self { details, ..error }
+        Self {
+            details,
+            asked_for,
+            retry_after,
+            ..error
+        }
     }
 
     /// The caller has not this scope.
@@ -190,7 +206,7 @@ impl ApiError {
     /// The answer. `problem` asks for RFC 9457.
     pub(super) fn response(&self, request_id: &HeaderValue, problem: bool) -> Response {
         let id = request_id.to_str().unwrap_or_default();
-        if self.code == Code::ServerError {
+        if self.code == Code::ServerError && !self.asked_for {
             match &self.cause {
                 // The writer says once why, for all of them.
                 Some(error) if matches!(**error, StoreError::InDoubt) => {

@@ -67,8 +67,8 @@ impl<'a> Draft<'a> {
         fields.check()
     }
 
-    /// What ingest takes.
-    pub(super) fn submission(&self) -> Submission<'_> {
+    /// What ingest takes; `live` as the caller's key.
+    pub(super) fn submission(&self, live: bool) -> Submission<'_> {
         Submission {
             to: &self.to,
             from: &self.from,
@@ -80,6 +80,7 @@ impl<'a> Draft<'a> {
             tags: self.tags,
             client_ref: self.client_ref.as_deref(),
             validity: self.validity,
+            live,
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::domain::ids::CarrierId;
+use crate::domain::sandbox;
 use crate::flow::{Committed, EventJob, StoreHealth};
 use crate::store::{self, StoreError};
 use crate::telemetry::metrics;
@@ -43,6 +44,7 @@ pub(super) async fn open(
             .accounts
             .iter()
             .any(|account| *account.id.0 == *row.carrier)
+            && *row.carrier != *sandbox::ACCOUNT
         {
             tracing::warn!(carrier = %row.carrier, messages = row.messages,
                 "messages wait for an account that is configured no more; they will expire");

@@ -15,7 +15,7 @@ use super::bind::{Desk, UNBINDING};
 use super::pull::{self, Pulled};
 use super::stage::Stage;
 use super::translate::{self, Piece};
-use super::{Account, Mode, inward, signs};
+use super::{Account, Mode, inward, sandbox, signs};
 use crate::domain::class::Class;
 use crate::domain::ids::IntentId;
 use crate::domain::message::FailureCode;
@@ -246,6 +246,12 @@ impl<'a> Live<'a> {
             sent: Instant::now(),
             submitted_at: (self.desk.links.now)(),
         };
+        if !ready.message.live {
+            // The second wall; the first is `flow::routes`.
+            tracing::error!(message = %ready.message.id, bind = %self.desk.seat.name,
+                "a test message stood in a carrier's lane; it goes to the sandbox");
+            return self.outcome(handed, 0, sandbox::astray());
+        }
         self.put(handed);
     }
 

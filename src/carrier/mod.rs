@@ -12,6 +12,7 @@ mod pool;
 pub mod profile;
 mod pull;
 mod rate;
+pub mod sandbox;
 mod signs;
 mod stage;
 mod throttle;

@@ -15,7 +15,8 @@ use super::bind::tests::message;
 use super::*;
 use crate::domain::class::Class;
 use crate::domain::ids::MessageSeq;
-use crate::domain::message::Message;
+use crate::domain::message::{FailureCode, Message};
+use crate::domain::verdict::Verdict;
 use crate::flow::bind::BindCommand;
 use crate::flow::{Answer, Ready, signs};
 use crate::store;
@@ -104,6 +105,18 @@ impl Field {
             };
             self.lanes.offer(Ready::first(Arc::new(message))).unwrap();
         }
+        self.lanes.wake();
+    }
+
+    fn offer_test(&mut self, class: Class) {
+        self.next += 1;
+        let message = Message {
+            seq: MessageSeq(self.next),
+            class,
+            live: false,
+            ..message("a test", 1)
+        };
+        self.lanes.offer(Ready::first(Arc::new(message))).unwrap();
         self.lanes.wake();
     }
 
@@ -439,5 +452,33 @@ async fn a_staged_message_past_its_validity_is_not_written() {
         })
         .await;
     assert_eq!(field.log.snapshot().len(), 1);
+    field.close().await;
+}
+
+#[tokio::test]
+async fn a_test_message_in_a_carrier_s_lane_is_handed_on_and_never_written() {
+    let mut field = Field::open(Script::default(), |_| {}).await;
+    field.until_state(0, "bound").await;
+    for class in Class::ALL {
+        field.offer_test(class);
+        field.offer(class, 1, 1);
+    }
+    field
+        .until("all are answered", |field| field.seen.len() == 6)
+        .await;
+    let handed_on = |answer: &Answer| {
+        matches!(
+            answer,
+            Answer::Refused {
+                verdict: Verdict::OtherRoute(FailureCode::RouteUnavailable),
+                ..
+            }
+        )
+    };
+    assert_eq!((field.accepted(), field.count(handed_on)), (3, 3));
+    let refused = field.seen.iter().filter(|seen| handed_on(&seen.answer));
+    assert!(refused.into_iter().all(|seen| !seen.ready.message.live));
+    let texts = field.log.snapshot();
+    assert!(texts.iter().all(|submit| submit.text != "a test"));
     field.close().await;
 }

@@ -19,6 +19,7 @@ use crate::carrier::{AccountConfig, BindConfig, Mode, WINDOW_MAX};
 use crate::domain::class::{Class, ClassSet};
 use crate::domain::ids::{CarrierId, NetworkId};
 use crate::domain::numbering::Plan;
+use crate::domain::sandbox;
 
 /// Every account, in order.
 pub(super) fn accounts(
@@ -46,6 +47,12 @@ pub(super) fn accounts(
             return Err(source.error(
                 Some(carrier.id.span()),
                 "carrier.id is 1 to 32 letters, digits, _ - or .",
+            ));
+        }
+        if id == sandbox::ACCOUNT {
+            return Err(source.error(
+                Some(carrier.id.span()),
+                "carrier.id \"sandbox\" is where test keys' messages go; give the account another",
             ));
         }
         if !ids.insert(id.clone()) {

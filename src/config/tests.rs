@@ -58,6 +58,16 @@ fn the_issue_s_shape_is_read_as_written() {
 }
 
 #[test]
+fn no_account_has_the_name_of_the_sandbox() {
+    let text = BASE.replacen("id = \"vodacom_tz\"", "id = \"sandbox\"", 1);
+    let refused = check(&text).unwrap_err();
+    assert!(
+        refused.contains("where test keys' messages go"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn ctl_reaches_the_daemon_whatever_else_is_wrong() {
     let reach = |text: &str, environment: &[(&str, &str)]| {
         let environment = environment.iter();

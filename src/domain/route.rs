@@ -33,6 +33,8 @@ pub struct Ask<'a> {
     pub org: OrgId,
     /// How many segments.
     pub segments: u8,
+    /// Of a live key. Others go to no account of the plan (`flow::routes`).
+    pub live: bool,
 }
 
 impl<'a> From<&'a Message> for Ask<'a> {
@@ -43,6 +45,7 @@ impl<'a> From<&'a Message> for Ask<'a> {
             class: message.class,
             org: message.org,
             segments: message.segments,
+            live: message.live,
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Routes {
     table: ArcSwap<Table>,
     scores: ArcSwap<Scores>,
     health: Arc<Health>,
+    /// Where test messages go, and nothing else: behind the plan's accounts, which no rule can name.
+    sandbox: CarrierIndex,
 }
 
 /// A wish to read the plans and what belongs to them again, all or nothing.
@@ -35,10 +37,16 @@ impl Routes {
     /// A plan over these accounts, of which nothing is known yet.
     pub fn new(table: Table, health: Arc<Health>) -> Self {
         Self {
+            sandbox: CarrierIndex(table.accounts().len() as u16),
             table: ArcSwap::from_pointee(table),
             scores: ArcSwap::default(),
             health,
         }
+    }
+
+    /// The account with which test messages stand.
+    pub const fn sandbox(&self) -> CarrierIndex {
+        self.sandbox
     }
 
     /// The plan in force now. Cheap; not to be held across a wait.
@@ -102,7 +110,13 @@ impl Routes {
     /// in use; if none is in use, the first that has not been tried. `None`: no account may carry
     /// it (any more). A half-open account is in use for those few that it has invited; each such
     /// answer uses up an invitation.
+    ///
+    /// Every account that a message comes to is chosen here or by [`Routes::foresee`]: a test message's
+    /// is the sandbox, a live one's never.
     pub fn choose(&self, ask: &Ask<'_>, tried: &[CarrierIndex], now: Timestamp) -> Option<Choice> {
+        if !ask.live {
+            return self.sandboxed(ask, tried);
+        }
         let invited = |carrier| self.health.accept_invitation(carrier, ask.class);
         self.decide(ask, now)?.pick(tried, |carrier| {
             match self.standing(carrier, ask.class, now) {
@@ -115,8 +129,21 @@ impl Routes {
     /// What [`Routes::choose`] would answer, for those who only ask: no invitation is used up, and
     /// none is counted on.
     pub fn foresee(&self, ask: &Ask<'_>, tried: &[CarrierIndex], now: Timestamp) -> Option<Choice> {
+        if !ask.live {
+            return self.sandboxed(ask, tried);
+        }
         self.decide(ask, now)?
             .pick(tried, |carrier| self.standing(carrier, ask.class, now))
+    }
+
+    fn sandboxed(&self, ask: &Ask<'_>, tried: &[CarrierIndex]) -> Option<Choice> {
+        let table = self.table.load();
+        let place = table.plan().place(ask.to, table.ported())?;
+        (!tried.contains(&self.sandbox)).then_some(Choice {
+            carrier: self.sandbox,
+            available: true,
+            network: place.network,
+        })
     }
 
     /// The plan's whole answer, with the order of all targets.
@@ -209,6 +236,7 @@ pub(crate) mod tests {
             class,
             org: OrgId(uuid::Uuid::nil()),
             segments: 1,
+            live: true,
         }
     }
 
@@ -252,6 +280,32 @@ pub(crate) mod tests {
             assert_eq!(choice.carrier, SECOND);
         }
         assert_eq!(choose(&routes, Class::Promotional, AT), FIRST);
+    }
+
+    #[test]
+    fn a_test_message_goes_to_the_sandbox_and_a_live_one_never() {
+        let routes = routes();
+        let sandbox = routes.sandbox();
+        assert!(sandbox != FIRST && sandbox != SECOND);
+        let from = Sender::parse("MNARA").unwrap();
+        let choices = |live, tried: &[CarrierIndex]| {
+            let ask = Ask {
+                live,
+                ..ask(&from, Class::Otp)
+            };
+            let chosen = routes.choose(&ask, tried, AT);
+            assert_eq!(chosen, routes.foresee(&ask, tried, AT));
+            chosen.map(|choice| choice.carrier)
+        };
+        for carrier in [FIRST, SECOND] {
+            routes.health().set_breaker(carrier, Breaker::Open, AT);
+            for tried in [&[][..], &[FIRST], &[FIRST, SECOND]] {
+                assert_eq!(choices(false, tried), Some(sandbox));
+                assert_ne!(choices(true, tried), Some(sandbox));
+            }
+        }
+        assert_eq!(choices(false, &[sandbox]), None, "no carrier stands in");
+        assert_eq!(choices(true, &[FIRST, SECOND]), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::domain::class::Class;
 use crate::domain::ids::CarrierIndex;
 use crate::domain::route::score::Scores;
 use crate::domain::route::{Ask, Decision, Ranked, Standing, Strategy, Table, Unfit};
+use crate::domain::sandbox;
 use crate::domain::time::Timestamp;
 use crate::flow::routes::Routes;
 
@@ -75,6 +76,21 @@ impl Explanation {
         self.rule.as_deref()
     }
 
+    /// The same for a test message: whatever the plan says, the sandbox takes it.
+    fn sandboxed(self) -> Self {
+        Self {
+            rule: None,
+            why: "a test key's messages go to the sandbox, whatever the plan says".into(),
+            candidates: Vec::new(),
+            carrier: Some(sandbox::ACCOUNT.into()),
+            available: true,
+            then: None,
+            then_after_s: None,
+            cost_per_segment_micros: None,
+            ..self
+        }
+    }
+
     /// What a segment costs with it, in micro-units, if that is known.
     pub const fn cost_per_segment(&self) -> Option<u64> {
         self.cost_per_segment_micros
@@ -121,7 +137,7 @@ pub fn explain(
         let next = waits.then(|| decision.pick(&[first.carrier], standing))??;
         next.available.then_some((next.carrier, patience.as_secs()))
     });
-    Some(Explanation {
+    let explanation = Explanation {
         to: ask.to.to_string(),
         from: ask.from.as_str().into(),
         class: ask.class.name(),
@@ -140,6 +156,11 @@ pub fn explain(
         then: then.map(|(carrier, _)| view.name(carrier).into()),
         then_after_s: then.map(|(_, seconds)| seconds),
         cost_per_segment_micros: cost.and_then(|ranked| ranked.target.cost),
+    };
+    Some(if ask.live {
+        explanation
+    } else {
+        explanation.sandboxed()
     })
 }
 
@@ -387,6 +408,7 @@ mod tests {
             class,
             org: OrgId(Uuid::nil()),
             segments: 1,
+            live: true,
         };
         let explanation = explain(routes, &ask, tried, NOW).unwrap();
         let chosen = routes.choose(&ask, tried, NOW).map(|choice| choice.carrier);

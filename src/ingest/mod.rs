@@ -22,6 +22,7 @@ use crate::domain::message::{Encoding, Message, State};
 use crate::domain::numbering::{Located, PlanError};
 use crate::domain::phone::{Msisdn, MsisdnError, Sender, SenderError};
 use crate::domain::route::{Ask, Choice, Unfit};
+use crate::domain::sandbox::{Magic, Refused};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::{UrlError, WebhookUrl};
 use crate::flow::routes::Routes;
@@ -77,6 +78,8 @@ pub struct Submission<'a> {
     pub client_ref: Option<&'a str>,
     /// How long it may wait and travel, if that is to be less than its class may.
     pub validity: Option<Duration>,
+    /// Whether the caller's key is a live one. Others meet the sandbox, and pay nothing.
+    pub live: bool,
 }
 
 /// A durable message, as far as the answer needs it.
@@ -159,6 +162,12 @@ pub enum Refusal {
         .0.balance, .0.required, .0.missing()
     )]
     Balance(Shortfall),
+    /// The test key's recipient stands for too many requests.
+    #[error("this test number stands for a rate limit; try again in {} s", .0.as_secs())]
+    TooMany(Duration),
+    /// The test key's recipient stands for a fault of ours.
+    #[error("this test number stands for a fault on our side")]
+    Fault,
     /// The store would not take it now.
     #[error("{0}")]
     Store(StoreError),
@@ -185,6 +194,8 @@ impl Refusal {
             Self::MessageTooLong { .. } => "message_too_long",
             Self::Schedule => "schedule_invalid",
             Self::Balance(_) => "insufficient_balance",
+            Self::TooMany(_) => "rate_limit_exceeded",
+            Self::Fault => "server_error",
             Self::Store(error) if error.refused() => "overloaded",
             Self::Store(_) => "server_error",
         }
@@ -198,7 +209,7 @@ impl Refusal {
             Self::EmptyMessage | Self::MessageTooLong { .. } => Some("message"),
             Self::WebhookUrl(_) => Some("webhook_url"),
             Self::Schedule => Some("schedule_at"),
-            Self::Balance(_) | Self::Store(_) => None,
+            Self::Balance(_) | Self::TooMany(_) | Self::Fault | Self::Store(_) => None,
         }
     }
 }
@@ -355,9 +366,15 @@ impl Ingest {
             class: submission.class,
             org: org.id,
             segments,
+            live: submission.live,
         };
         let choice = choose(&ask).ok_or_else(|| self.unroutable(&ask, now))?;
-        let cost = self.price(&ask, (place.country, choice.network));
+        debug_assert_eq!(choice.carrier != self.routes.sandbox(), ask.live);
+        let mut cost = self.price(&ask, (place.country, choice.network));
+        if !ask.live {
+            sandboxed(to, cost)?;
+            cost = Credits::ZERO;
+        }
         Ok(Message {
             seq: MessageSeq(0),
             id: MessageId(Uuid::now_v7()),
@@ -373,7 +390,7 @@ impl Ingest {
             metadata: submission.metadata.map(Into::into),
             tags: submission.tags.map(Into::into),
             client_ref: submission.client_ref.map(Into::into),
-            live: true,
+            live: submission.live,
             cost,
             accepted_at: now,
             due_at,
@@ -461,6 +478,18 @@ fn failed(error: StoreError) -> Refusal {
     let refusal = Refusal::from(error);
     meter::refused(refusal.code());
     refusal
+}
+
+/// What a test key's recipient stands for, if that is a refusal.
+fn sandboxed(to: Msisdn, required: Credits) -> Result<(), Refusal> {
+    let balance = Credits::ZERO;
+    Err(match Magic::of(to).refused() {
+        None => return Ok(()),
+        Some(Refused::Balance) => Refusal::Balance(Shortfall { balance, required }),
+        Some(Refused::Sender) => Refusal::SenderNotApproved,
+        Some(Refused::RateLimit(wait)) => Refusal::TooMany(wait),
+        Some(Refused::Fault) => Refusal::Fault,
+    })
 }
 
 /// What the answer needs of a message.

@@ -82,6 +82,7 @@ impl Refill {
 
     fn ready(&self, carrier: CarrierIndex, waiting: Waiting) -> Ready {
         let otp_of_before = waiting.message.class == Class::Otp
+            && waiting.message.live
             && waiting.place <= self.before_start
             && waiting.state == State::Queued;
         Ready {

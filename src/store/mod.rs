@@ -30,6 +30,7 @@ mod reader;
 mod reads;
 mod replay;
 mod rows;
+mod sandbox;
 mod sql;
 pub mod till;
 mod upkeep;

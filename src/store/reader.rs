@@ -23,6 +23,7 @@ use crate::domain::ids::{
     CampaignId, CarrierId, CarrierIndex, JobId, KeyId, MessageId, MessageSeq, OrgId, Place, UserId,
 };
 use crate::domain::ledger::{Channel, Day, Purse, PurseId};
+use crate::domain::message::Message;
 use crate::domain::phone::Msisdn;
 use crate::domain::price::Price;
 use crate::domain::receipt::Receipt;
@@ -90,6 +91,14 @@ impl Reads for Reader {
 
     async fn in_doubt(&self, after: MessageSeq, limit: u32) -> Result<Vec<Waiting>, StoreError> {
         each!(self, reader => reader.in_doubt(after, limit).await)
+    }
+
+    async fn sandboxed(
+        &self,
+        after: MessageSeq,
+        limit: u32,
+    ) -> Result<Vec<(Message, Timestamp)>, StoreError> {
+        each!(self, reader => reader.sandboxed(after, limit).await)
     }
 
     async fn queue(&self) -> Result<Vec<QueueRow>, StoreError> {

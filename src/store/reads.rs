@@ -17,6 +17,7 @@ use super::upkeep::Survey;
 use super::{MessageView, QueueRow, StoreError, Tally, TimelineEntry};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
+use crate::domain::message::Message;
 use crate::domain::phone::Msisdn;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
@@ -77,6 +78,13 @@ pub(super) trait Reads:
 
     /// Messages in doubt after `after`, in order.
     async fn in_doubt(&self, after: MessageSeq, limit: u32) -> Result<Vec<Waiting>, StoreError>;
+
+    /// Test messages behind `after` that are submitted, in order, each with the time of that.
+    async fn sandboxed(
+        &self,
+        after: MessageSeq,
+        limit: u32,
+    ) -> Result<Vec<(Message, Timestamp)>, StoreError>;
 
     /// What waits: queued and scheduled messages by account and class, in no order.
     async fn queue(&self) -> Result<Vec<QueueRow>, StoreError>;

@@ -88,11 +88,13 @@ impl Move {
 
 impl From<&Transition> for Move {
     /// What an attempt's outcome or the clock has come to. It never undoes what a carrier has
-    /// taken: only receipts, and the clock's `unknown`, end a submitted message.
+    /// taken: only receipts, and the clock's `unknown`, end a submitted message; and the sandbox's own
+    /// clock one that nobody has taken.
     fn from(transition: &Transition) -> Self {
         let submitted = 1 << State::Submitted.index();
         let from = match transition.to {
             State::Unknown => legal_from(State::Unknown),
+            State::Expired if !transition.message.live => 1 << State::Queued.index() | submitted,
             // What is in doubt has perhaps been sent: only the carrier can say that it expired.
             State::Expired => 1 << State::Queued.index(),
             to => legal_from(to) & !submitted,

@@ -9,21 +9,31 @@ use crate::domain::ids::{CarrierId, CarrierIndex, EventId};
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::{FailureCode, Message, State};
 use crate::domain::proof::ToldBy;
+use crate::domain::sandbox;
 use crate::domain::time::Timestamp;
 
-/// The configured carrier accounts: their ids by index and back.
-#[derive(Debug, Default)]
+/// The carrier accounts, their ids by index and back: those that are configured, and behind them the
+/// sandbox, with which test messages stand.
+#[derive(Debug)]
 pub struct Carriers {
     ids: Vec<CarrierId>,
 }
 
 impl Carriers {
-    /// In configuration order; at most 65,535.
-    pub fn new(ids: Vec<CarrierId>) -> Self {
+    /// In configuration order; at most 65,000. The sandbox is put behind them.
+    pub fn new(mut ids: Vec<CarrierId>) -> Self {
+        ids.push(CarrierId(sandbox::ACCOUNT.into()));
         Self { ids }
     }
 
-    /// The ids, in configuration order.
+    /// The ids of the configured accounts, in their order.
+    pub fn configured(&self) -> &[CarrierId] {
+        self.ids
+            .split_last()
+            .map_or(&[], |(_, configured)| configured)
+    }
+
+    /// The ids of all, in the order of their indexes.
     pub fn ids(&self) -> &[CarrierId] {
         &self.ids
     }

@@ -315,6 +315,15 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_event_of_a_test_message_says_that_it_is_one() {
+        let mut message = message(Class::Transactional, "https://example.com/");
+        message.live = false;
+        let bytes = body(&job(EventKind::Sent, message), Format::Mojawave);
+        let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(value["livemode"], false);
+    }
+
+    #[test]
     fn the_text_of_one_time_passwords_is_left_out() {
         let message = message(Class::Otp, "https://example.com/");
         let bytes = body(&job(EventKind::Sent, message), Format::Mojawave);

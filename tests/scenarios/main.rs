@@ -44,6 +44,7 @@ mod reads;
 mod receipts;
 mod retention;
 mod routing;
+mod sandbox;
 mod scheduled;
 mod second;
 mod secrets;

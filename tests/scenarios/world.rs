@@ -294,6 +294,12 @@ impl World {
         Customer::new(self.daemon.api, key["key"].as_str().unwrap().to_owned())
     }
 
+    /// A new test key of an organisation.
+    pub(crate) async fn tester_of(&self, org: &str) -> Customer {
+        let key = self.ctl(&["key", "create", "--org", org, "--test"]).await;
+        Customer::new(self.daemon.api, key["key"].as_str().unwrap().to_owned())
+    }
+
     /// Starts another daemon on what the last one left.
     pub(crate) async fn restart(&mut self) {
         assert!(!self.daemon.lives(), "the daemon has been ended before");

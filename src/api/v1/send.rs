@@ -56,7 +56,7 @@ async fn accept(
 ) -> Result<Response, ApiError> {
     let draft = parse(visit, body, asked)?;
     let (ingest, org) = (&visit.api.ingest, &visit.caller.org);
-    let (submission, now) = (draft.submission(), time::now());
+    let (submission, now) = (draft.submission(visit.caller.is_live()), time::now());
     let answer = |accepted: &Accepted, outcome: Option<&MessageView>| {
         let said = Said {
             class: draft.class,
@@ -102,7 +102,7 @@ async fn accept(
 fn rehearse(visit: &Visit, body: &[u8], asked: Asked) -> Result<Response, ApiError> {
     let draft = parse(visit, body, asked)?;
     let (ingest, org) = (&visit.api.ingest, &visit.caller.org);
-    let run = ingest.dry_run(org, draft.submission(), time::now());
+    let run = ingest.dry_run(org, draft.submission(visit.caller.is_live()), time::now());
     let run = run.map_err(|refusal| refused(refusal, &draft))?;
     let warnings = warnings(&draft, &run.accepted);
     let json = render::dry_run(&run, draft.class, &warnings).map_err(json::unwritable)?;
@@ -123,7 +123,8 @@ fn parse<'b>(visit: &Visit, body: &'b [u8], asked: Asked) -> Result<Draft<'b>, A
     if asked.strict {
         known(&draft)?;
     }
-    let sender = (draft.name("from"), draft.submission().from);
+    let from = draft.submission(visit.caller.is_live()).from;
+    let sender = (draft.name("from"), from);
     auth::may_send(&visit.caller, draft.class, sender)?;
     Ok(draft)
 }

@@ -84,6 +84,7 @@ fn ask(to: u64, class: Class, from: &Sender) -> Ask<'_> {
         class,
         org: OrgId(Uuid::from_u128(1)),
         segments: 1,
+        live: true,
     }
 }
 

@@ -192,7 +192,9 @@ fn sorted(
         if sweep.accepted_before.is_some_and(newer) {
             continue;
         }
-        match sweepable(row, under_way, unsure) {
+        // Test messages can be cancelled; no carrier account gets them.
+        let stays = |message: &Message| sweep.to.is_some() && !message.live;
+        match sweepable(row, under_way, unsure).filter(|message| !stays(message)) {
             Some(message) => round.chosen.push(message),
             None => round.spared += 1,
         }

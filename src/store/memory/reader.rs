@@ -10,6 +10,7 @@ use super::tables::{AttemptRow, MessageRow, Tables};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
 use crate::domain::lifecycle::SegmentState;
+use crate::domain::message::{Message, State};
 use crate::domain::phone::Msisdn;
 use crate::domain::proof::ToldBy;
 use crate::domain::receipt::Receipt;
@@ -101,6 +102,16 @@ impl Reads for MemoryReader {
             let rows = tables.uncertain(after).take(limit as usize);
             rows.map(|row| tables.with_attempts(carriers, row))
                 .collect()
+        })
+    }
+
+    async fn sandboxed(&self, after: MessageSeq, limit: u32) -> Answer<Vec<(Message, Timestamp)>> {
+        self.look(|tables, _| {
+            let behind = tables.messages.all().filter(|row| row.message.seq > after);
+            let taken = |row: &&MessageRow| row.state == State::Submitted && !row.message.live;
+            let known = |row: &MessageRow| row.sent_at.unwrap_or(row.message.accepted_at);
+            let rows = behind.filter(taken).take(limit as usize);
+            rows.map(|row| (row.message.clone(), known(row))).collect()
         })
     }
 

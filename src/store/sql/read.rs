@@ -12,6 +12,7 @@ use super::statement::Statement;
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierIndex, EventId, MessageId, MessageSeq, OrgId, Place};
 use crate::domain::lifecycle::SegmentState;
+use crate::domain::message::Message;
 use crate::domain::proof::ToldBy;
 use crate::domain::time::Timestamp;
 use crate::flow::{Parts, Tried, Waiting};
@@ -237,6 +238,31 @@ pub(in crate::store) async fn in_doubt(
     });
     let rows = IN_DOUBT.fetch(db, &[after.0.into(), limit.into()]).await?;
     with_attempts(db, carriers, &rows).await
+}
+
+/// Test messages behind `after` that are submitted, in order, each with the time of that.
+pub(in crate::store) async fn sandboxed(
+    db: &mut Db<'_>,
+    carriers: &Carriers,
+    after: MessageSeq,
+    limit: u32,
+) -> Result<Vec<(Message, Timestamp)>, StoreError> {
+    // The index's own words: by them alone SQLite knows that it may use it.
+    static SANDBOXED: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "select {COLUMNS} from messages m indexed by messages_in_doubt \
+             where (m.state = 3 or (m.state = 4 and m.live = 0)) and m.seq > $1 \
+             and +m.state = 4 and +m.live = 0 order by m.seq limit $2"
+        ))
+    });
+    let rows = SANDBOXED.fetch(db, &[after.0.into(), limit.into()]).await?;
+    rows.iter()
+        .map(|row| {
+            let stored = messages::message(row, carriers)?;
+            let sent_at = stored.sent_at.unwrap_or(stored.message.accepted_at);
+            Ok((stored.message, sent_at))
+        })
+        .collect()
 }
 
 /// What a message's attempts say of the next one.

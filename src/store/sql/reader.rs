@@ -8,6 +8,7 @@ use super::db::Conn;
 use super::{ANSWER, Pool, Reader, attempts, inbox, operators, read, tallies, within};
 use crate::domain::class::Class;
 use crate::domain::ids::{CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, Place};
+use crate::domain::message::Message;
 use crate::domain::phone::Msisdn;
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
@@ -102,6 +103,14 @@ impl Reads for Reader {
 
     async fn in_doubt(&self, after: MessageSeq, limit: u32) -> Result<Vec<Waiting>, StoreError> {
         ask!(self, |db| read::in_doubt(db, &self.carriers, after, limit))
+    }
+
+    async fn sandboxed(
+        &self,
+        after: MessageSeq,
+        limit: u32,
+    ) -> Result<Vec<(Message, Timestamp)>, StoreError> {
+        ask!(self, |db| read::sandboxed(db, &self.carriers, after, limit))
     }
 
     async fn queue(&self) -> Result<Vec<QueueRow>, StoreError> {

@@ -16,6 +16,7 @@ on_each_store! {
     an_otp_of_a_run_that_crashed_is_not_taken_back,
     a_message_in_doubt_is_resent_only_if_it_is_not_by_itself,
     holds_and_the_audit_outlast_the_run,
+    a_test_message_is_cancelled_and_never_moved,
 }
 
 const OTHER: OrgId = OrgId(Uuid::from_u128(8));
@@ -416,5 +417,27 @@ async fn holds_and_the_audit_outlast_the_run(ground: Ground) {
     world.store.free(carrier(), entry()).await.unwrap();
     assert_eq!(world.store.holds().await.unwrap(), []);
     assert_eq!(world.store.audit(100).await.unwrap().len(), 4);
+    world.close().await;
+}
+
+async fn a_test_message_is_cancelled_and_never_moved(ground: Ground) {
+    let mut world = World::open(&ground).await;
+    let (live, test) = (
+        world.put(|_| {}).await,
+        world.put(|one| one.live = false).await,
+    );
+    let to = Some(CarrierId("other".into()));
+    let moving = Sweep { to, ..sweep() };
+    let swept = world.store.sweep(moving).await.unwrap();
+    assert_eq!((swept.changed, swept.spared), (1, 1));
+    let stands = async |message: &Message| {
+        let found = world.store.any_message(message.id).await.unwrap();
+        found.unwrap().1
+    };
+    assert_eq!(&*stands(&live).await, "other");
+    assert_eq!(&*stands(&test).await, "mtn_ng");
+    let purged = world.store.sweep(sweep()).await.unwrap();
+    assert_eq!(purged.changed, 1);
+    assert_eq!(world.state(&test).await, State::Cancelled);
     world.close().await;
 }

@@ -14,6 +14,7 @@ on_each_store! {
     events_are_given_up_by_their_time_the_oldest_first,
     an_undelivered_event_comes_back_and_a_delivered_one_does_not,
     a_thousand_accepts_share_commits_and_keep_their_order,
+    test_messages_that_are_submitted_are_found_page_by_page,
 }
 
 async fn a_message_reads_back_as_it_was_accepted(ground: Ground) {
@@ -363,5 +364,34 @@ async fn a_thousand_accepts_share_commits_and_keep_their_order(ground: Ground) {
         }
     }
     assert!(commits < 500, "{commits} commits for 1000 accepts");
+    world.close().await;
+}
+
+async fn test_messages_that_are_submitted_are_found_page_by_page(ground: Ground) {
+    let mut world = World::open(&ground).await;
+    let mut taken = Vec::new();
+    for live in [false, true, false, false, false] {
+        let message = Message { live, ..message(1) };
+        world.store.accept(message).await.unwrap();
+        let committed = world.committed.recv().await.unwrap();
+        taken.push(Arc::clone(&committed.messages[0].message));
+    }
+    for (message, id) in taken.iter().zip(["A", "B", "C", "D"]) {
+        world.submit(message, &[id]).await;
+    }
+    world.receive("C", Some(SegmentState::Delivered)).await;
+    let found = async |after| {
+        let page = world.store.sandboxed(after, 1).await.unwrap();
+        let one = |(message, at): &(Message, Timestamp)| (message.seq, *at);
+        page.iter().map(one).collect::<Vec<_>>()
+    };
+    let at = Timestamp(2_100);
+    assert_eq!(found(MessageSeq(0)).await, [(taken[0].seq, at)]);
+    assert_eq!(found(taken[0].seq).await, [(taken[3].seq, at)]);
+    assert_eq!(
+        found(taken[3].seq).await,
+        [],
+        "the last one is still queued"
+    );
     world.close().await;
 }
