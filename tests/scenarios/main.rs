@@ -48,6 +48,7 @@ mod sandbox;
 mod scheduled;
 mod second;
 mod secrets;
+mod seed_003;
 mod server_loss;
 mod silence;
 mod spill;
