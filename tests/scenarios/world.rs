@@ -520,7 +520,7 @@ fn head(store_url: &str, sections: &str) -> String {
     let limits = if sections.contains("[api.limits]") {
         ""
     } else {
-        "[api.limits]\nlive = \"unlimited\"\ncredits = \"unlimited\"\n"
+        "[api.limits]\nlive = \"unlimited\"\ncredits = \"unlimited\"\nfailures_per_ip = \"unlimited\"\n"
     };
     format!(
         "[api]\nlisten = \"127.0.0.1:0\"\n{limits}[admin]\nlisten = \"127.0.0.1:0\"\n\
