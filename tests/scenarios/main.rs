@@ -54,6 +54,7 @@ mod silence;
 mod spill;
 mod storm;
 mod sweeping;
+mod tenants;
 mod throttle;
 mod trailing;
 mod unheard;
