@@ -67,7 +67,11 @@ impl Owned {
         message["schedule_at"] = tomorrow.to_string().into();
         message["metadata"] = json!({"whose": CANARY});
         let message = customer.send(&message).await;
-        Self(vec![("/v1/messages/{id}", message.to_string())])
+        let key = made(customer, "/v1/keys", &json!({"name": CANARY})).await;
+        Self(vec![
+            ("/v1/messages/{id}", message.to_string()),
+            ("/v1/keys/{id}", key),
+        ])
     }
 
     /// The path with the object's id in it.
@@ -83,6 +87,23 @@ impl Owned {
         let rest = &route.path[of.len()..];
         format!("{own}{id}{rest}")
     }
+}
+
+/// A customer who may do everything in an organisation.
+async fn admin_of(world: &World, org: &str) -> Customer {
+    let mut customer = world.customer_of(org).await;
+    let create = ["keys", "create", "--org", org, "--scope", "admin"];
+    let key = world.ctl(&create).await;
+    customer.key = key["key"].as_str().unwrap().to_owned();
+    customer
+}
+
+/// The id of what is made at a path.
+async fn made(customer: &Customer, path: &str, body: &Value) -> String {
+    let answer = customer.call(Method::POST, path, body.to_string()).await;
+    let answer = answer.unwrap();
+    assert!(answer.status < 300, "POST {path}: {}", answer.text());
+    answer.json()["data"]["id"].as_str().unwrap().to_owned()
 }
 
 /// All that its owner can read of it.
@@ -103,12 +124,12 @@ async fn seen_by_owner(routes: &[Route], owned: &Owned, owner: &Customer) -> Vec
 async fn nothing_of_an_organisation_is_visible_to_another_on_any_route() {
     let world = World::start(Plan::simple()).await;
     let routes = routes(&world).await;
-    let owner = &world.client;
+    let owner = &admin_of(&world, "Tester").await;
     let owned = Owned::made_by(owner).await;
     let before = seen_by_owner(&routes, &owned, owner).await;
     let create = ["org", "create", "Stranger", "--country", "TZ", "--postpaid"];
     world.ctl(&create).await;
-    let stranger = world.customer_of("Stranger").await;
+    let stranger = admin_of(&world, "Stranger").await;
     let clean = |place: &str, text: &str| {
         let leaks = |word: &str| text.contains(word);
         assert!(!leaks(CANARY), "{place} shows another's: {text}");

@@ -117,9 +117,9 @@ impl Daemon {
         let text = format!(
             "[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n\
              [store]\nurl = \"sqlite:{}\"\n[webhooks]\nallow_loopback = true\n\
-             [[carrier]]\nid = \"vodacom_tz\"\nnetwork = \"vodacom_tz\"\n\
+             [[carrier]]\nid = \"vodacom_tz\"\nnetwork = \"vodacom_tz\"\nmax_tps = 1000\n\
              [[carrier.bind]]\nhost = \"127.0.0.1\"\nport = {port}\nsystem_id = \"x\"\n\
-             password = \"x\"\nmode = \"transceiver\"\n{LIMITS}",
+             password = \"x\"\nmode = \"transceiver\"\n",
             folder.join("mnara.db").display()
         );
         fs::write(&config, text)?;
@@ -156,11 +156,7 @@ impl Daemon {
             );
             thread::sleep(Duration::from_millis(100));
         }
-        let told = ctl(
-            &binary,
-            &config,
-            &["key", "create", "--org", "Schemathesis", "--json"],
-        )?;
+        let told = ctl(&binary, &config, &KEY)?;
         let key = told
             .split('"')
             .find(|word| word.starts_with("sk_"))
@@ -170,8 +166,16 @@ impl Daemon {
     }
 }
 
-/// Thousands of requests come within a minute.
-const LIMITS: &str = "";
+/// It may try everything.
+const KEY: [&str; 7] = [
+    "keys",
+    "create",
+    "--org",
+    "Schemathesis",
+    "--scope",
+    "admin",
+    "--json",
+];
 
 impl Drop for Daemon {
     fn drop(&mut self) {

@@ -56,6 +56,8 @@ pub(super) struct Body {
     pub(super) schema: Value,
     /// JSON, in the order in which it is shown.
     pub(super) example: &'static str,
+    /// It may be left out.
+    pub(super) optional: bool,
 }
 
 /// What it is answered with.
@@ -163,8 +165,21 @@ impl Operation {
     /// A JSON body of the form `T`.
     pub(in crate::api) fn takes<T: ToSchema>(mut self, example: &'static str) -> Self {
         let schema = form::<T>(&mut self.schemas);
-        self.body = Some(Body { schema, example });
+        self.body = Some(Body {
+            schema,
+            example,
+            optional: false,
+        });
         self
+    }
+
+    /// The same, if there is one.
+    pub(in crate::api) fn may_take<T: ToSchema>(self, example: &'static str) -> Self {
+        let mut taking = self.takes::<T>(example);
+        if let Some(body) = &mut taking.body {
+            body.optional = true;
+        }
+        taking
     }
 
     /// `{"success":true,"data":…}` with data of the form `T`; the example is the data's.
@@ -178,7 +193,6 @@ impl Operation {
     }
 
     /// The same with a list of such data.
-    #[allow(dead_code, reason = "the next routes have some")]
     pub(in crate::api) fn answers_many<T: ToSchema>(
         self,
         text: &'static str,

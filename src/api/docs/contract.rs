@@ -260,7 +260,7 @@ fn fits(document: &Value, place: &str, form: &Value, value: &Value) {
         // Ours are null and something else.
         let part = parts
             .iter()
-            .find(|part| part["type"] != "null" || value.is_null());
+            .find(|part| (part["type"] == "null") == value.is_null());
         return fits(document, place, part.unwrap(), value);
     }
     let kind = match value {

@@ -130,7 +130,11 @@ fn codes(operation: &Operation, path: &str, guarded: bool) -> Vec<Code> {
         codes.push(Code::InvalidRequest);
     }
     if operation.body.is_some() {
-        codes.extend([Code::RequestTimeout, Code::PayloadTooLarge]);
+        codes.extend([
+            Code::RequestTimeout,
+            Code::PayloadTooLarge,
+            Code::UnsupportedMediaType,
+        ]);
     }
     if operation.idempotent {
         codes.extend([Code::IdempotencyInProgress, Code::IdempotencyKeyReused]);
@@ -193,7 +197,7 @@ fn operation(
     }
     if let Some(body) = &operation.body {
         described["requestBody"] = json!({
-            "required": true,
+            "required": !body.optional,
             "content": {JSON: {"schema": body.schema, "example": book::example_of(body.example)}},
         });
     }

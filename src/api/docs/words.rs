@@ -65,7 +65,6 @@ pub(in crate::api) struct Failure;
 /// How its text is encoded.
 pub(in crate::api) struct EncodingName;
 /// What a key may do.
-#[allow(dead_code, reason = "the next routes name it")]
 pub(in crate::api) struct ScopeName;
 /// An error's `code`.
 pub(in crate::api) struct ErrorCode;

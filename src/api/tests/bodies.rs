@@ -9,6 +9,7 @@ use crate::api::code::Code;
 use crate::api::docs;
 use crate::api::error::ApiError;
 use crate::api::submission::Draft;
+use crate::api::v1::keys;
 
 /// The seeds of a route's body.
 macro_rules! seeds {
@@ -18,7 +19,11 @@ macro_rules! seeds {
 }
 
 /// The target of each body, by the route's `operationId`.
-const TARGETS: &[Target] = &[target("sendSms", send, seeds!("sendSms"))];
+const TARGETS: &[Target] = &[
+    target("sendSms", send, seeds!("sendSms")),
+    target("createKey", create_key, seeds!("createKey")),
+    target("rotateKey", rotate_key, seeds!("rotateKey")),
+];
 
 /// What decides something in JSON and in our fields.
 const WORDS: &[&[u8]] = &[
@@ -65,6 +70,14 @@ const fn target(name: &'static str, function: fn(&[u8]), seeds: &'static str) ->
 
 fn send(body: &[u8]) {
     judge(Draft::parse(body));
+}
+
+fn create_key(body: &[u8]) {
+    judge(keys::fuzzing::create(body));
+}
+
+fn rotate_key(body: &[u8]) {
+    judge(keys::fuzzing::rotate(body));
 }
 
 /// A refusal is the client's fault and says of which field, unless the body as a whole is none.

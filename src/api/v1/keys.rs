@@ -1,6 +1,8 @@
 //! Lives here: `/v1/keys`: an organisation's keys, listed, created, rotated, revoked by those who may.
 //! Never here: what a key is worth (`domain::account`); the form of keys (`domain::api_key`).
 
+mod describe;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use ipnet::IpNet;
@@ -9,10 +11,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::timeout_at;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::api::call::Visit;
 use crate::api::code::Code;
+use crate::api::docs::ScopeName;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
 use crate::api::json as answers;
@@ -25,6 +29,8 @@ use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::store::people::{Changed, KeysOf};
 use crate::store::{AuditEntry, Caller, Credential, StoreError};
+
+pub(in crate::api) use self::describe::describe;
 
 /// Octets of a body: a hundred senders and a hundred networks are less.
 const BODY_MAX: usize = 16 * 1024;
@@ -51,22 +57,38 @@ struct Rotation {
 }
 
 /// A key as it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
 struct Shown<'a> {
     id: Uuid,
     name: &'a str,
     /// Its first characters.
     prefix: &'a str,
+    /// `live` or `test`.
     environment: &'static str,
+    /// Whether it is good: `active`, or why not.
     status: &'static str,
+    /// What it may do.
+    #[schema(value_type = Vec<ScopeName>)]
     scopes: Vec<&'static str>,
+    /// The senders that it may use; none: all of the organisation's.
+    #[schema(value_type = Vec<String>)]
     senders: &'a [Box<str>],
+    /// The addresses or networks that it may be used from; none: all.
     ips: Vec<String>,
+    /// Requests in a minute; `null`: as many as others.
+    #[schema(required)]
     rate_per_minute: Option<u32>,
     created_at: Text,
+    #[schema(required)]
     expires_at: Option<Text>,
+    /// To about a minute.
+    #[schema(required)]
     last_used_at: Option<Text>,
+    #[schema(required)]
     revoked_at: Option<Text>,
+    /// Its successor.
+    #[schema(required)]
     replaced_by: Option<Uuid>,
     /// The key itself, this once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -265,14 +287,43 @@ fn field(name: &str, message: impl Into<std::borrow::Cow<'static, str>>) -> ApiE
 
 /// Reads a body; an empty one is one in which nothing is said.
 async fn body<T: Default + for<'de> Deserialize<'de>>(visit: &mut Visit) -> Result<T, ApiError> {
-    let body = visit.body(BODY_MAX).await?;
+    read_body(&visit.body(BODY_MAX).await?)
+}
+
+fn read_body<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, ApiError> {
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(&body).map_err(|error| {
+    serde_json::from_slice(body).map_err(|error| {
         let message = format!("the body is not a JSON object that can be used: {error}");
         ApiError::new(Code::InvalidRequest, message)
     })
+}
+
+/// The bodies as the fuzz targets read them.
+#[cfg(test)]
+pub(in crate::api) mod fuzzing {
+    use super::{ApiError, Rotation, Timestamp, Wanted, expiry, key_form, mistyped, read_body};
+
+    /// `POST /v1/keys`, up to what the caller may give.
+    pub(in crate::api) fn create(body: &[u8]) -> Result<(), ApiError> {
+        let wanted: Wanted = read_body(body)?;
+        let senders = wanted.senders.as_deref().map(key_form::senders);
+        senders.transpose().map_err(mistyped)?;
+        let scopes = wanted.scopes.as_deref().map(key_form::scopes);
+        scopes.transpose().map_err(mistyped)?;
+        let networks = wanted.ips.as_deref().map(key_form::networks);
+        networks.transpose().map_err(mistyped)?;
+        let now = Timestamp(0);
+        let expires_at = wanted.expires_at.as_deref();
+        expires_at.map(|text| expiry(text, now)).transpose()?;
+        Ok(())
+    }
+
+    /// `POST /v1/keys/{id}/rotate`.
+    pub(in crate::api) fn rotate(body: &[u8]) -> Result<(), ApiError> {
+        read_body::<Rotation>(body).map(|_| ())
+    }
 }
 
 /// The key of the caller's organisation that the path names. Who works in the test environment does

@@ -3,7 +3,7 @@
 
 mod credits;
 mod export;
-mod keys;
+pub(super) mod keys;
 mod list;
 mod messages;
 mod send;
@@ -29,5 +29,6 @@ pub(super) fn describe(book: &mut Book) {
     send::describe(book);
     messages::describe(book);
     credits::describe(book);
+    keys::describe(book);
     docs::describe(book);
 }
