@@ -297,7 +297,6 @@ impl Operation {
     }
 
     /// A request with the same `Idempotency-Key` has its effect once.
-    #[allow(dead_code, reason = "the next routes are")]
     pub(in crate::api) fn idempotent(mut self) -> Self {
         self.idempotent = true;
         self

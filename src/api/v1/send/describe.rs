@@ -32,6 +32,7 @@ pub(in crate::api) fn describe(book: &mut Book) {
     .answers::<Accepted>(201, "The message is kept.", ACCEPTED)
     .located()
     .answers::<DryRun>(200, "A dry run: nothing was kept.", REHEARSAL)
+    .idempotent()
     .refuses(&[
         Code::InsufficientBalance,
         Code::SenderNotApproved,
