@@ -150,7 +150,7 @@ impl Chore {
     pub(super) fn rows(&self) -> usize {
         match self {
             Self::Jobs(JobsWork::Expand(expansion)) => 2 * expansion.messages.len(),
-            Self::Jobs(JobsWork::Create(_, chunks, _)) => 16 + chunks.len(),
+            Self::Jobs(JobsWork::Create(order)) => 16 + order.chunks.len(),
             _ => 16,
         }
     }

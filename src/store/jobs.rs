@@ -2,8 +2,11 @@
 //! their recipients wait in, drafts of jobs.
 //! Never here: SQL; what a recipient's message says and costs (`bulk`); whose turn it is.
 
+use std::sync::Arc;
+
 use super::batch::{Chore, ChoreDone};
 use super::control::AuditEntry;
+use super::memo::{Memo, Repeat};
 use super::{MessageView, Store, StoreError};
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
@@ -170,6 +173,32 @@ pub struct Campaign {
     pub job: Option<JobId>,
 }
 
+/// A job to accept.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The job.
+    pub job: Job,
+    /// Its recipients.
+    pub chunks: Vec<Chunk>,
+    /// The campaign that it is launched from, if it is.
+    pub campaign: Option<CampaignId>,
+    /// What its request is answered, if that names itself: kept with the job.
+    pub memo: Option<Arc<Memo>>,
+}
+
+/// What came of an order.
+#[derive(Clone, Debug)]
+pub enum Ordered {
+    /// The job is durable, with all that it will cost held for it.
+    Done,
+    /// Its request repeats one: nothing was kept.
+    Repeats(Repeat),
+    /// Its campaign has been launched before, or is gone: nothing was kept.
+    Launched,
+    /// It cannot be paid: nothing was kept.
+    Short(Shortfall),
+}
+
 /// What came of a step.
 #[derive(Clone, Debug)]
 pub enum Stepped {
@@ -283,8 +312,7 @@ pub(super) trait Board {
 /// What the writer is asked for.
 #[derive(Debug)]
 pub(super) enum JobsWork {
-    /// As what a campaign is launched, if it is.
-    Create(Box<Job>, Vec<Chunk>, Option<CampaignId>),
+    Create(Box<Order>),
     Expand(Box<Expansion>),
     /// For the organisation, if one is named.
     Step(Option<OrgId>, JobId, Step, Timestamp),
@@ -297,8 +325,7 @@ pub(super) enum JobsWork {
 /// What came of it.
 #[derive(Debug)]
 pub(super) enum JobsDone {
-    /// `false`: the campaign has been launched before, or is gone.
-    Created(Result<bool, Shortfall>),
+    Ordered(Ordered),
     Stepped(Stepped),
     Changed(bool),
     Count(u64),
@@ -311,7 +338,7 @@ impl JobsDone {
             Self::Stepped(Stepped::Refused(_)) => Some("refused: the job stands elsewhere"),
             Self::Stepped(Stepped::Missing) => Some("refused: there is no such job"),
             Self::Stepped(Stepped::Done(_))
-            | Self::Created(_)
+            | Self::Ordered(_)
             | Self::Changed(_)
             | Self::Count(_) => None,
         }
@@ -319,22 +346,22 @@ impl JobsDone {
 }
 
 impl Store {
-    /// Accepts a job; returns once it is durable, with all that it will cost held for it. `false`: it
-    /// was to be a campaign that has been launched before or is gone; nothing was kept.
+    /// Accepts a job; returns once it is known what has become of that. [`Ordered::Short`] comes as an
+    /// error, as with messages.
     ///
     /// # Errors
     /// [`StoreError::Short`], [`StoreError::Unavailable`], [`StoreError::Closed`],
     /// [`StoreError::Unfit`]: nothing was kept. [`StoreError::InDoubt`]: it may have been.
-    pub async fn create_job(
-        &self,
-        job: Job,
-        chunks: Vec<Chunk>,
-        campaign: Option<CampaignId>,
-    ) -> Result<bool, StoreError> {
-        let work = JobsWork::Create(Box::new(job), chunks, campaign);
-        match self.jobs_command(work, None).await? {
-            JobsDone::Created(created) => created.map_err(StoreError::Short),
-            JobsDone::Stepped(_) | JobsDone::Changed(_) | JobsDone::Count(_) => Ok(false),
+    pub async fn order_job(&self, order: Order) -> Result<Ordered, StoreError> {
+        match self
+            .jobs_command(JobsWork::Create(Box::new(order)), None)
+            .await?
+        {
+            JobsDone::Ordered(Ordered::Short(short)) => Err(StoreError::Short(short)),
+            JobsDone::Ordered(ordered) => Ok(ordered),
+            JobsDone::Stepped(_) | JobsDone::Changed(_) | JobsDone::Count(_) => {
+                unreachable!("a chore is answered in its own kind")
+            }
         }
     }
 
@@ -352,7 +379,7 @@ impl Store {
     /// Takes a job a step further; `org`: only if it is this one's.
     ///
     /// # Errors
-    /// As [`Store::create_job`].
+    /// As [`Store::order_job`].
     pub async fn step_job(
         &self,
         org: Option<OrgId>,
@@ -363,7 +390,7 @@ impl Store {
         let work = JobsWork::Step(org, job, step, at);
         match self.jobs_command(work, audit).await? {
             JobsDone::Stepped(stepped) => Ok(stepped),
-            JobsDone::Created(_) | JobsDone::Changed(_) | JobsDone::Count(_) => {
+            JobsDone::Ordered(_) | JobsDone::Changed(_) | JobsDone::Count(_) => {
                 Ok(Stepped::Missing)
             }
         }
@@ -394,7 +421,7 @@ impl Store {
     /// Writes a campaign, instead of what was known of it.
     ///
     /// # Errors
-    /// As [`Store::create_job`].
+    /// As [`Store::order_job`].
     pub async fn put_campaign(&self, campaign: Campaign) -> Result<(), StoreError> {
         let work = JobsWork::PutCampaign(Box::new(campaign));
         self.jobs_command(work, None).await.map(drop)
@@ -403,7 +430,7 @@ impl Store {
     /// Deletes a campaign; `false`: the organisation has none of this id.
     ///
     /// # Errors
-    /// As [`Store::create_job`].
+    /// As [`Store::order_job`].
     pub async fn delete_campaign(&self, org: OrgId, id: CampaignId) -> Result<bool, StoreError> {
         let done = self.jobs_command(JobsWork::DeleteCampaign(org, id), None);
         Ok(matches!(done.await?, JobsDone::Changed(true)))

@@ -9,16 +9,18 @@ use super::Engine;
 use super::control::{WATCHFUL, cancelling};
 use super::judge::may_cancel;
 use crate::domain::credits::Credits;
-use crate::domain::ids::{CampaignId, JobId, MessageSeq, OrgId};
+use crate::domain::ids::{JobId, MessageSeq, OrgId};
 use crate::domain::job::{JobState, Step};
-use crate::domain::ledger::{Channel, Shortfall};
+use crate::domain::ledger::Channel;
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::Message;
 use crate::domain::time::Timestamp;
 use crate::flow::Ready;
 use crate::store::StoreError;
 use crate::store::batch::{Batch, Chore, Effects};
-use crate::store::jobs::{Chunk, ChunkState, Expansion, Job, JobView, JobsDone, JobsWork, Stepped};
+use crate::store::jobs::{
+    ChunkState, Expansion, JobView, JobsDone, JobsWork, Order, Ordered, Stepped,
+};
 use crate::store::rows::{Candidate, Rows, day_of, day_of_seq};
 
 impl<R: Rows> Engine<R> {
@@ -29,9 +31,7 @@ impl<R: Rows> Engine<R> {
         effects: &mut Effects,
     ) -> Result<JobsDone, StoreError> {
         Ok(match work {
-            JobsWork::Create(job, chunks, campaign) => {
-                JobsDone::Created(self.create_job(job, chunks, *campaign, effects).await?)
-            }
+            JobsWork::Create(order) => JobsDone::Ordered(self.order(order, effects).await?),
             JobsWork::Expand(expansion) => {
                 JobsDone::Changed(self.expand(expansion, effects).await?)
             }
@@ -65,31 +65,34 @@ impl<R: Rows> Engine<R> {
         })
     }
 
-    /// Holds what the whole job costs, and writes it.
-    async fn create_job(
-        &mut self,
-        job: &Job,
-        chunks: &[Chunk],
-        campaign: Option<CampaignId>,
-        effects: &mut Effects,
-    ) -> Result<Result<bool, Shortfall>, StoreError> {
+    /// Holds what the whole job costs, and writes it with what its request is answered.
+    async fn order(&mut self, order: &Order, effects: &mut Effects) -> Result<Ordered, StoreError> {
+        let job = &order.job;
+        if let Some(memo) = &order.memo
+            && let Some(repeat) = self.repeat(memo).await?
+        {
+            return Ok(Ordered::Repeats(repeat));
+        }
         // On a sheet of its own: a campaign that is launched already is not paid for.
         let mut sheet = effects.sheet.clone();
         if job.live {
             let (purse, day) = ((job.org, Channel::Sms), day_of(job.created_at));
             if let Err(short) = sheet.reserve(&self.books, purse, day, job.cost) {
-                return Ok(Err(short));
+                return Ok(Ordered::Short(short));
             }
         }
-        if let Some(campaign) = campaign {
+        if let Some(campaign) = order.campaign {
             let whose = (job.org, campaign);
             if !self.rows.launch(whose, job.id, job.created_at).await? {
-                return Ok(Ok(false));
+                return Ok(Ordered::Launched);
             }
         }
         effects.sheet = sheet;
-        self.rows.insert_job(job, chunks).await?;
-        Ok(Ok(true))
+        self.rows.insert_job(job, &order.chunks).await?;
+        if let Some(memo) = &order.memo {
+            self.note_memo(memo).await?;
+        }
+        Ok(Ordered::Done)
     }
 
     /// Makes messages of a chunk's recipients. What was held for them is held for the messages; what

@@ -11,7 +11,8 @@ use crate::domain::credits::Credits;
 use crate::domain::ids::{CampaignId, JobId};
 use crate::domain::job::{JobState, Step};
 use crate::domain::ledger::Terms;
-use crate::store::jobs::{Campaign, Chunk, ChunkState, Expansion, Job, Stepped};
+use crate::store::jobs::{Campaign, Chunk, ChunkState, Expansion, Job, Order, Ordered, Stepped};
+use crate::store::memo::{Memo, Repeat};
 use crate::store::memory::CommitFault;
 
 const ONE: Credits = Credits::whole(1);
@@ -19,6 +20,7 @@ const NOW: Timestamp = Timestamp(2_000);
 
 on_each_store! {
     a_job_becomes_messages_chunk_by_chunk_and_costs_what_they_cost,
+    a_request_that_is_repeated_makes_one_job,
     what_cannot_be_paid_as_a_whole_is_not_begun,
     what_is_sent_to_nobody_is_given_back,
     a_job_that_is_stopped_makes_no_messages,
@@ -59,6 +61,15 @@ fn chunk() -> Chunk {
     }
 }
 
+fn order(job: &Job, chunks: Vec<Chunk>) -> Order {
+    Order {
+        job: job.clone(),
+        chunks,
+        campaign: None,
+        memo: None,
+    }
+}
+
 fn expansion(job: &Job, chunk: u32, messages: usize) -> Expansion {
     let new = || Message {
         class: Class::Promotional,
@@ -81,8 +92,8 @@ fn expansion(job: &Job, chunk: u32, messages: usize) -> Expansion {
 impl World {
     async fn create(&self, job: &Job) {
         let chunks = (0..job.total / 2).map(|_| chunk()).collect();
-        let created = self.store.create_job(job.clone(), chunks, None).await;
-        assert!(created.unwrap());
+        let ordered = self.store.order_job(order(job, chunks)).await;
+        assert!(matches!(ordered, Ok(Ordered::Done)), "{ordered:?}");
     }
 
     async fn step(&self, job: &Job, step: Step) -> Option<JobState> {
@@ -158,15 +169,41 @@ async fn a_job_becomes_messages_chunk_by_chunk_and_costs_what_they_cost(ground: 
     world.close().await;
 }
 
+async fn a_request_that_is_repeated_makes_one_job(ground: Ground) {
+    let world = World::with_credits(&ground, Terms::Prepaid, 10).await;
+    let memo = |fingerprint| {
+        Arc::new(Memo {
+            key: [7; 32],
+            fingerprint: [fingerprint; 32],
+            status: 202,
+            body: "{}".into(),
+            at: NOW,
+        })
+    };
+    let named = |id, fingerprint| Order {
+        memo: Some(memo(fingerprint)),
+        ..order(&job(id, 1), vec![chunk()])
+    };
+    let first = world.store.order_job(named(1, 1)).await.unwrap();
+    let again = world.store.order_job(named(2, 1)).await.unwrap();
+    let other = world.store.order_job(named(3, 2)).await.unwrap();
+    assert!(matches!(first, Ordered::Done));
+    assert!(matches!(again, Ordered::Repeats(Repeat::Replay(_))));
+    assert!(matches!(other, Ordered::Repeats(Repeat::Reused)));
+    assert_eq!(world.store.jobs(None, None, 9).await.unwrap().len(), 1);
+    assert_eq!(world.amounts().await, (8, 2, 0));
+    world.close().await;
+}
+
 async fn what_cannot_be_paid_as_a_whole_is_not_begun(ground: Ground) {
     let world = World::with_credits(&ground, Terms::Prepaid, 3).await;
     let job = job(1, 2);
-    let created = world
+    let ordered = world
         .store
-        .create_job(job.clone(), vec![chunk(), chunk()], None)
+        .order_job(order(&job, vec![chunk(), chunk()]))
         .await;
-    let Err(StoreError::Short(short)) = created else {
-        panic!("{created:?}");
+    let Err(StoreError::Short(short)) = ordered else {
+        panic!("{ordered:?}");
     };
     assert_eq!((short.required, short.missing()), (ONE.times(4), ONE));
     assert!(world.store.job(None, job.id).await.unwrap().is_none());
@@ -327,6 +364,7 @@ async fn what_has_long_been_over_is_forgotten(ground: Ground) {
 
 async fn campaigns_are_kept_changed_and_deleted(ground: Ground) {
     let world = World::with_credits(&ground, Terms::Postpaid, 0).await;
+    let drafted = job(1, 1);
     let mut campaign = Campaign {
         id: CampaignId(Uuid::from_u128(1)),
         org: ORG,
@@ -340,12 +378,27 @@ async fn campaigns_are_kept_changed_and_deleted(ground: Ground) {
     world.store.put_campaign(campaign.clone()).await.unwrap();
     campaign.name = "Eid".into();
     campaign.updated_at = NOW;
-    campaign.job = Some(job(1, 1).id);
     world.store.put_campaign(campaign.clone()).await.unwrap();
+    let launch = || Order {
+        campaign: Some(campaign.id),
+        ..order(&drafted, vec![chunk()])
+    };
+    let first = world.store.order_job(launch()).await.unwrap();
+    let second = world.store.order_job(launch()).await.unwrap();
+    assert!(matches!(
+        (first, second),
+        (Ordered::Done, Ordered::Launched)
+    ));
+    assert_eq!(world.amounts().await, (0, 2, 0));
+    campaign.updated_at = drafted.created_at;
+    campaign.job = Some(drafted.id);
     let found = world.store.campaign(ORG, campaign.id).await.unwrap();
     assert_eq!(found.as_ref(), Some(&campaign));
     let list = world.store.campaigns(ORG, None, 9).await.unwrap();
-    assert_eq!(list, [campaign.clone()]);
+    assert_eq!(
+        (list.len(), list[0].id, &*list[0].body),
+        (1, campaign.id, "")
+    );
     let stranger = OrgId(Uuid::from_u128(99));
     assert!(
         !world
