@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::reload::Reloader;
+use crate::bulk::{self, Bulk};
 use crate::config::Config;
 use crate::domain::ids::{CarrierId, Place};
 use crate::domain::time::Timestamp;
@@ -184,7 +185,8 @@ impl Daemon {
         };
         tasks.judge(&house, &config, judging, &stops.workers);
         let (draining, draining_seen) = watch::channel(false);
-        let hands = (holds, steer_to);
+        let (ingest, bulk) = house.ways_in(&config);
+        let hands = (holds, steer_to.clone(), bulk.clone());
         let parts = house.admin_parts(page, binds, hands, draining_seen, reload.clone());
         let admin_config = admin::Config {
             listen: admin,
@@ -198,7 +200,8 @@ impl Daemon {
         ));
         let shutdown_timeout = config.shutdown_timeout;
         let health = Arc::clone(house.store.health());
-        tasks.open_door(api_listener, config, &house, &stops.doors);
+        tasks.expand(&house, &config, &bulk, steer_to, &stops.doors);
+        tasks.open_door(api_listener, config, &house, (ingest, bulk), &stops.doors);
         tracing::info!(%api, %admin, "listening");
         let beat = house.beat;
         Ok(Self {
@@ -366,7 +369,7 @@ impl House {
         &self,
         metrics: PrometheusHandle,
         binds: Vec<BindHandle>,
-        (holds, steer): (admin::Holds, mpsc::Sender<Steer>),
+        (holds, steer, bulk): (admin::Holds, mpsc::Sender<Steer>, Bulk),
         draining: watch::Receiver<bool>,
         reload: mpsc::Sender<Reload>,
     ) -> admin::Parts {
@@ -388,7 +391,16 @@ impl House {
             routes: Arc::clone(&self.routes),
             reload,
             tokens: self.tokens.clone(),
+            bulk,
         }
+    }
+
+    /// The ways in for doors: one by one, and many at once.
+    fn ways_in(&self, config: &Config) -> (Arc<Ingest>, Bulk) {
+        let (config, store) = (config.ingest.clone(), self.store.clone());
+        let routes = Arc::clone(&self.routes);
+        let ingest = Arc::new(Ingest::new(config, store.clone(), routes));
+        (Arc::clone(&ingest), Bulk::new(ingest, store))
     }
 }
 
@@ -515,25 +527,36 @@ impl Tasks {
         ));
     }
 
+    /// Starts what makes messages of bulk jobs. It ends with the doors: what it makes is new.
+    fn expand(
+        &mut self,
+        house: &House,
+        config: &Config,
+        bulk: &Bulk,
+        steer: mpsc::Sender<Steer>,
+        stop: &CancellationToken,
+    ) {
+        let kept = config.retention.messages_days;
+        // As many as there are indexes for.
+        let accounts = u16::try_from(house.accounts.len()).unwrap_or(u16::MAX);
+        let steering = bulk::Steering { steer, accounts };
+        let runner = bulk.runner(bulk::Config { kept }, steering);
+        self.doors.spawn(runner.run(now, stop.clone()));
+    }
+
     /// Opens the door: from here on messages are accepted.
     fn open_door(
         &mut self,
         listener: TcpListener,
         config: Config,
         house: &House,
+        ways: (Arc<Ingest>, Bulk),
         stop: &CancellationToken,
     ) {
-        let Config { api, ingest, .. } = config;
         let store = house.store.clone();
-        let ingest = Ingest::new(ingest, store.clone(), Arc::clone(&house.routes));
-        self.doors.spawn(api::serve(
-            listener,
-            api,
-            Arc::new(ingest),
-            store,
-            Arc::clone(&house.trials),
-            stop.clone(),
-        ));
+        let trials = Arc::clone(&house.trials);
+        let serving = api::serve(listener, config.api, ways, store, trials, stop.clone());
+        self.doors.spawn(serving);
     }
 }
 

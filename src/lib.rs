@@ -18,6 +18,8 @@ pub mod scheduler;
 pub mod tokens;
 pub mod webhooks;
 
+pub mod bulk;
+
 pub mod admin;
 pub mod api;
 pub mod ctl;

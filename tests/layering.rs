@@ -26,7 +26,7 @@ const LAYERS: &[&[&str]] = &[
         "webhooks",
         "tokens",
     ],
-    &["otp", "notify"],
+    &["bulk", "otp", "notify"],
     &["api", "esme", "admin", "ctl"],
     &["config", "app", "demo", "main", "lib"],
 ];

@@ -12,6 +12,7 @@ mod error;
 mod find;
 mod health;
 mod holds;
+mod jobs;
 mod keys;
 mod learn;
 mod messages;
@@ -42,6 +43,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::holds::Holds;
+use crate::bulk::Bulk;
 use crate::domain::ids::CarrierId;
 use crate::flow::Steer;
 use crate::flow::bind::BindHandle;
@@ -92,6 +94,8 @@ pub struct Parts {
     pub reload: mpsc::Sender<Reload>,
     /// What signs users' tokens, if any are accepted.
     pub tokens: Option<Arc<Tokens>>,
+    /// Bulk jobs.
+    pub bulk: Bulk,
 }
 
 /// What the handlers share.
@@ -117,6 +121,7 @@ struct Shown {
     routes: Arc<Routes>,
     reload: mpsc::Sender<Reload>,
     tokens: Option<Arc<Tokens>>,
+    bulk: Bulk,
 }
 
 /// Serves the listener until `stop`, then lets running requests finish and returns.
@@ -155,6 +160,7 @@ fn router(
             routes: parts.routes,
             reload: parts.reload,
             tokens: parts.tokens,
+            bulk: parts.bulk,
         },
         holds,
         sweeping,
@@ -202,6 +208,9 @@ fn router(
         .route("/admin/v1/messages/{id}/cancel", post(messages::cancel))
         .route("/admin/v1/messages/{id}/resend", post(messages::resend))
         .route("/admin/v1/carriers/learn-ids", get(learn::ids))
+        .route("/admin/v1/jobs", get(jobs::list))
+        .route("/admin/v1/jobs/{id}", get(jobs::show))
+        .route("/admin/v1/jobs/{id}/{what}", post(jobs::change))
         .route("/admin/v1/receipts", get(receipts::list))
         .route("/admin/v1/receipts/replay", post(receipts::replay))
         .route("/admin/v1/receipts/drop", post(receipts::discard))

@@ -17,7 +17,7 @@ use crate::domain::ids::{BindName, CarrierIndex, NetworkId};
 use crate::domain::route::{Account, Table};
 use crate::flow::bind::{BindCommand, BindStatus};
 use crate::flow::health::Health;
-use crate::ingest::plan;
+use crate::ingest::{self, Ingest, plan};
 use crate::store;
 use crate::telemetry::metrics::recorder;
 use crate::webhooks::{self, Trials};
@@ -114,6 +114,13 @@ impl House {
             }
         });
         let holds = Holds::load(store.clone(), carriers, Arc::clone(&health), steer.clone());
+        let routes = Arc::new(Routes::new(table(), Arc::clone(&health)));
+        let ingest = Ingest::new(
+            ingest::Config::default(),
+            store.clone(),
+            Arc::clone(&routes),
+        );
+        let bulk = Bulk::new(Arc::new(ingest), store.clone());
         let parts = Parts {
             store: store.clone(),
             trials: Arc::new(Trials::new(
@@ -128,9 +135,10 @@ impl House {
             steer,
             holds: holds.await.unwrap(),
             draining: drains,
-            routes: Arc::new(Routes::new(table(), Arc::clone(&health))),
+            routes,
             reload,
             tokens: None,
+            bulk,
         };
         let (router, keeping) = router(token.to_owned().into(), parts, &stop);
         tasks.spawn(keeping);

@@ -19,6 +19,7 @@ use super::code::Code;
 use super::error::ApiError;
 use super::idempotency::{self, Running};
 use super::limits::{Limits, Standing};
+use crate::bulk::Bulk;
 use crate::ingest::Ingest;
 use crate::store::{Credential, Store};
 use crate::telemetry::metrics::api::Route;
@@ -31,6 +32,7 @@ const REQUEST_ID_MAX: usize = 64;
 /// What the handlers share.
 pub(super) struct Api {
     pub(super) ingest: Arc<Ingest>,
+    pub(super) bulk: Bulk,
     pub(super) store: Store,
     /// What tries webhook endpoints at their owners' wish.
     pub(super) trials: Arc<Trials>,

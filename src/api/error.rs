@@ -52,6 +52,8 @@ pub(super) struct Problem {
     pub(super) param: String,
     /// The JSON pointer to it.
     pub(super) pointer: String,
+    /// Its own code, where problems differ in it.
+    pub(super) code: Option<Code>,
     /// What is wrong and what to do.
     pub(super) detail: Cow<'static, str>,
 }
@@ -62,6 +64,7 @@ impl Problem {
         Self {
             param: name.to_owned(),
             pointer: format!("/{name}"),
+            code: None,
             detail: detail.into(),
         }
     }
@@ -72,6 +75,7 @@ impl Problem {
         Self {
             param: format!("{name}.{key}"),
             pointer: format!("/{name}/{escaped}"),
+            code: None,
             detail: detail.into(),
         }
     }
@@ -136,6 +140,21 @@ impl ApiError {
     /// A refusal for one field.
     pub(super) fn of_field(code: Code, problem: Problem) -> Self {
         Self::of_fields(code, vec![problem])
+    }
+
+    /// A refusal for recipients of a job, of whom the first are named.
+    pub(super) fn of_recipients(code: Code, problems: Vec<Problem>, number: usize) -> Self {
+        Self {
+            details: Some(json!({ "failed_recipients": number })),
+            ..Self::of_fields(code, problems)
+        }
+    }
+
+    /// Where the problems are.
+    #[cfg(test)]
+    pub(super) fn pointers(&self) -> Vec<String> {
+        let pointers = self.problems.iter().map(|problem| problem.pointer.clone());
+        pointers.collect()
     }
 
     /// Ingest's refusal; `param` is the client's name of the field at fault.
@@ -401,7 +420,7 @@ impl<'a> Item<'a> {
     fn new(code: &'static str, problem: &'a Problem) -> Self {
         Self {
             pointer: &problem.pointer,
-            code,
+            code: problem.code.map_or(code, Code::name),
             detail: &problem.detail,
         }
     }

@@ -41,11 +41,43 @@ struct Success<'a, T> {
 /// # Errors
 /// `server_error` for what cannot be written: none of ours.
 pub(super) fn success(status: StatusCode, data: &impl Serialize) -> Result<Response, ApiError> {
+    Ok(answer(status, written(data)?))
+}
+
+/// The same, not yet an answer.
+///
+/// # Errors
+/// As [`success`].
+pub(super) fn written(data: &impl Serialize) -> Result<Vec<u8>, ApiError> {
     let json = serde_json::to_vec(&Success {
         success: true,
         data,
     });
-    Ok(answer(status, json.map_err(unwritable)?))
+    json.map_err(unwritable)
+}
+
+#[derive(Serialize)]
+struct Page<'a, T> {
+    success: bool,
+    data: &'a [T],
+    /// What `cursor` is to be for the next page; `null`: this is the last one.
+    next_cursor: Option<String>,
+}
+
+/// A page of a list.
+///
+/// # Errors
+/// As [`success`].
+pub(super) fn page<T: Serialize>(
+    data: &[T],
+    next_cursor: Option<String>,
+) -> Result<Response, ApiError> {
+    let json = serde_json::to_vec(&Page {
+        success: true,
+        data,
+        next_cursor,
+    });
+    Ok(answer(StatusCode::OK, json.map_err(unwritable)?))
 }
 
 /// JSON that is written already.

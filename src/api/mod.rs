@@ -15,6 +15,7 @@ mod events;
 mod idempotency;
 mod json;
 mod limits;
+mod query;
 mod render;
 mod server;
 mod submission;
@@ -35,6 +36,7 @@ use self::call::Api;
 use self::idempotency::Running;
 pub use self::limits::Config as Rates;
 use self::server::Limits;
+use crate::bulk::Bulk;
 use crate::ingest::Ingest;
 use crate::store::Store;
 use crate::tokens::Tokens;
@@ -81,7 +83,7 @@ impl Default for Config {
 pub async fn serve(
     listener: TcpListener,
     config: Config,
-    ingest: Arc<Ingest>,
+    (ingest, bulk): (Arc<Ingest>, Bulk),
     store: Store,
     trials: Arc<Trials>,
     stop: CancellationToken,
@@ -94,6 +96,7 @@ pub async fn serve(
     };
     let api = Api {
         ingest,
+        bulk,
         store,
         trials,
         body_max: config.body_max,

@@ -298,7 +298,7 @@ impl<'a> Fields<'a> {
 }
 
 /// A JSON string's text, or what is wrong with it. `json` is one JSON value, already scanned.
-fn read_text(json: &str) -> Result<Cow<'_, str>, Cow<'static, str>> {
+pub(super) fn read_text(json: &str) -> Result<Cow<'_, str>, Cow<'static, str>> {
     let Some(inner) = json
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
@@ -313,7 +313,7 @@ fn read_text(json: &str) -> Result<Cow<'_, str>, Cow<'static, str>> {
         .map_err(|_| "has an escape that is no character; send well-formed Unicode".into())
 }
 
-fn kind(json: &str) -> &'static str {
+pub(super) fn kind(json: &str) -> &'static str {
     match json.as_bytes().first() {
         Some(b'{') => "an object",
         Some(b'[') => "an array",
@@ -344,7 +344,7 @@ fn read_class(name: Option<&str>) -> Result<Class, ApiError> {
 }
 
 /// Printable, so that it can stand in lists, files and logs of the client as it is.
-fn read_client_ref<'a>(
+pub(super) fn read_client_ref<'a>(
     name: &str,
     text: Option<Cow<'a, str>>,
 ) -> Result<Option<Cow<'a, str>>, ApiError> {
@@ -379,7 +379,7 @@ fn read_validity(
     None
 }
 
-fn read_due(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
+pub(super) fn read_due(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     time::parse(text).map(Some).ok_or_else(|| {
         let detail =
@@ -388,7 +388,7 @@ fn read_due(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiErro
     })
 }
 
-fn check_metadata(
+pub(super) fn check_metadata(
     name: &str,
     json: &str,
     problems: &mut Vec<Problem>,
@@ -435,7 +435,12 @@ fn check_metadata(
     }
 }
 
-fn check_tags(name: &str, json: &str, problems: &mut Vec<Problem>, too_much: &mut Vec<Problem>) {
+pub(super) fn check_tags(
+    name: &str,
+    json: &str,
+    problems: &mut Vec<Problem>,
+    too_much: &mut Vec<Problem>,
+) {
     let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(json) else {
         let detail = format!("{name} must be an array of strings, not {}", kind(json));
         return problems.push(Problem::field(name, detail));

@@ -8,6 +8,7 @@ mod carriers;
 mod client;
 mod credits;
 mod erase;
+mod jobs;
 mod keys;
 mod messages;
 mod people;
@@ -30,6 +31,7 @@ pub use self::carriers::{CarriersCommand, HoldArguments};
 pub use self::client::CtlError;
 pub use self::credits::{CreditsCommand, PricesCommand, ScopeArguments};
 pub use self::erase::EraseArguments;
+pub use self::jobs::{JobArguments, JobsCommand};
 pub use self::keys::{KeyArguments, KeysCommand};
 pub use self::messages::MessagesCommand;
 pub use self::people::{OrgsCommand, UsersCommand};
@@ -103,6 +105,12 @@ pub enum Command {
         /// What to do with one.
         #[command(subcommand)]
         command: MessagesCommand,
+    },
+    /// Bulk jobs: list, show, pause, resume, cancel.
+    Jobs {
+        /// What to do; without it: list.
+        #[command(subcommand)]
+        command: Option<JobsCommand>,
     },
     /// Receipts that have found no attempt: look at them, try them again, drop them.
     Receipts {
@@ -196,6 +204,10 @@ pub async fn ask(target: &Target, command: &Command) -> Result<Value, CtlError> 
             command.ask(target).await
         }
         Command::Messages { command } => command.ask(target).await,
+        Command::Jobs { command } => {
+            let command = command.as_ref().unwrap_or(&JobsCommand::LIST);
+            command.ask(target).await
+        }
         Command::Receipts { command } => command.ask(target).await,
         Command::Routes { command } => command.ask(target).await,
         Command::Reload => routes::reload(target).await,
@@ -228,6 +240,10 @@ fn people(command: &Command, told: Value) -> Result<String, CtlError> {
             command.shown(told)
         }
         Command::Messages { command } => command.shown(told),
+        Command::Jobs { command } => {
+            let command = command.as_ref().unwrap_or(&JobsCommand::LIST);
+            command.shown(told)
+        }
         Command::Receipts { command } => command.shown(told),
         Command::Routes { .. } => RoutesCommand::shown(told),
         Command::Reload => routes::reloaded(told),
@@ -365,6 +381,12 @@ mod tests {
             "messages resend 01a1fdce-e407-73d4-a781-ea8479400538 --reason asked --dry-run",
             "routes explain +255753276939 --class otp --from MNARA --org Demo --segments 2",
             "reload",
+            "jobs",
+            "jobs list --org Demo --limit 5",
+            "jobs show 01a1fdce-e407-73d4-a781-ea8479400538",
+            "jobs pause 01a1fdce-e407-73d4-a781-ea8479400538 --reason asked",
+            "jobs resume 01a1fdce-e407-73d4-a781-ea8479400538 --reason asked --dry-run",
+            "jobs cancel 01a1fdce-e407-73d4-a781-ea8479400538 --reason asked",
             "receipts list --carrier one --since 1d --limit 5",
             "receipts replay one --since 2h --dry-run",
             "receipts drop one --older-than 1d --reason old",
@@ -387,6 +409,7 @@ mod tests {
             "queue purge --carrier one",
             "queue reroute --carrier one --reason works",
             "messages cancel 1",
+            "jobs cancel 1",
             "binds set-tps one/1 fast",
             "audit --limit many",
             "erase --to +255712345678",

@@ -10,7 +10,7 @@ use crate::domain::message::Encoding;
 ///
 /// # Errors
 /// [`Refusal::EmptyMessage`], [`Refusal::MessageTooLong`].
-pub fn measure(message: &str, segments_max: u8) -> Result<(Encoding, u8), Refusal> {
+pub(super) fn measure(message: &str, segments_max: u8) -> Result<(Encoding, u8), Refusal> {
     if message.is_empty() {
         return Err(Refusal::EmptyMessage);
     }

@@ -1,7 +1,8 @@
 //! Lives here: the one way in for every door: check, compose, route, make durable.
 //! Never here: HTTP, JSON of a dialect, lanes; what happens after the commit.
 
-pub mod compose;
+pub mod batch;
+mod compose;
 pub mod explain;
 pub mod plan;
 pub mod ported;

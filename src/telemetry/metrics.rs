@@ -3,6 +3,7 @@
 //! Never here: labels from unbounded sets (numbers, organisations, URLs, message ids).
 
 pub mod api;
+pub mod bulk;
 pub mod carrier;
 pub mod receipts;
 pub mod retention;
@@ -308,6 +309,17 @@ pub const ALL: &[(&str, Kind, &str)] = &[
         "When the configuration was last loaded, Unix time.",
     ),
     (
+        BULK_JOBS,
+        Kind::Counter,
+        "Bulk jobs accepted, completed, failed and canceled.",
+    ),
+    (
+        BULK_RECIPIENTS,
+        Kind::Counter,
+        "Recipients of bulk jobs: accepted or refused with their job, and made messages of.",
+    ),
+    (BULK_AT_WORK, Kind::Gauge, "Bulk jobs that are worked at."),
+    (
         RECOVERY_SECONDS,
         Kind::Gauge,
         "Time the last start took to open the store and settle what was open.",
@@ -380,6 +392,9 @@ const PORTED_ROWS: &str = "mnara_ported_rows";
 const PORTED_MODIFIED_SECONDS: &str = "mnara_ported_modified_timestamp_seconds";
 const CONFIG_RELOAD_SUCCESS: &str = "mnara_config_reload_success";
 const CONFIG_RELOAD_SECONDS: &str = "mnara_config_reload_timestamp_seconds";
+const BULK_JOBS: &str = "mnara_bulk_jobs_total";
+const BULK_RECIPIENTS: &str = "mnara_bulk_recipients_total";
+const BULK_AT_WORK: &str = "mnara_bulk_jobs_at_work";
 const RECOVERY_SECONDS: &str = "mnara_recovery_seconds";
 const RECOVERED_UNCERTAIN: &str = "mnara_recovered_uncertain";
 

@@ -15,6 +15,7 @@ mod admin;
 mod apart;
 mod bad_input;
 mod binding;
+mod bulk;
 mod commanded;
 mod configuration;
 mod credits;

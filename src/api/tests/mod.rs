@@ -27,6 +27,7 @@ use super::call::Api;
 use super::idempotency::Running;
 use super::limits::Limits;
 use super::{Rates, time, v1};
+use crate::bulk::Bulk;
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::allowance::Quota;
 use crate::domain::api_key::NewKey;
@@ -93,6 +94,7 @@ impl House {
         let config = ingest::Config::default();
         let ingest = Arc::new(Ingest::new(config, store.clone(), Arc::new(routes)));
         let api = Api {
+            bulk: Bulk::new(Arc::clone(&ingest), store.clone()),
             ingest,
             store: store.clone(),
             trials: Arc::new(Trials::new(

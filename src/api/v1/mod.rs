@@ -1,6 +1,8 @@
 //! Lives here: the `/v1` dialect (seed 003): its routes, a file for each resource.
 //! Never here: the way of a request (`doors`), checks of a message's meaning (`ingest`).
 
+mod bulk;
+mod campaigns;
 mod credits;
 mod export;
 pub(super) mod keys;
@@ -21,6 +23,8 @@ pub(super) fn doors() -> Doors {
     let doors = credits::doors(doors);
     let doors = keys::doors(doors);
     let doors = webhooks::doors(doors);
+    let doors = bulk::doors(doors);
+    let doors = campaigns::doors(doors);
     docs::doors(doors)
 }
 

@@ -1,0 +1,244 @@
+//! Lives here: what has become of each recipient of a job, page by page, and of those that failed as
+//! a CSV file. Recipients are told in the order of the request.
+//! Never here: the job as a whole (`bulk`).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::find;
+use crate::api::call::Visit;
+use crate::api::code::Code;
+use crate::api::error::ApiError;
+use crate::api::json::{self, Amount};
+use crate::api::query::Query;
+use crate::api::time::{self, Text};
+use crate::domain::job::{Entry, unpack};
+use crate::domain::message::State;
+use crate::store::jobs::{ChunkState, ChunkView, JobView};
+use crate::store::{MessageView, Store, StoreError};
+
+/// Recipients of a page, as asked for and at most.
+const PAGE: u32 = 100;
+const PAGE_MAX: u32 = 500;
+
+/// A recipient and what has become of it.
+#[derive(Serialize)]
+struct Outcome {
+    /// Its place in the request, from 0.
+    recipient: u32,
+    /// The message's id; `null`: there is none.
+    id: Option<Uuid>,
+    to: String,
+    status: &'static str,
+    status_detail: &'static str,
+    segments: Option<u8>,
+    credits_cost: Option<Amount>,
+    sent_at: Option<Text>,
+    delivered_at: Option<Text>,
+    failure_code: Option<&'static str>,
+    failure_reason: Option<&'static str>,
+    client_ref: Option<Box<str>>,
+}
+
+/// `GET /v1/sms/bulk/{id}/messages`.
+pub(super) async fn messages(visit: Visit) -> Result<Response, ApiError> {
+    let query = Query::read(&visit, &["cursor", "limit"])?;
+    let limit = query.number("limit", PAGE, 1..=PAGE_MAX)?;
+    let from = query.number("cursor", 0, 0..=u32::MAX)?;
+    let view = find(&visit).await?;
+    let store = &visit.api.store;
+    let chunks = store.chunks(view.job.id).await.map_err(ApiError::store)?;
+    let mut outcomes = Vec::with_capacity(limit as usize);
+    for (first, chunk) in placed(&chunks) {
+        if first + chunk.recipients <= from {
+            continue;
+        }
+        if outcomes.len() >= limit as usize {
+            break;
+        }
+        let found = of_chunk(store, &view, first, chunk).await;
+        let found = found.map_err(ApiError::store)?;
+        outcomes.extend(found.into_iter().filter(|one| one.recipient >= from));
+    }
+    outcomes.truncate(limit as usize);
+    let next = outcomes.last().map(|last| last.recipient + 1);
+    let next = next.filter(|next| *next < view.job.total);
+    json::page(&outcomes, next.map(|next| next.to_string()))
+}
+
+/// `GET /v1/sms/bulk/{id}/errors.csv`: at most ten thousand lines, so it is put together in memory
+/// (a megabyte and a half), chunk by chunk.
+pub(super) async fn errors(visit: Visit) -> Result<Response, ApiError> {
+    let view = find(&visit).await?;
+    let store = &visit.api.store;
+    let chunks = store.chunks(view.job.id).await.map_err(ApiError::store)?;
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let header = [
+        "recipient",
+        "to",
+        "failure_code",
+        "failure_reason",
+        "message_id",
+        "client_ref",
+    ];
+    csv.write_record(header).map_err(unwritable)?;
+    for (first, chunk) in placed(&chunks) {
+        let found = of_chunk(store, &view, first, chunk).await;
+        let failed = found.map_err(ApiError::store)?.into_iter();
+        for one in failed.filter(|one| one.status == State::Failed.public()) {
+            let line = [
+                &*one.recipient.to_string(),
+                &guarded(&one.to),
+                one.failure_code.unwrap_or_default(),
+                one.failure_reason.unwrap_or_default(),
+                &one.id.map(|id| id.to_string()).unwrap_or_default(),
+                &guarded(&one.client_ref.unwrap_or_default()),
+            ];
+            csv.write_record(line).map_err(unwritable)?;
+        }
+    }
+    let csv = csv
+        .into_inner()
+        .map_err(|error| unwritable(error.into_error().into()))?;
+    let mut response = json::answer(StatusCode::OK, csv);
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_static("text/csv; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, kind);
+    let name = format!("attachment; filename=\"bulk-{}-errors.csv\"", view.job.id);
+    if let Ok(name) = HeaderValue::try_from(name) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
+
+fn unwritable(_: csv::Error) -> ApiError {
+    let message = "the answer could not be written; tell us the request id";
+    ApiError::new(Code::ServerError, message)
+}
+
+/// What a spreadsheet would take for a formula is marked as text; a number in E.164 is none.
+fn guarded(cell: &str) -> String {
+    let formula = match cell.as_bytes() {
+        [b'=' | b'-' | b'@' | b'\t' | b'\r', ..] => true,
+        [b'+', rest @ ..] => !rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    let mark = if formula { "'" } else { "" };
+    format!("{mark}{cell}")
+}
+
+/// Chunks, each with the place of its first recipient.
+fn placed(chunks: &[ChunkView]) -> impl Iterator<Item = (u32, &ChunkView)> {
+    chunks.iter().scan(0, |first, chunk| {
+        let place = *first;
+        *first += chunk.recipients;
+        Some((place, chunk))
+    })
+}
+
+/// What has become of a chunk's recipients.
+async fn of_chunk(
+    store: &Store,
+    view: &JobView,
+    first: u32,
+    chunk: &ChunkView,
+) -> Result<Vec<Outcome>, StoreError> {
+    let body = store.chunk_body(view.job.id, chunk.number).await?;
+    let body = body.unwrap_or_default();
+    let entries = unpack(&body).ok_or(StoreError::Corrupt {
+        what: "job_chunks.body",
+    })?;
+    let messages = match chunk.span {
+        Some((from, until)) => store.run_of(from, until, chunk.recipients).await?,
+        None => Vec::new(),
+    };
+    let mut messages = messages.into_iter();
+    let outcomes = entries
+        .iter()
+        .zip(first..)
+        .filter_map(|(entry, place)| match entry {
+            // A message that is gone already is passed over.
+            Entry::Sent => messages.next().map(|message| sent(place, message)),
+            Entry::Waits(waits) => {
+                let state = match chunk.state {
+                    ChunkState::Dropped => State::Cancelled,
+                    ChunkState::Waiting | ChunkState::Expanded => State::Scheduled,
+                };
+                Some(Outcome {
+                    to: waits.to.to_string(),
+                    status: state.public(),
+                    status_detail: state.name(),
+                    client_ref: waits.client_ref.map(Into::into),
+                    ..nothing(place)
+                })
+            }
+            Entry::Refused { to, why } => Some(Outcome {
+                to: (*to).to_owned(),
+                status: State::Failed.public(),
+                status_detail: State::Failed.name(),
+                failure_code: Some(why.code()),
+                failure_reason: Some(why.reason()),
+                ..nothing(place)
+            }),
+        });
+    Ok(outcomes.collect())
+}
+
+fn nothing(recipient: u32) -> Outcome {
+    Outcome {
+        recipient,
+        id: None,
+        to: String::new(),
+        status: "",
+        status_detail: "",
+        segments: None,
+        credits_cost: None,
+        sent_at: None,
+        delivered_at: None,
+        failure_code: None,
+        failure_reason: None,
+        client_ref: None,
+    }
+}
+
+fn sent(recipient: u32, view: MessageView) -> Outcome {
+    let message = view.message;
+    let delivered = view.state == State::Delivered;
+    Outcome {
+        recipient,
+        id: Some(message.id.0),
+        to: message.to.to_string(),
+        status: view.state.public(),
+        status_detail: view.state.name(),
+        segments: Some(message.segments),
+        credits_cost: Some(Amount(message.cost)),
+        sent_at: view.sent_at.map(time::rfc3339),
+        delivered_at: view.final_at.filter(|_| delivered).map(time::rfc3339),
+        failure_code: view.failure.map(|failure| failure.name()),
+        failure_reason: view.failure.map(|failure| failure.reason()),
+        client_ref: message.client_ref,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_formulas_are_marked_as_text() {
+        let table = [
+            ("+255712345678", "+255712345678"),
+            ("=1+1", "'=1+1"),
+            ("+cmd|x", "'+cmd|x"),
+            ("-5", "'-5"),
+            ("@x", "'@x"),
+            ("0712", "0712"),
+            ("", ""),
+        ];
+        for (cell, expected) in table {
+            assert_eq!(guarded(cell), expected);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Lives here: campaigns (seed 000): drafts of bulk jobs that can be made, read, changed, deleted and
+//! launched. A draft's body is that of `POST /v1/sms/bulk`; what it means is judged at its launch.
+//! Never here: the form of that body (`bulk::body`), jobs.
+
+use std::borrow::Cow;
+
+use axum::body::Bytes;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::time::timeout_at;
+use uuid::Uuid;
+
+use super::bulk::body::Draft;
+use super::bulk::{self, BODY_MAX, JOBS};
+use crate::api::call::Visit;
+use crate::api::code::Code;
+use crate::api::doors::Doors;
+use crate::api::error::{ApiError, Problem};
+use crate::api::json;
+use crate::api::query::Query;
+use crate::api::time::{self, Text};
+use crate::domain::ids::{CampaignId, JobId};
+use crate::domain::scope::Scope;
+use crate::domain::template::Template;
+use crate::store::jobs::{Campaign, Ordered};
+
+/// Campaigns of a page, as asked for and at most.
+const PAGE: u32 = 20;
+const PAGE_MAX: u32 = 100;
+
+pub(in crate::api) fn doors(doors: Doors) -> Doors {
+    let (send, read) = (Scope::SmsSend, Scope::MessagesRead);
+    doors
+        .post("/v1/campaigns", 201, send, create)
+        .get("/v1/campaigns", read, list)
+        .get("/v1/campaigns/{id}", read, show)
+        .patch("/v1/campaigns/{id}", send, change)
+        .delete("/v1/campaigns/{id}", send, delete)
+        .post("/v1/campaigns/{id}/launch", 202, send, launch)
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    id: Uuid,
+    name: &'a str,
+    status: &'static str,
+    job_id: Option<Uuid>,
+    created_at: Text,
+    updated_at: Text,
+    livemode: bool,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    #[serde(flatten)]
+    listed: Listed<'a>,
+    from: Cow<'a, str>,
+    message: Cow<'a, str>,
+    class: &'static str,
+    total_recipients: usize,
+    scheduled_at: Option<Text>,
+    personalization_fields: Vec<&'a str>,
+}
+
+fn listed(campaign: &Campaign) -> Listed<'_> {
+    Listed {
+        id: campaign.id.0,
+        name: &campaign.name,
+        status: match campaign.job {
+            None => "draft",
+            Some(_) => "launched",
+        },
+        job_id: campaign.job.map(|job| job.0),
+        created_at: time::rfc3339(campaign.created_at),
+        updated_at: time::rfc3339(campaign.updated_at),
+        livemode: campaign.live,
+    }
+}
+
+fn details(status: StatusCode, campaign: &Campaign) -> Result<Response, ApiError> {
+    let request = Draft::parse(campaign.body.as_bytes())?.request;
+    let template = Template::parse(&request.message);
+    let mut fields = template.map_or_else(|_| Vec::new(), |template| template.fields().to_vec());
+    fields.sort_unstable();
+    let shown = Details {
+        listed: listed(campaign),
+        from: Cow::Borrowed(&request.from),
+        message: Cow::Borrowed(&request.message),
+        class: request.class.name(),
+        total_recipients: request.recipients.len(),
+        scheduled_at: request.due_at.map(time::rfc3339),
+        personalization_fields: fields.clone(),
+    };
+    json::success(status, &shown)
+}
+
+/// The name of a draft that can be read; its places must be well-formed.
+fn checked(body: &[u8]) -> Result<Box<str>, ApiError> {
+    let request = Draft::parse(body)?.request;
+    Template::parse(&request.message).map_err(|error| {
+        let problem = Problem::field("message", format!("message: {error}"));
+        ApiError::of_field(Code::Unprocessable, problem)
+    })?;
+    Ok((&*request.name).into())
+}
+
+async fn create(mut visit: Visit) -> Result<Response, ApiError> {
+    let body = visit.body(BODY_MAX).await?;
+    let name = checked(&body)?;
+    let now = time::now();
+    let campaign = Campaign {
+        id: CampaignId(Uuid::now_v7()),
+        org: visit.caller.org.id,
+        live: visit.caller.is_live(),
+        name,
+        // It has just been read as JSON: it is UTF-8.
+        body: String::from_utf8_lossy(&body).into(),
+        created_at: now,
+        updated_at: now,
+        job: None,
+    };
+    put(&visit, campaign.clone()).await?;
+    let mut response = details(StatusCode::CREATED, &campaign)?;
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/campaigns/{}", campaign.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+async fn put(visit: &Visit, campaign: Campaign) -> Result<(), ApiError> {
+    let done = timeout_at(visit.deadline, visit.api.store.put_campaign(campaign)).await;
+    done.map_err(|_| ApiError::in_doubt())?
+        .map_err(ApiError::store)
+}
+
+async fn list(visit: Visit) -> Result<Response, ApiError> {
+    let query = Query::read(&visit, &["cursor", "limit"])?;
+    let limit = query.number("limit", PAGE, 1..=PAGE_MAX)?;
+    let before = query.id("cursor")?.map(CampaignId);
+    let org = visit.caller.org.id;
+    let found = visit.api.store.campaigns(org, before, limit + 1).await;
+    let mut found = found.map_err(ApiError::store)?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|last| last.id.to_string());
+    let shown: Vec<_> = found.iter().map(listed).collect();
+    json::page(&shown, next)
+}
+
+async fn show(visit: Visit) -> Result<Response, ApiError> {
+    details(StatusCode::OK, &find(&visit).await?)
+}
+
+/// Changes the fields that the body names; `null` takes one away.
+async fn change(mut visit: Visit) -> Result<Response, ApiError> {
+    let body = visit.body(BODY_MAX).await?;
+    let changes: Map<String, Value> = serde_json::from_slice(&body).map_err(|error| {
+        let message = format!("the body is not a JSON object that can be read: {error}");
+        ApiError::new(Code::InvalidRequest, message)
+    })?;
+    let mut campaign = draft(&visit).await?;
+    let fields: serde_json::Result<Map<String, Value>> = serde_json::from_str(&campaign.body);
+    let mut fields = fields.map_err(json::unwritable)?;
+    for (name, value) in changes {
+        match value {
+            Value::Null => fields.remove(&name),
+            value => fields.insert(name, value),
+        };
+    }
+    let body = serde_json::to_string(&fields).map_err(json::unwritable)?;
+    if body.len() > BODY_MAX {
+        let message = format!("the campaign is larger than {BODY_MAX} octets; send less");
+        return Err(ApiError::new(Code::PayloadTooLarge, message));
+    }
+    campaign.name = checked(body.as_bytes())?;
+    campaign.body = body.into();
+    campaign.updated_at = time::now();
+    put(&visit, campaign.clone()).await?;
+    details(StatusCode::OK, &campaign)
+}
+
+/// Deletes a campaign; the job that it was launched as goes on.
+async fn delete(visit: Visit) -> Result<Response, ApiError> {
+    let id = visit.id("id").map(CampaignId).ok_or_else(missing)?;
+    let deleting = visit.api.store.delete_campaign(visit.caller.org.id, id);
+    let done = timeout_at(visit.deadline, deleting).await;
+    let done = done.map_err(|_| ApiError::in_doubt())?;
+    if !done.map_err(ApiError::store)? {
+        return Err(missing());
+    }
+    let shown = serde_json::json!({"id": id.0, "deleted": true});
+    json::success(StatusCode::OK, &shown)
+}
+
+/// Makes the job, once: the draft and the job change in one commit.
+async fn launch(visit: Visit) -> Result<Response, ApiError> {
+    let campaign = draft(&visit).await?;
+    let body = Bytes::from(campaign.body.into_string());
+    let (mut prepared, unknown) = bulk::prepare(&visit, body, false).await?;
+    prepared.order.campaign = Some(campaign.id);
+    let shown = bulk::accepted(&prepared, &unknown, false)?;
+    let id = prepared.order.job.id;
+    if let Ordered::Launched = bulk::commit(&visit, prepared.order).await? {
+        return Err(launched(None));
+    }
+    let mut response = json::answer(StatusCode::ACCEPTED, shown);
+    if let Ok(location) = HeaderValue::try_from(format!("{JOBS}{id}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+fn missing() -> ApiError {
+    ApiError::new(Code::NotFound, "there is no campaign with this id")
+}
+
+fn launched(job: Option<JobId>) -> ApiError {
+    let message = match job {
+        Some(job) => format!("the campaign has been launched as the bulk job {job}; make another"),
+        None => "the campaign has been launched or deleted meanwhile; read it again".into(),
+    };
+    ApiError::new(Code::Conflict, message)
+}
+
+/// The caller's campaign that the path names.
+async fn find(visit: &Visit) -> Result<Campaign, ApiError> {
+    let id = visit.id("id").map(CampaignId).ok_or_else(missing)?;
+    let found = visit.api.store.campaign(visit.caller.org.id, id).await;
+    found.map_err(ApiError::store)?.ok_or_else(missing)
+}
+
+/// The same, if it has not been launched.
+async fn draft(visit: &Visit) -> Result<Campaign, ApiError> {
+    let campaign = visit.within(find(visit)).await?;
+    match campaign.job {
+        None => Ok(campaign),
+        Some(job) => Err(launched(Some(job))),
+    }
+}

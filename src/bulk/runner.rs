@@ -1,0 +1,508 @@
+//! Lives here: the task that makes messages of jobs' recipients: one chunk after the other, fairly
+//! over organisations, and never more of a job than a window of unsent ones, so that to pause or to
+//! cancel takes effect at once and other traffic finds short queues.
+//!
+//! All that it knows it has read: a chunk and its messages change in one commit, so a start goes on
+//! where the last run was stopped, whatever stopped it.
+//! Never here: accepting jobs (`accept`), lanes, SQL.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::accept;
+use crate::domain::class::Class;
+use crate::domain::ids::{CarrierIndex, JobId, OrgId};
+use crate::domain::job::{self, Counts, Entry, JobState, Step, Waits};
+use crate::domain::message::{Message, State};
+use crate::domain::template::Template;
+use crate::domain::time::Timestamp;
+use crate::flow::Steer;
+use crate::ingest::Ingest;
+use crate::ingest::batch::Shared;
+use crate::store::jobs::{ChunkState, ChunkView, Expansion, JobView, Standing, Stepped};
+use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::bulk as meter;
+
+/// How often it is looked what is due and what has been sent, if nobody wakes the task,
+const LOOK: Duration = Duration::from_millis(250);
+/// and how often at most where nothing moves: a doubt may last for a day.
+const LOOK_MAX: Duration = Duration::from_secs(16);
+/// How often jobs are looked up of which nothing has been heard.
+const LIST: Duration = Duration::from_secs(1);
+/// Jobs of one organisation that are worked at together, and of all. The others wait.
+const EACH: u32 = 8;
+const JOBS: u32 = 256;
+/// Organisations that are served between two looks.
+const TURNS: usize = 8;
+/// A job whose chunk could not be written is left alone for so long.
+const REST: Duration = Duration::from_secs(10);
+/// How long the scheduler may take to hear.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often jobs are looked for that have been over for long, and how many go in one commit.
+const FORGET: Duration = Duration::from_secs(3600);
+const FORGOTTEN: u32 = 16;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The runner's own configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// For how many days a job is kept when it is over; `None` = for good. As its messages.
+    pub kept: Option<u32>,
+}
+
+/// The way to the scheduler's hand, and each account's lanes.
+#[derive(Debug)]
+pub struct Steering {
+    /// The scheduler's.
+    pub steer: mpsc::Sender<Steer>,
+    /// How many accounts there are.
+    pub accounts: u16,
+}
+
+/// The task.
+pub struct Runner {
+    config: Config,
+    ingest: Arc<Ingest>,
+    store: Store,
+    wake: Arc<Notify>,
+    steering: Steering,
+    work: HashMap<JobId, Work>,
+    /// When each organisation was served last, by a counter: who waits longest comes first.
+    served: HashMap<OrgId, u64>,
+    turn: u64,
+    forgotten: Option<Instant>,
+    well: bool,
+}
+
+/// A job at work.
+struct Work {
+    view: JobView,
+    chunks: Vec<ChunkView>,
+    /// The first chunk that waits.
+    next: usize,
+    /// Chunks that may have unsent messages.
+    open: HashSet<u32>,
+    unsent: u64,
+    window: u64,
+    looked: Instant,
+    /// When it is to be looked again, after that.
+    again: Duration,
+    /// Not before this is the next chunk's turn.
+    not_before: Instant,
+    served: u64,
+}
+
+impl Work {
+    fn new(view: JobView, chunks: Vec<ChunkView>, now: Instant) -> Self {
+        let waits = |chunk: &ChunkView| chunk.state == ChunkState::Waiting;
+        let open = chunks.iter().filter(|chunk| chunk.span.is_some());
+        Self {
+            next: chunks.iter().position(waits).unwrap_or(chunks.len()),
+            open: open.map(|chunk| chunk.number).collect(),
+            view,
+            chunks,
+            // Nothing is known until the first look.
+            unsent: u64::MAX,
+            window: job::WINDOW_MIN,
+            looked: now,
+            again: LOOK,
+            not_before: now,
+            served: 0,
+        }
+    }
+
+    fn is_ready(&self, now: Instant) -> bool {
+        self.next < self.chunks.len() && self.unsent < self.window && self.not_before <= now
+    }
+
+    /// A chunk has become messages.
+    fn went(&mut self, messages: u64, now: Instant) {
+        if let Some(chunk) = self.chunks.get_mut(self.next) {
+            chunk.state = ChunkState::Expanded;
+            if messages > 0 {
+                self.open.insert(chunk.number);
+            }
+            let rate = u64::from(self.view.job.rate_limit);
+            if let Some(ms) = (messages * 1000).checked_div(rate) {
+                self.not_before = self.not_before.max(now - LOOK) + Duration::from_millis(ms);
+            }
+        }
+        self.unsent = self.unsent.saturating_add(messages);
+        self.again = LOOK;
+        self.next += 1;
+    }
+}
+
+impl Runner {
+    pub(super) fn new(
+        config: Config,
+        (ingest, store): (Arc<Ingest>, Store),
+        wake: Arc<Notify>,
+        steering: Steering,
+    ) -> Self {
+        Self {
+            config,
+            ingest,
+            store,
+            wake,
+            steering,
+            work: HashMap::new(),
+            served: HashMap::new(),
+            turn: 0,
+            forgotten: None,
+            well: true,
+        }
+    }
+
+    /// Works until `stop`; a chunk at hand is finished. `now` reads the wall clock.
+    pub async fn run(mut self, now: impl Fn() -> Timestamp, stop: CancellationToken) {
+        let mut listed = None::<Instant>;
+        while !stop.is_cancelled() {
+            let mut list = listed.is_none_or(|at| at.elapsed() >= LIST);
+            let busy = if self.store.health().is_well() {
+                if list {
+                    listed = Some(Instant::now());
+                }
+                let done = self.round(now(), list).await;
+                self.heed(done)
+            } else {
+                false
+            };
+            if busy {
+                continue;
+            }
+            // Nothing is lost when a branch is dropped: a wake that was stored stays stored.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.wake.notified() => list = true,
+                () = tokio::time::sleep(LOOK) => list = false,
+            }
+            if list {
+                listed = None;
+            }
+        }
+    }
+
+    /// Says once that something is in the way, and once that it works again.
+    fn heed(&mut self, done: Result<bool, StoreError>) -> bool {
+        match done {
+            Ok(busy) => {
+                if !std::mem::replace(&mut self.well, true) {
+                    tracing::info!("bulk jobs go on");
+                }
+                busy
+            }
+            Err(error) => {
+                if std::mem::replace(&mut self.well, false) {
+                    tracing::warn!(%error, "bulk jobs wait: the store does not answer");
+                }
+                false
+            }
+        }
+    }
+
+    /// Looks, and serves those whose turn it is; says whether there may be more to be done at once.
+    async fn round(&mut self, now: Timestamp, list: bool) -> Result<bool, StoreError> {
+        if list {
+            self.list(now).await?;
+            self.forget(now).await?;
+        }
+        let jobs: Vec<JobId> = self.work.keys().copied().collect();
+        for job in jobs {
+            self.look(job, now).await?;
+        }
+        let turns = self.turns(Instant::now());
+        let mut busy = false;
+        for job in turns {
+            let done = self.expand(job, now).await;
+            let Some(work) = self.work.get_mut(&job) else {
+                continue;
+            };
+            match done? {
+                Served::Made(messages) => {
+                    meter::expanded(messages);
+                    work.went(messages, Instant::now());
+                    busy = true;
+                }
+                // Somebody has paused it, or taken it back: what is known of it is old.
+                Served::Stopped => {
+                    self.work.remove(&job);
+                }
+                Served::Spoilt => work.not_before = Instant::now() + REST,
+            }
+        }
+        Ok(busy)
+    }
+
+    /// Finds out which jobs there are.
+    async fn list(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let due = self.store.due_jobs(now, EACH, JOBS).await?;
+        let there: HashSet<JobId> = due.iter().map(|view| view.job.id).collect();
+        self.work.retain(|job, _| there.contains(job));
+        for view in due {
+            if view.state == JobState::Canceling {
+                self.work.remove(&view.job.id);
+                self.take_back(view, now).await?;
+            } else if !self.work.contains_key(&view.job.id) {
+                let chunks = self.store.chunks(view.job.id).await?;
+                let work = Work::new(view, chunks, Instant::now());
+                self.work.insert(work.view.job.id, work);
+            }
+        }
+        let orgs: HashSet<OrgId> = self.work.values().map(|work| work.view.job.org).collect();
+        self.served.retain(|org, _| orgs.contains(org));
+        meter::at_work(self.work.len());
+        Ok(())
+    }
+
+    /// Looks what has become of a job's messages; ends the job if nothing of it waits.
+    async fn look(&mut self, id: JobId, now: Timestamp) -> Result<(), StoreError> {
+        let Some(work) = self.work.get_mut(&id) else {
+            return Ok(());
+        };
+        let since = work.looked.elapsed();
+        if work.unsent != u64::MAX && since < work.again {
+            return Ok(());
+        }
+        let mut unsent = 0;
+        let ends = work.open.iter().min().zip(work.open.iter().max());
+        if let Some((from, until)) = ends {
+            let found = self.store.standings(id, *from, *until).await?;
+            let mut waiting: HashMap<u32, u64> = HashMap::new();
+            for one in &found {
+                let mut counts = Counts::default();
+                counts.add(one.state, one.sent, one.number, one.cost);
+                *waiting.entry(one.chunk).or_default() += counts.open();
+            }
+            work.open
+                .retain(|chunk| waiting.get(chunk).is_some_and(|number| *number > 0));
+            unsent = waiting.values().sum();
+        }
+        work.again = match work.unsent == unsent {
+            true => (2 * work.again).min(LOOK_MAX),
+            false => LOOK,
+        };
+        if work.unsent != u64::MAX {
+            work.window = job::window(work.unsent.saturating_sub(unsent), since);
+        }
+        work.unsent = unsent;
+        work.looked = Instant::now();
+        if unsent == 0 && work.next == work.chunks.len() {
+            let view = work.view.clone();
+            self.finish(view, now).await?;
+            self.work.remove(&id);
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, view: JobView, now: Timestamp) -> Result<(), StoreError> {
+        let counts = self.store.job_counts(&view).await?;
+        if counts.open() > 0 {
+            // A chunk came to be while nobody looked: another look will see it.
+            return Ok(());
+        }
+        let sent = counts.sent > 0;
+        self.end(view.job.id, Step::Finish { sent }, now).await
+    }
+
+    /// Cancels what waits of a job that is being taken back. What a bind has under way is sent.
+    async fn take_back(&self, view: JobView, now: Timestamp) -> Result<(), StoreError> {
+        let job = view.job.id;
+        let found = self.store.standings(job, 0, u32::MAX >> 1).await?;
+        let waits = |one: &&Standing| matches!(one.state, State::Scheduled | State::Queued);
+        let chunks: BTreeSet<u32> = found.iter().filter(waits).map(|one| one.chunk).collect();
+        let mut cancelled = 0;
+        for chunk in chunks {
+            cancelled += self.store.sweep_chunk(job, chunk, now).await?;
+        }
+        if cancelled > 0 {
+            self.reload(view.job.class).await;
+        }
+        self.end(job, Step::Finish { sent: false }, now).await
+    }
+
+    async fn end(&self, job: JobId, step: Step, now: Timestamp) -> Result<(), StoreError> {
+        let stepped = self.store.step_job(None, job, (step, now), None).await?;
+        if let Stepped::Done(view) = stepped {
+            meter::ended(view.state.name(now, now));
+        }
+        Ok(())
+    }
+
+    /// Has the lanes of a class read anew what waits: what was cancelled must not stay in memory
+    /// longer than the writer looks at every batch.
+    async fn reload(&self, class: Class) {
+        let lanes: Vec<_> = (0..self.steering.accounts)
+            .map(|account| (CarrierIndex(account), class))
+            .collect();
+        let (done, recalled) = oneshot::channel();
+        let recall = Steer::Recall {
+            lanes: lanes.clone(),
+            done,
+        };
+        let steer = &self.steering.steer;
+        let asked = async {
+            steer.send(recall).await.ok()?;
+            recalled.await.ok()
+        };
+        // The scheduler may have ended before this task does: the next start loads all lanes.
+        if let Ok(Some(())) | Err(_) = timeout(PATIENCE, asked).await {
+            let _ = timeout(PATIENCE, steer.send(Steer::Release(lanes))).await;
+        }
+    }
+
+    /// The jobs whose turn it is: of each organisation one, those first that have waited longest.
+    fn turns(&mut self, now: Instant) -> Vec<JobId> {
+        let mut first: HashMap<OrgId, (u64, JobId)> = HashMap::new();
+        for (id, work) in self.work.iter().filter(|(_, work)| work.is_ready(now)) {
+            let one = first.entry(work.view.job.org).or_insert((work.served, *id));
+            *one = (*one).min((work.served, *id));
+        }
+        let mut turns: Vec<(u64, OrgId, JobId)> = first
+            .into_iter()
+            .map(|(org, (_, job))| (self.served.get(&org).copied().unwrap_or(0), org, job))
+            .collect();
+        turns.sort_unstable();
+        turns.truncate(TURNS);
+        for (_, org, job) in &turns {
+            self.turn += 1;
+            self.served.insert(*org, self.turn);
+            if let Some(work) = self.work.get_mut(job) {
+                work.served = self.turn;
+            }
+        }
+        turns.into_iter().map(|(_, _, job)| job).collect()
+    }
+
+    /// Makes messages of a job's next chunk.
+    async fn expand(&self, job: JobId, now: Timestamp) -> Result<Served, StoreError> {
+        let chunk = self.work.get(&job).and_then(|work| {
+            let chunk = work.chunks.get(work.next)?;
+            Some((&work.view, chunk.number))
+        });
+        let Some((view, chunk)) = chunk else {
+            return Ok(Served::Stopped);
+        };
+        let Some(body) = self.store.chunk_body(job, chunk).await? else {
+            return Ok(Served::Stopped);
+        };
+        let composed = Template::parse(&view.job.template)
+            .ok()
+            .zip(job::unpack(&body))
+            .map(|(template, entries)| {
+                compose(&self.ingest, (view, chunk), &template, entries, now)
+            });
+        let Some(expansion) = composed else {
+            tracing::error!(job = %job, chunk, "a bulk job's recipients cannot be read; it waits");
+            return Ok(Served::Spoilt);
+        };
+        let made = expansion.messages.len() as u64;
+        match self.store.expand(expansion).await {
+            Ok(true) => Ok(Served::Made(made)),
+            Ok(false) => Ok(Served::Stopped),
+            // The writer has said why.
+            Err(StoreError::Unfit) => Ok(Served::Spoilt),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes jobs that have been over for long enough.
+    async fn forget(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(kept) = self.config.kept else {
+            return Ok(());
+        };
+        if self.forgotten.is_some_and(|at| at.elapsed() < FORGET) {
+            return Ok(());
+        }
+        let before = now - DAY * kept;
+        if self.store.forget_jobs(before, FORGOTTEN).await? < u64::from(FORGOTTEN) {
+            self.forgotten = Some(Instant::now());
+        }
+        Ok(())
+    }
+}
+
+/// What came of a turn.
+enum Served {
+    /// So many messages.
+    Made(u64),
+    /// The job stands elsewhere than this task knew.
+    Stopped,
+    /// The chunk cannot be read or written.
+    Spoilt,
+}
+
+/// The messages of a chunk's recipients. Who could be sent to when the job was accepted, and now
+/// cannot (its route has been taken out of the plan), fails.
+fn compose(
+    ingest: &Ingest,
+    (view, chunk): (&JobView, u32),
+    template: &Template<'_>,
+    entries: Vec<Entry<'_>>,
+    now: Timestamp,
+) -> Expansion {
+    let job = &view.job;
+    let shared = Shared {
+        org: job.org,
+        live: job.live,
+        from: job.from.clone(),
+        class: job.class,
+    };
+    let mut text = String::new();
+    let mut expansion = Expansion {
+        job: job.id,
+        chunk,
+        messages: Vec::with_capacity(entries.len()),
+        body: Vec::with_capacity(entries.len()),
+        refused: 0,
+        at: now,
+    };
+    for entry in entries {
+        let refused = match entry {
+            Entry::Sent => {
+                job::pack(&Entry::Sent, &mut expansion.body);
+                continue;
+            }
+            Entry::Refused { to, why } => (to.to_owned(), why),
+            Entry::Waits(waits) => {
+                match message(ingest, &shared, template, &waits, (&mut text, now)) {
+                    Ok(message) => {
+                        expansion.messages.push(Message {
+                            webhook_url: job.webhook_url.clone(),
+                            metadata: job.metadata.clone(),
+                            tags: job.tags.clone(),
+                            client_ref: waits.client_ref.map(Into::into),
+                            ..message
+                        });
+                        job::pack(&Entry::Sent, &mut expansion.body);
+                        continue;
+                    }
+                    Err(why) => (waits.to.digits().to_owned(), why),
+                }
+            }
+        };
+        let (to, why) = (&*refused.0, refused.1);
+        expansion.refused += 1;
+        job::pack(&Entry::Refused { to, why }, &mut expansion.body);
+    }
+    expansion
+}
+
+fn message(
+    ingest: &Ingest,
+    shared: &Shared,
+    template: &Template<'_>,
+    waits: &Waits<'_>,
+    (text, now): (&mut String, Timestamp),
+) -> Result<Message, job::Why> {
+    // What was missing was seen when the job was accepted: what is missing still may be.
+    let rendered = template.render(&waits.values, true, text);
+    rendered.map_err(|_| job::Why::Missing)?;
+    let composed = ingest.compose(shared, (waits.to, waits.cost), text, now);
+    composed.map_err(|refusal| accept::why(&refusal))
+}
