@@ -357,6 +357,8 @@ pub(super) fn why(refusal: &Refusal) -> Why {
         | Refusal::WebhookUrl(_)
         | Refusal::Schedule
         | Refusal::Balance(_)
+        | Refusal::TooMany(_)
+        | Refusal::Fault
         | Refusal::Store(_) => Why::Unroutable,
     }
 }

@@ -5,12 +5,13 @@
 
 use uuid::Uuid;
 
-use super::{Ingest, Refusal, compose};
+use super::{Ingest, Refusal, compose, sandboxed};
 use crate::domain::account::Organisation;
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
 use crate::domain::ids::{MessageId, MessageSeq, OrgId};
 use crate::domain::message::{Encoding, Message};
+use crate::domain::numbering::Located;
 use crate::domain::phone::{Msisdn, Sender};
 use crate::domain::route::{Ask, Choice};
 use crate::domain::time::Timestamp;
@@ -27,15 +28,6 @@ pub struct Shared {
     pub from: Sender,
     /// Their class.
     pub class: Class,
-}
-
-/// A number and where it belongs.
-#[derive(Clone, Copy, Debug)]
-pub struct Placed {
-    /// Normalised.
-    pub number: Msisdn,
-    /// Its country's place in the plan.
-    country: usize,
 }
 
 /// What one of them would be.
@@ -87,21 +79,6 @@ impl Ingest {
         self.due(due_at, now)
     }
 
-    /// Places a number as typed.
-    ///
-    /// # Errors
-    /// [`Refusal::Number`], [`Refusal::Place`].
-    pub fn place(&self, org: &Organisation, to: &str) -> Result<Placed, Refusal> {
-        let typed = Msisdn::parse(to)?;
-        let table = self.routes.table();
-        let home = table.plan().country(&org.country);
-        let place = table.plan().locate(typed, home)?;
-        Ok(Placed {
-            number: place.number,
-            country: place.country,
-        })
-    }
-
     /// What a message would be.
     ///
     /// # Errors
@@ -109,19 +86,21 @@ impl Ingest {
     pub fn quote(
         &self,
         shared: &Shared,
-        Placed { number, country }: Placed,
+        place: Located,
         text: &str,
         now: Timestamp,
     ) -> Result<Quote, Refusal> {
         let choose = |ask: &Ask<'_>| self.routes.foresee(ask, &[], now);
-        let (encoding, segments, choice) = self.route(shared, number, text, now, choose)?;
-        let ask = asked(shared, number, segments);
-        let cost = match shared.live {
-            true => self.price(&ask, (country, choice.network)),
-            false => Credits::ZERO,
-        };
+        let to = place.number;
+        let (encoding, segments, choice) = self.route(shared, to, text, now, choose)?;
+        let ask = asked(shared, to, segments);
+        let mut cost = self.price(&ask, (place.country, choice.network));
+        if !shared.live {
+            sandboxed(to, cost)?;
+            cost = Credits::ZERO;
+        }
         Ok(Quote {
-            to: number,
+            to,
             encoding,
             segments,
             cost,
@@ -186,5 +165,6 @@ fn asked(shared: &Shared, to: Msisdn, segments: u8) -> Ask<'_> {
         class: shared.class,
         org: shared.org,
         segments,
+        live: shared.live,
     }
 }

@@ -282,7 +282,11 @@ impl Ingest {
         Ok(self.place(org, typed)?.number)
     }
 
-    fn place(&self, org: &Organisation, typed: &str) -> Result<Located, Refusal> {
+    /// Places a number as typed.
+    ///
+    /// # Errors
+    /// [`Refusal::Number`], [`Refusal::Place`].
+    pub fn place(&self, org: &Organisation, typed: &str) -> Result<Located, Refusal> {
         let typed = Msisdn::parse(typed)?;
         let table = self.routes.table();
         let home = table.plan().country(&org.country);
