@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::world::{Customer, Plan, World, sms};
+use crate::world::{Customer, LIMIT, Plan, World, eventually, sms};
 
 /// Stands in everything that the first organisation makes.
 const CANARY: &str = "canary-of-the-first";
@@ -58,19 +58,40 @@ async fn routes(world: &World) -> Vec<Route> {
 struct Owned(Vec<(&'static str, String)>);
 
 impl Owned {
-    async fn made_by(customer: &Customer) -> Self {
+    async fn made_by(world: &World, customer: &Customer) -> Self {
         let mut message = sms("vodacom_tz", 1, "transactional", CANARY);
         message["client_ref"] = CANARY.into();
+        message["metadata"] = json!({"whose": CANARY});
+        let mut told = message.clone();
         // It can be taken back until then.
         let tomorrow = std::time::SystemTime::now() + Duration::from_secs(24 * 3600);
         let tomorrow = jiff::Timestamp::try_from(tomorrow).unwrap();
         message["schedule_at"] = tomorrow.to_string().into();
-        message["metadata"] = json!({"whose": CANARY});
         let message = customer.send(&message).await;
         let key = made(customer, "/v1/keys", &json!({"name": CANARY})).await;
+        let endpoint = json!({"url": world.hook.url(), "description": CANARY});
+        let endpoint = made(customer, "/v1/webhooks/endpoints", &endpoint).await;
+        told["webhook_url"] = world.hook.url().into();
+        let told = customer.send(&told).await;
+        let path = "/v1/webhooks/deliveries";
+        let delivery = eventually("both are told of the end", LIMIT, async || {
+            let answer = customer.call(Method::GET, path, "").await.unwrap();
+            let rows = answer.json()["data"].take();
+            let rows = rows.as_array().unwrap().iter();
+            let ends = |row: &&Value| {
+                row["event"] == "message.delivered" && row["message_id"] == told.to_string()
+            };
+            let ends: Vec<Value> = rows.filter(ends).cloned().collect();
+            (ends.len() > 1).then(|| ends[0].clone())
+        })
+        .await;
+        let text = |name: &str| delivery[name].as_str().unwrap().to_owned();
         Self(vec![
             ("/v1/messages/{id}", message.to_string()),
             ("/v1/keys/{id}", key),
+            ("/v1/webhooks/endpoints/{id}", endpoint),
+            ("/v1/webhooks/deliveries/{id}", text("id")),
+            ("/v1/webhooks/events/{id}", text("event_id")),
         ])
     }
 
@@ -125,7 +146,7 @@ async fn nothing_of_an_organisation_is_visible_to_another_on_any_route() {
     let world = World::start(Plan::simple()).await;
     let routes = routes(&world).await;
     let owner = &admin_of(&world, "Tester").await;
-    let owned = Owned::made_by(owner).await;
+    let owned = Owned::made_by(&world, owner).await;
     let before = seen_by_owner(&routes, &owned, owner).await;
     let create = ["org", "create", "Stranger", "--country", "TZ", "--postpaid"];
     world.ctl(&create).await;

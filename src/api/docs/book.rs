@@ -69,6 +69,8 @@ pub(super) struct Answer {
     pub(super) example: Value,
     /// A Location header leads to what was made.
     pub(super) located: bool,
+    /// It may be text of another kind instead: the kind and an example.
+    pub(super) or: Option<(&'static str, &'static str)>,
 }
 
 impl Book {
@@ -205,7 +207,6 @@ impl Operation {
     }
 
     /// The same with a page of a longer list, and the way to the next.
-    #[allow(dead_code, reason = "the next routes have some")]
     pub(in crate::api) fn answers_page<T: ToSchema>(
         self,
         text: &'static str,
@@ -245,12 +246,12 @@ impl Operation {
             schema,
             example: json!({"success": true, "data": example_of(example)}),
             located: false,
+            or: None,
         });
         self
     }
 
     /// Beside the data of the last answer there may be a list of this form.
-    #[allow(dead_code, reason = "the next routes have some")]
     pub(in crate::api) fn beside<T: ToSchema>(mut self, name: &'static str) -> Self {
         let item = form::<T>(&mut self.schemas);
         if let Some(answer) = self.answers.last_mut() {
@@ -278,7 +279,16 @@ impl Operation {
             schema: json!({"type": schema}),
             example,
             located: false,
+            or: None,
         });
+        self
+    }
+
+    /// The last answer is text of this kind if the caller asks for it.
+    pub(in crate::api) fn or_kind(mut self, kind: &'static str, example: &'static str) -> Self {
+        if let Some(answer) = self.answers.last_mut() {
+            answer.or = Some((kind, example));
+        }
         self
     }
 

@@ -29,8 +29,8 @@ use sha2::{Digest, Sha256};
 pub(super) use self::book::{Book, Operation};
 pub(super) use self::errors::ERRORS;
 pub(super) use self::words::{
-    ClassName, EncodingName, ErrorCode, ErrorFamily, Failure, Metadata, Number, ScopeName, Status,
-    StatusDetail, Tags,
+    ClassName, EncodingName, ErrorCode, ErrorFamily, EventStatus, Failure, Metadata, Number,
+    ScopeName, Status, StatusDetail, Tags,
 };
 use super::code::Code;
 use super::doors::Doors;

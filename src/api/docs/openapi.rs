@@ -253,6 +253,10 @@ fn answer_of(answer: &Answer, operation: &Operation, guarded: bool) -> Value {
     if !empty.iter().any(|status| status.as_u16() == answer.status) {
         let content = json!({"schema": answer.schema, "example": answer.example});
         described["content"] = json!({answer.kind: content});
+        if let Some((kind, example)) = answer.or {
+            let content = json!({"schema": {"type": "string"}, "example": example});
+            described["content"][kind] = content;
+        }
     }
     described
 }

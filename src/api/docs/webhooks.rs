@@ -114,6 +114,36 @@ const KINDS: &[Kind] = &[
             "body": "Hello from Mojawave! Your order has left.", "segments": 1, "credits_cost": 0,
             "timeline": {"queued_at": "2026-04-05T12:03:04.485Z", "canceled_at": "2026-04-05T12:05:06.751Z"}}"#,
     },
+    Kind {
+        name: "message.expired",
+        text: "The message's time was over before it was delivered; for those who have asked for it.",
+        data: |_| json!({"type": "object"}),
+        example: r#"{"id": "89b82624-f1a2-4f5e-85b5-102e79a06779", "status": "failed", "status_detail": "expired"}"#,
+    },
+    Kind {
+        name: "credits.low",
+        text: "A balance has come down to its threshold.",
+        data: |_| json!({"type": "object"}),
+        example: r#"{"service_type": "sms", "balance": 500, "low_balance_threshold": 500}"#,
+    },
+    Kind {
+        name: "bulk.completed",
+        text: "A bulk job has come to its end.",
+        data: |_| json!({"type": "object"}),
+        example: r#"{"id": "ec0fb57c-8b90-4e21-9f96-48235d6a05ac", "status": "completed"}"#,
+    },
+    Kind {
+        name: "endpoint.disabled",
+        text: "An endpoint of the organisation is not called any more.",
+        data: |_| json!({"type": "object"}),
+        example: r#"{"id": "we_019d5d7c6a4d7c309a533f1c2f9d6b1e"}"#,
+    },
+    Kind {
+        name: "endpoint.test",
+        text: "Sent to try an endpoint.",
+        data: |_| json!({"type": "object"}),
+        example: r#"{}"#,
+    },
 ];
 
 const TEXT: &str = "Sent as POST to the URL of the message (`webhook_url`) and to each endpoint that asks for such \

@@ -72,6 +72,8 @@ pub(in crate::api) struct ErrorCode;
 pub(in crate::api) struct ErrorFamily;
 /// A phone number, as answered.
 pub(in crate::api) struct Number;
+/// What an event in a timeline tells of a status.
+pub(in crate::api) struct EventStatus;
 /// The client's own keys and values.
 pub(in crate::api) struct Metadata;
 /// The client's own words.
@@ -113,6 +115,10 @@ forms! {
     );
     Number, "PhoneNumber", json!({
         "type": "string", "pattern": r"^\+[0-9]{8,15}$", "description": "E.164, with the plus sign.",
+    });
+    EventStatus, "EventStatus", json!({
+        "type": ["string", "integer", "null"],
+        "description": "The message's status, or the HTTP status of a webhook's answer.",
     });
     Metadata, "Metadata", json!({
         "type": "object", "maxProperties": 50,

@@ -9,7 +9,7 @@ use crate::api::code::Code;
 use crate::api::docs;
 use crate::api::error::ApiError;
 use crate::api::submission::Draft;
-use crate::api::v1::keys;
+use crate::api::v1::{keys, messages, webhooks};
 
 /// The seeds of a route's body.
 macro_rules! seeds {
@@ -23,6 +23,22 @@ const TARGETS: &[Target] = &[
     target("sendSms", send, seeds!("sendSms")),
     target("createKey", create_key, seeds!("createKey")),
     target("rotateKey", rotate_key, seeds!("rotateKey")),
+    target("rescheduleMessage", reschedule, seeds!("rescheduleMessage")),
+    target(
+        "createWebhookEndpoint",
+        endpoint,
+        seeds!("createWebhookEndpoint"),
+    ),
+    target(
+        "updateWebhookEndpoint",
+        endpoint,
+        seeds!("updateWebhookEndpoint"),
+    ),
+    target(
+        "rotateWebhookSecret",
+        rotate_secret,
+        seeds!("rotateWebhookSecret"),
+    ),
 ];
 
 /// What decides something in JSON and in our fields.
@@ -78,6 +94,18 @@ fn create_key(body: &[u8]) {
 
 fn rotate_key(body: &[u8]) {
     judge(keys::fuzzing::rotate(body));
+}
+
+fn reschedule(body: &[u8]) {
+    judge(messages::read_time(body));
+}
+
+fn endpoint(body: &[u8]) {
+    judge(webhooks::fuzzing::endpoint(body));
+}
+
+fn rotate_secret(body: &[u8]) {
+    judge(webhooks::fuzzing::rotate(body));
 }
 
 /// A refusal is the client's fault and says of which field, unless the body as a whole is none.

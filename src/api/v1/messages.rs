@@ -17,6 +17,7 @@ use crate::api::{json, render, time};
 use crate::domain::ids::MessageId;
 use crate::domain::message::State;
 use crate::domain::scope::Scope;
+use crate::domain::time::Timestamp;
 use crate::store::{MessageView, Obstacle, StoreError};
 
 pub(in crate::api) use self::describe::{Timeline, describe};
@@ -73,22 +74,29 @@ struct Change {
 
 async fn reschedule(mut visit: Visit) -> Result<Response, ApiError> {
     let id = id(&visit)?;
-    let body = visit.body(visit.api.body_max).await?;
-    let change: Change = serde_json::from_slice(&body).map_err(|error| {
-        let message = format!("the body cannot be read: {error}; send {{\"schedule_at\": …}}");
-        ApiError::new(Code::InvalidRequest, message)
-    })?;
+    let due_at = read_time(&visit.body(visit.api.body_max).await?)?;
     let param = "schedule_at";
-    let due_at = time::parse(&change.schedule_at).ok_or_else(|| {
-        let detail = "schedule_at must be RFC 3339 with an offset, like 2026-04-05T15:03:04+03:00";
-        ApiError::of_field(Code::ScheduleInvalid, Problem::field(param, detail))
-    })?;
     let due_at = visit.api.ingest.due(Some(due_at), time::now());
     let due_at = due_at.map_err(|refusal| ApiError::refused(refusal, Some(param)))?;
     let (store, org) = (&visit.api.store, visit.caller.org.id);
     let done = store.reschedule(org, id, due_at).await.map_err(unknown)?;
     done.map_err(|why| left(why, "given another time"))?;
     changed(&visit).await
+}
+
+/// Reads the body of a change.
+///
+/// # Errors
+/// `invalid_request`, `schedule_invalid`.
+pub(in crate::api) fn read_time(body: &[u8]) -> Result<Timestamp, ApiError> {
+    let change: Change = serde_json::from_slice(body).map_err(|error| {
+        let message = format!("the body cannot be read: {error}; send {{\"schedule_at\": …}}");
+        ApiError::new(Code::InvalidRequest, message)
+    })?;
+    time::parse(&change.schedule_at).ok_or_else(|| {
+        let detail = "schedule_at must be RFC 3339 with an offset, like 2026-04-05T15:03:04+03:00";
+        ApiError::of_field(Code::ScheduleInvalid, Problem::field("schedule_at", detail))
+    })
 }
 
 /// A message that was changed. It is written: that it cannot be read now is no reason to do it again.

@@ -7,9 +7,9 @@ mod credits;
 mod export;
 pub(super) mod keys;
 mod list;
-mod messages;
+pub(super) mod messages;
 mod send;
-mod webhooks;
+pub(super) mod webhooks;
 
 pub(super) use self::messages::Timeline;
 use super::docs::{self, Book};
@@ -34,5 +34,6 @@ pub(super) fn describe(book: &mut Book) {
     messages::describe(book);
     credits::describe(book);
     keys::describe(book);
+    webhooks::describe(book);
     docs::describe(book);
 }

@@ -7,7 +7,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::api::code::Code;
-use crate::api::docs::{Book, ClassName, EncodingName, Metadata, Number, Operation, Status, Tags};
+use crate::api::docs::{
+    Book, ClassName, EncodingName, Failure, Metadata, Number, Operation, Status, Tags,
+};
 use crate::api::json::Amount;
 use crate::api::time::Text;
 use crate::api::v1::messages::Timeline;
@@ -28,10 +30,23 @@ pub(in crate::api) fn describe(book: &mut Book) {
         json!({"type": "boolean"}),
         "`true`: nothing is kept, sent or charged; the answer tells what would happen, and is a 200.",
     )
+    .query(
+        "strict",
+        json!({"type": "boolean"}),
+        "`true`: a field that the request does not have is refused (422); otherwise it is ignored and named in \
+         `warnings`.",
+    )
+    .header(
+        "Prefer",
+        json!({"type": "string", "examples": ["wait=2"]}),
+        "`wait=N`: answer when a carrier has the message or it has ended, after N seconds (at most 10) in any case.",
+    )
     .takes::<SendRequest>(REQUEST)
     .answers::<Accepted>(201, "The message is kept.", ACCEPTED)
     .located()
+    .beside::<Warning>("warnings")
     .answers::<DryRun>(200, "A dry run: nothing was kept.", REHEARSAL)
+    .beside::<Warning>("warnings")
     .idempotent()
     .refuses(&[
         Code::InsufficientBalance,
@@ -71,6 +86,20 @@ pub(super) struct SendRequest {
     /// Your own name of the message, to find it by.
     #[schema(min_length = 1, max_length = 64)]
     client_ref: Option<String>,
+    /// For how many seconds after its time it may be sent.
+    #[schema(minimum = 60, maximum = 172800)]
+    validity: Option<u64>,
+}
+
+/// What you should know of a request that was done all the same.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a form only: the answer borrows what it shows")]
+struct Warning {
+    /// The field, as the request spelt it.
+    param: String,
+    /// `unknown_field` or `validity_cut`; more may come.
+    code: String,
+    detail: String,
 }
 
 /// A message that is kept.
@@ -86,10 +115,16 @@ struct Accepted {
     from: String,
     status: Status,
     class: ClassName,
+    /// The text; `[redacted]` for a one-time password.
+    body: String,
     segments: u8,
     credits_cost: Amount,
     queued_at: Text,
     scheduled_at: Option<Text>,
+    /// Of a caller who has waited for it.
+    sent_at: Option<Text>,
+    failure_code: Option<Failure>,
+    failure_reason: Option<String>,
     timeline: Timeline,
 }
 
@@ -140,6 +175,7 @@ const ACCEPTED: &str = r#"{
   "from": "MojaWave",
   "status": "queued",
   "class": "transactional",
+  "body": "Hello from Mojawave! Your verification code is 1234.",
   "segments": 1,
   "credits_cost": 1,
   "queued_at": "2026-04-05T12:03:04.485Z",

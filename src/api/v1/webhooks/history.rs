@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{find, store};
 use crate::api::call::Visit;
@@ -43,18 +44,28 @@ struct Listed<'a, T> {
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Shown<'a> {
+/// An attempt to deliver an event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Delivery)]
+pub(super) struct Shown<'a> {
     id: String,
     event_id: String,
+    /// The event's type.
     event: &'static str,
-    /// `None`: the message's own URL.
+    /// `null`: the message's own URL.
+    #[schema(required)]
     endpoint_id: Option<String>,
+    #[schema(required)]
     message_id: Option<String>,
+    /// Which attempt, from 1.
     attempt: u16,
+    /// `delivered` or `failed`.
     status: &'static str,
+    #[schema(required)]
     http_status: Option<u16>,
     latency_ms: u32,
+    /// Why there was no answer.
+    #[schema(required)]
     error: Option<&'a str>,
     created_at: time::Text,
     event_created_at: time::Text,

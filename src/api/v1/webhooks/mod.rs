@@ -1,6 +1,7 @@
 //! Lives here: `/v1/webhooks/…`: the routes, and endpoints made, changed, tried and removed.
 //! Never here: the form of what is sent to us (`form`), the history (`history`), HTTP to receivers.
 
+mod describe;
 mod form;
 mod history;
 
@@ -11,6 +12,7 @@ use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use self::form::Form;
@@ -25,6 +27,8 @@ use crate::domain::scope::Scope;
 use crate::store::StoreError;
 use crate::store::hooks::Made;
 use crate::webhooks;
+
+pub(in crate::api) use self::describe::describe;
 
 /// Octets of a body here at most.
 const BODY_MAX: usize = 16 * 1024;
@@ -61,21 +65,33 @@ pub(in crate::api) fn doors(doors: Doors) -> Doors {
 }
 
 /// An endpoint as its owner sees it; its secret only where it is new.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WebhookEndpoint)]
 struct Shown<'a> {
     id: String,
+    /// Where events are sent to.
     url: &'a str,
+    /// The types of events that it asks for.
     events: Vec<&'static str>,
+    /// How they are written: `mojawave` or `moaa`.
     format: &'static str,
     description: &'a str,
+    /// `false`: it is told of what test keys do.
     livemode: bool,
+    /// `enabled` or `disabled`.
     status: &'static str,
+    #[schema(required)]
     disabled_at: Option<time::Text>,
+    #[schema(required)]
     disabled_reason: Option<&'static str>,
+    /// Since when nothing has arrived there.
+    #[schema(required)]
     failing_since: Option<time::Text>,
     /// Until then the secret before signs too, and alone in the headers that hold one signature.
+    #[schema(required)]
     cutover_at: Option<time::Text>,
     created_at: time::Text,
+    /// Signs its events; shown where it is new.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
 }
@@ -245,4 +261,20 @@ fn store(error: StoreError) -> ApiError {
         return ApiError::new(Code::ServerError, message);
     }
     ApiError::store(error)
+}
+
+/// The bodies as the fuzz targets read them.
+#[cfg(test)]
+pub(in crate::api) mod fuzzing {
+    use super::{ApiError, Form, form};
+
+    /// What an endpoint is made or changed by.
+    pub(in crate::api) fn endpoint(body: &[u8]) -> Result<(), ApiError> {
+        Form::read(body).map(|_| ())
+    }
+
+    /// `POST /v1/webhooks/endpoints/{id}/rotate-secret`.
+    pub(in crate::api) fn rotate(body: &[u8]) -> Result<(), ApiError> {
+        form::overlap(body).map(|_| ())
+    }
 }
