@@ -60,6 +60,7 @@ pub(super) fn written(data: &impl Serialize) -> Result<Vec<u8>, ApiError> {
 struct Page<'a, T> {
     success: bool,
     data: &'a [T],
+    has_more: bool,
     /// What `cursor` is to be for the next page; `null`: this is the last one.
     next_cursor: Option<String>,
 }
@@ -75,6 +76,7 @@ pub(super) fn page<T: Serialize>(
     let json = serde_json::to_vec(&Page {
         success: true,
         data,
+        has_more: next_cursor.is_some(),
         next_cursor,
     });
     Ok(answer(StatusCode::OK, json.map_err(unwritable)?))

@@ -67,6 +67,12 @@ impl Owned {
         let tomorrow = std::time::SystemTime::now() + Duration::from_secs(24 * 3600);
         let tomorrow = jiff::Timestamp::try_from(tomorrow).unwrap();
         message["schedule_at"] = tomorrow.to_string().into();
+        let bulk = json!({
+            "name": CANARY, "from": "MojaWave", "message": CANARY, "recipients": [{"to": message["to"]}],
+            "schedule_at": message["schedule_at"],
+        });
+        let campaign = made(customer, "/v1/campaigns", &bulk).await;
+        let job = made(customer, "/v1/sms/bulk", &bulk).await;
         let message = customer.send(&message).await;
         let key = made(customer, "/v1/keys", &json!({"name": CANARY})).await;
         let endpoint = json!({"url": world.hook.url(), "description": CANARY});
@@ -88,6 +94,8 @@ impl Owned {
         let text = |name: &str| delivery[name].as_str().unwrap().to_owned();
         Self(vec![
             ("/v1/messages/{id}", message.to_string()),
+            ("/v1/sms/bulk/{id}", job),
+            ("/v1/campaigns/{id}", campaign),
             ("/v1/keys/{id}", key),
             ("/v1/webhooks/endpoints/{id}", endpoint),
             ("/v1/webhooks/deliveries/{id}", text("id")),
@@ -124,7 +132,9 @@ async fn made(customer: &Customer, path: &str, body: &Value) -> String {
     let answer = customer.call(Method::POST, path, body.to_string()).await;
     let answer = answer.unwrap();
     assert!(answer.status < 300, "POST {path}: {}", answer.text());
-    answer.json()["data"]["id"].as_str().unwrap().to_owned()
+    let data = answer.json()["data"].take();
+    let id = data.get("id").unwrap_or(&data["job_id"]);
+    id.as_str().unwrap().to_owned()
 }
 
 /// All that its owner can read of it.

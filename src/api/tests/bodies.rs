@@ -9,7 +9,7 @@ use crate::api::code::Code;
 use crate::api::docs;
 use crate::api::error::ApiError;
 use crate::api::submission::Draft;
-use crate::api::v1::{keys, messages, webhooks};
+use crate::api::v1::{bulk, campaigns, keys, messages, webhooks};
 
 /// The seeds of a route's body.
 macro_rules! seeds {
@@ -23,6 +23,9 @@ const TARGETS: &[Target] = &[
     target("sendSms", send, seeds!("sendSms")),
     target("createKey", create_key, seeds!("createKey")),
     target("rotateKey", rotate_key, seeds!("rotateKey")),
+    target("sendBulk", bulk, seeds!("sendBulk")),
+    target("createCampaign", bulk, seeds!("createCampaign")),
+    target("updateCampaign", campaign, seeds!("updateCampaign")),
     target("rescheduleMessage", reschedule, seeds!("rescheduleMessage")),
     target(
         "createWebhookEndpoint",
@@ -106,6 +109,14 @@ fn endpoint(body: &[u8]) {
 
 fn rotate_secret(body: &[u8]) {
     judge(webhooks::fuzzing::rotate(body));
+}
+
+fn bulk(body: &[u8]) {
+    judge(bulk::body::Draft::parse(body));
+}
+
+fn campaign(body: &[u8]) {
+    judge(campaigns::read_changes(body));
 }
 
 /// A refusal is the client's fault and says of which field, unless the body as a whole is none.

@@ -4,6 +4,7 @@
 //! (`bulk`).
 
 pub(in crate::api) mod body;
+mod describe;
 mod results;
 
 use std::borrow::Cow;
@@ -33,6 +34,10 @@ use crate::domain::time::Timestamp;
 use crate::ingest::{Ingest, Refusal};
 use crate::store::Credential;
 use crate::store::jobs::{JobView, Order, Ordered, Stepped};
+
+pub(in crate::api) use self::describe::{
+    ACCEPTED, BulkAccepted, BulkRequest, REFUSALS, REQUEST, describe,
+};
 
 /// Octets of a body: ten thousand recipients with some values each.
 pub(in crate::api) const BODY_MAX: usize = 8 * 1024 * 1024;

@@ -2,6 +2,8 @@
 //! launched. A draft's body is that of `POST /v1/sms/bulk`; what it means is judged at its launch.
 //! Never here: the form of that body (`bulk::body`), jobs.
 
+mod describe;
+
 use std::borrow::Cow;
 
 use axum::body::Bytes;
@@ -25,6 +27,8 @@ use crate::domain::ids::{CampaignId, JobId};
 use crate::domain::scope::Scope;
 use crate::domain::template::Template;
 use crate::store::jobs::{Campaign, Ordered};
+
+pub(in crate::api) use self::describe::describe;
 
 /// Campaigns of a page, as asked for and at most.
 const PAGE: u32 = 20;
@@ -159,10 +163,7 @@ async fn show(visit: Visit) -> Result<Response, ApiError> {
 /// Changes the fields that the body names; `null` takes one away.
 async fn change(mut visit: Visit) -> Result<Response, ApiError> {
     let body = visit.body(BODY_MAX).await?;
-    let changes: Map<String, Value> = serde_json::from_slice(&body).map_err(|error| {
-        let message = format!("the body is not a JSON object that can be read: {error}");
-        ApiError::new(Code::InvalidRequest, message)
-    })?;
+    let changes = read_changes(&body)?;
     let mut campaign = draft(&visit).await?;
     let fields: serde_json::Result<Map<String, Value>> = serde_json::from_str(&campaign.body);
     let mut fields = fields.map_err(json::unwritable)?;
@@ -182,6 +183,17 @@ async fn change(mut visit: Visit) -> Result<Response, ApiError> {
     campaign.updated_at = time::now();
     put(&visit, campaign.clone()).await?;
     details(StatusCode::OK, &campaign)
+}
+
+/// Reads the fields to change.
+///
+/// # Errors
+/// `invalid_request`.
+pub(in crate::api) fn read_changes(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        let message = format!("the body is not a JSON object that can be read: {error}");
+        ApiError::new(Code::InvalidRequest, message)
+    })
 }
 
 /// Deletes a campaign; the job that it was launched as goes on.

@@ -1,8 +1,8 @@
 //! Lives here: the `/v1` dialect (seed 003): its routes, a file for each resource.
 //! Never here: the way of a request (`doors`), checks of a message's meaning (`ingest`).
 
-mod bulk;
-mod campaigns;
+pub(super) mod bulk;
+pub(super) mod campaigns;
 mod credits;
 mod export;
 pub(super) mod keys;
@@ -35,5 +35,7 @@ pub(super) fn describe(book: &mut Book) {
     credits::describe(book);
     keys::describe(book);
     webhooks::describe(book);
+    bulk::describe(book);
+    campaigns::describe(book);
     docs::describe(book);
 }

@@ -1,0 +1,178 @@
+//! Lives here: what the documentation says of campaigns.
+//! Never here: campaigns.
+
+use axum::http::Method;
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::api::code::Code;
+use crate::api::docs::{Book, ClassName, Operation};
+use crate::api::time::Text;
+use crate::api::v1::bulk::{ACCEPTED, BulkAccepted, BulkRequest, REFUSALS, REQUEST};
+
+const TAG: &str = "Campaigns";
+
+/// Describes the routes.
+pub(in crate::api) fn describe(book: &mut Book) {
+    let create = Operation::new(
+        "createCampaign",
+        TAG,
+        "Create a campaign",
+        "Keeps a bulk send for later: the body is that of `POST /v1/sms/bulk`. Nothing is sent or paid for before it is \
+         launched, and its numbers are judged then.",
+    )
+    .takes::<BulkRequest>(REQUEST)
+    .answers::<Campaign>(201, "The campaign.", CAMPAIGN)
+    .located()
+    .refuses(&[Code::Unprocessable, Code::ScheduleInvalid]);
+    let list = Operation::new(
+        "listCampaigns",
+        TAG,
+        "List the campaigns",
+        "Your campaigns, the newest first.",
+    )
+    .query(
+        "limit",
+        json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+        "Campaigns of a page.",
+    )
+    .query(
+        "cursor",
+        json!({"type": "string"}),
+        "`next_cursor` of the page before.",
+    )
+    .answers_page::<CampaignSummary>("A page of them.", LIST);
+    let show = Operation::new(
+        "getCampaign",
+        TAG,
+        "Get a campaign",
+        "A campaign as it would be launched.",
+    )
+    .answers::<Campaign>(200, "The campaign.", CAMPAIGN);
+    let change = Operation::new(
+        "updateCampaign",
+        TAG,
+        "Change a campaign",
+        "The fields that the body names are changed; `null` takes one away. One that has been launched stays.",
+    )
+    .takes::<CampaignChange>(r#"{"message": "Hello {{name}}"}"#)
+    .answers::<Campaign>(200, "The campaign.", CAMPAIGN)
+    .refuses(&[Code::Conflict, Code::Unprocessable, Code::ScheduleInvalid]);
+    let delete = Operation::new(
+        "deleteCampaign",
+        TAG,
+        "Delete a campaign",
+        "The job that it was launched as goes on.",
+    )
+    .answers::<CampaignDeleted>(
+        200,
+        "It is gone.",
+        r#"{"id": "ec0fb57c-8b90-4e21-9f96-48235d6a05ac", "deleted": true}"#,
+    );
+    let mut refusals = REFUSALS.to_vec();
+    refusals.push(Code::Conflict);
+    let launch = Operation::new(
+        "launchCampaign",
+        TAG,
+        "Launch a campaign",
+        "It becomes a bulk job, once.",
+    )
+    .answers::<BulkAccepted>(202, "The job is kept.", ACCEPTED)
+    .located()
+    .refuses(&refusals);
+    for (method, path, operation) in [
+        (Method::POST, "/v1/campaigns", create),
+        (Method::GET, "/v1/campaigns", list),
+        (Method::GET, "/v1/campaigns/{id}", show),
+        (Method::PATCH, "/v1/campaigns/{id}", change),
+        (Method::DELETE, "/v1/campaigns/{id}", delete),
+        (Method::POST, "/v1/campaigns/{id}/launch", launch),
+    ] {
+        book.add(method, path, operation);
+    }
+}
+
+/// What to change of a campaign: any fields of a bulk send.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a form only: any field may be there")]
+struct CampaignChange {
+    name: Option<String>,
+    from: Option<String>,
+    message: Option<String>,
+    #[schema(format = DateTime)]
+    schedule_at: Option<String>,
+}
+
+/// A campaign, as lists show it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a form only: the answer borrows what it shows")]
+struct CampaignSummary {
+    id: Uuid,
+    name: String,
+    /// `draft` or `launched`.
+    status: String,
+    /// The job that it was launched as.
+    #[schema(required)]
+    job_id: Option<Uuid>,
+    created_at: Text,
+    updated_at: Text,
+    livemode: bool,
+}
+
+/// A campaign.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a form only: the answer borrows what it shows")]
+struct Campaign {
+    id: Uuid,
+    name: String,
+    /// `draft` or `launched`.
+    status: String,
+    /// The job that it was launched as.
+    #[schema(required)]
+    job_id: Option<Uuid>,
+    created_at: Text,
+    updated_at: Text,
+    livemode: bool,
+    from: String,
+    message: String,
+    class: ClassName,
+    total_recipients: u32,
+    scheduled_at: Option<Text>,
+    personalization_fields: Vec<String>,
+}
+
+/// What is gone.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a form only: the answer is made of values")]
+struct CampaignDeleted {
+    id: Uuid,
+    /// `true`.
+    deleted: bool,
+}
+
+const CAMPAIGN: &str = r#"{
+  "id": "ec0fb57c-8b90-4e21-9f96-48235d6a05ac",
+  "name": "Marketing Campaign Q1",
+  "status": "draft",
+  "job_id": null,
+  "created_at": "2026-04-05T12:06:25.317Z",
+  "updated_at": "2026-04-05T12:06:25.317Z",
+  "livemode": true,
+  "from": "MOJAWAVE",
+  "message": "Hello {{name}}, your code is {{code}}",
+  "class": "transactional",
+  "total_recipients": 2,
+  "scheduled_at": null,
+  "personalization_fields": ["code", "name"]
+}"#;
+
+const LIST: &str = r#"[{
+  "id": "ec0fb57c-8b90-4e21-9f96-48235d6a05ac",
+  "name": "Marketing Campaign Q1",
+  "status": "draft",
+  "job_id": null,
+  "created_at": "2026-04-05T12:06:25.317Z",
+  "updated_at": "2026-04-05T12:06:25.317Z",
+  "livemode": true
+}]"#;
