@@ -122,7 +122,6 @@ impl Visit {
     ///
     /// # Errors
     /// As [`Visit::body`].
-    #[allow(dead_code, reason = "the bodies of bulk jobs need it")]
     pub(super) async fn packed_body(&mut self, max: usize) -> Result<Bytes, ApiError> {
         let unread = self.take_body();
         body::packed(&self.head.headers, unread, max, self.deadline).await

@@ -19,10 +19,12 @@ use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use self::body::Draft;
+use crate::api::auth;
 use crate::api::call::Visit;
 use crate::api::code::Code;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
+use crate::api::idempotency::{self, Once};
 use crate::api::json::{self, Amount};
 use crate::api::query::Query;
 use crate::api::time::{self, Text};
@@ -33,7 +35,7 @@ use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::ingest::{Ingest, Refusal};
 use crate::store::Credential;
-use crate::store::jobs::{JobView, Order, Ordered, Stepped};
+use crate::store::jobs::{JobView, Ordered, Stepped};
 
 pub(in crate::api) use self::describe::{
     ACCEPTED, BulkAccepted, BulkRequest, REFUSALS, REQUEST, describe,
@@ -103,15 +105,37 @@ struct Foreseen<'a> {
 async fn create(mut visit: Visit) -> Result<Response, ApiError> {
     let query = Query::read(&visit, &["dry_run"])?;
     let dry_run = query.flag("dry_run")?;
-    let body = visit.body(BODY_MAX).await?;
-    let form = visit.says_form();
-    let (prepared, unknown) = prepare(&visit, body, form).await?;
-    let shown = accepted(&prepared, &unknown, dry_run)?;
+    let body = visit.packed_body(BODY_MAX).await?;
+    let (visit, form) = (&visit, visit.says_form());
     if dry_run {
-        return Ok(json::answer(StatusCode::OK, shown));
+        let (prepared, unknown) = prepare(visit, body, form).await?;
+        return Ok(json::answer(StatusCode::OK, accepted(&prepared, &unknown, true)?));
     }
+    let work = async |once: Option<Arc<Once>>| {
+        let (prepared, unknown) = prepare(visit, body.clone(), form).await?;
+        order(visit, (prepared, unknown), once).await
+    };
+    idempotency::once(visit, &body, work).await
+}
+
+/// Makes a job durable, and says so.
+pub(super) async fn order(
+    visit: &Visit,
+    (mut prepared, unknown): (Prepared, Vec<String>),
+    once: Option<Arc<Once>>,
+) -> Result<Response, ApiError> {
+    let shown = Bytes::from(accepted(&prepared, &unknown, false)?);
     let id = prepared.order.job.id;
-    commit(&visit, prepared.order).await?;
+    prepared.order.memo = once.map(|once| once.memo(StatusCode::ACCEPTED, shown.clone()));
+    let creating = visit.api.bulk.create(prepared.order);
+    let done = timeout_at(visit.deadline, creating).await;
+    let done = done.map_err(|_| ApiError::in_doubt())?;
+    match done.map_err(|error| ApiError::refused(Refusal::from(error), None))? {
+        Ordered::Done => {}
+        Ordered::Repeats(repeat) => return idempotency::repeated(repeat),
+        Ordered::Launched => return Err(super::campaigns::launched(None)),
+        Ordered::Short(short) => return Err(ApiError::refused(Refusal::Balance(short), None)),
+    }
     let mut response = json::answer(StatusCode::ACCEPTED, shown);
     if let Ok(location) = HeaderValue::try_from(format!("{JOBS}{id}")) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -151,18 +175,12 @@ fn read(
             error
         }
     })?;
+    let request = &draft.request;
+    auth::may_send(caller, request.class, ("from", &request.from))?;
     let whose = (&caller.org, caller.is_live());
-    let prepared = bulk::prepare(ingest, whose, &draft.request, now).map_err(refused)?;
+    let prepared = bulk::prepare(ingest, whose, request, now).map_err(refused)?;
     let unknown = draft.unknown.into_iter().map(Cow::into_owned).collect();
     Ok((prepared, unknown))
-}
-
-/// Makes a job durable.
-pub(super) async fn commit(visit: &Visit, order: Order) -> Result<Ordered, ApiError> {
-    let creating = visit.api.bulk.create(order);
-    let done = timeout_at(visit.deadline, creating).await;
-    let done = done.map_err(|_| ApiError::in_doubt())?;
-    done.map_err(|error| ApiError::refused(Refusal::from(error), None))
 }
 
 fn refused(refused: Refused) -> ApiError {

@@ -5,6 +5,7 @@
 mod describe;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -15,18 +16,19 @@ use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use super::bulk::body::Draft;
-use super::bulk::{self, BODY_MAX, JOBS};
+use super::bulk::{self, BODY_MAX};
 use crate::api::call::Visit;
 use crate::api::code::Code;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
+use crate::api::idempotency::{self, Once};
 use crate::api::json;
 use crate::api::query::Query;
 use crate::api::time::{self, Text};
 use crate::domain::ids::{CampaignId, JobId};
 use crate::domain::scope::Scope;
 use crate::domain::template::Template;
-use crate::store::jobs::{Campaign, Ordered};
+use crate::store::jobs::Campaign;
 
 pub(in crate::api) use self::describe::describe;
 
@@ -111,7 +113,7 @@ fn checked(body: &[u8]) -> Result<Box<str>, ApiError> {
 }
 
 async fn create(mut visit: Visit) -> Result<Response, ApiError> {
-    let body = visit.body(BODY_MAX).await?;
+    let body = visit.packed_body(BODY_MAX).await?;
     let name = checked(&body)?;
     let now = time::now();
     let campaign = Campaign {
@@ -162,7 +164,7 @@ async fn show(visit: Visit) -> Result<Response, ApiError> {
 
 /// Changes the fields that the body names; `null` takes one away.
 async fn change(mut visit: Visit) -> Result<Response, ApiError> {
-    let body = visit.body(BODY_MAX).await?;
+    let body = visit.packed_body(BODY_MAX).await?;
     let changes = read_changes(&body)?;
     let mut campaign = draft(&visit).await?;
     let fields: serde_json::Result<Map<String, Value>> = serde_json::from_str(&campaign.body);
@@ -211,27 +213,21 @@ async fn delete(visit: Visit) -> Result<Response, ApiError> {
 
 /// Makes the job, once: the draft and the job change in one commit.
 async fn launch(visit: Visit) -> Result<Response, ApiError> {
-    let campaign = draft(&visit).await?;
-    let body = Bytes::from(campaign.body.into_string());
-    let (mut prepared, unknown) = bulk::prepare(&visit, body, false).await?;
-    prepared.order.campaign = Some(campaign.id);
-    let shown = bulk::accepted(&prepared, &unknown, false)?;
-    let id = prepared.order.job.id;
-    if let Ordered::Launched = bulk::commit(&visit, prepared.order).await? {
-        return Err(launched(None));
-    }
-    let mut response = json::answer(StatusCode::ACCEPTED, shown);
-    if let Ok(location) = HeaderValue::try_from(format!("{JOBS}{id}")) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    let work = async |once: Option<Arc<Once>>| {
+        let campaign = draft(&visit).await?;
+        let body = Bytes::from(campaign.body.into_string());
+        let (mut prepared, unknown) = bulk::prepare(&visit, body, false).await?;
+        prepared.order.campaign = Some(campaign.id);
+        bulk::order(&visit, (prepared, unknown), once).await
+    };
+    idempotency::once(&visit, b"", work).await
 }
 
 fn missing() -> ApiError {
     ApiError::new(Code::NotFound, "there is no campaign with this id")
 }
 
-fn launched(job: Option<JobId>) -> ApiError {
+pub(super) fn launched(job: Option<JobId>) -> ApiError {
     let message = match job {
         Some(job) => format!("the campaign has been launched as the bulk job {job}; make another"),
         None => "the campaign has been launched or deleted meanwhile; read it again".into(),

@@ -5,10 +5,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::Engine;
 use super::control::{WATCHFUL, cancelling};
+use super::hooks::Announcement;
 use super::judge::may_cancel;
 use crate::domain::credits::Credits;
+use crate::domain::event::EventKind;
 use crate::domain::ids::{JobId, MessageSeq, OrgId};
 use crate::domain::job::{JobState, Step};
 use crate::domain::ledger::Channel;
@@ -162,6 +166,7 @@ impl<R: Rows> Engine<R> {
         }
         if next.is_over() {
             view.completed_at = Some(at);
+            self.notify(over(&view, at), effects);
         }
         self.rows.move_job(&view).await?;
         Ok(Stepped::Done(Box::new(view)))
@@ -216,5 +221,22 @@ impl<R: Rows> Engine<R> {
             let sheet = &mut effects.sheet;
             sheet.refund(&self.books, purse, day_of(at), amount);
         }
+    }
+}
+
+/// What is said of a job that is over.
+fn over(JobView { job, state, .. }: &JobView, at: Timestamp) -> Announcement {
+    let data = json!({
+        "id": job.id.0,
+        "name": job.name,
+        "status": state.name(job.due_at, at),
+        "total_recipients": job.total,
+    });
+    Announcement {
+        org: job.org,
+        live: job.live,
+        kind: EventKind::BulkCompleted,
+        at,
+        data: data.to_string().into(),
     }
 }
