@@ -24,12 +24,22 @@ impl Route {
         self.path.contains('{')
     }
 
+    /// The example; a time in it is one that may be asked for.
     fn body(&self) -> String {
-        match &self.example {
+        let mut example = self.example.clone();
+        if let Some(at) = example.get_mut("schedule_at") {
+            *at = tomorrow();
+        }
+        match example {
             Value::Null => String::new(),
             example => example.to_string(),
         }
     }
+}
+
+fn tomorrow() -> Value {
+    let at = std::time::SystemTime::now() + Duration::from_secs(24 * 3600);
+    jiff::Timestamp::try_from(at).unwrap().to_string().into()
 }
 
 /// The routes that need a key.
@@ -64,9 +74,7 @@ impl Owned {
         message["metadata"] = json!({"whose": CANARY});
         let mut told = message.clone();
         // It can be taken back until then.
-        let tomorrow = std::time::SystemTime::now() + Duration::from_secs(24 * 3600);
-        let tomorrow = jiff::Timestamp::try_from(tomorrow).unwrap();
-        message["schedule_at"] = tomorrow.to_string().into();
+        message["schedule_at"] = tomorrow();
         let bulk = json!({
             "name": CANARY, "from": "MojaWave", "message": CANARY, "recipients": [{"to": message["to"]}],
             "schedule_at": message["schedule_at"],
@@ -138,14 +146,18 @@ async fn made(customer: &Customer, path: &str, body: &Value) -> String {
 }
 
 /// All that its owner can read of it.
-async fn seen_by_owner(routes: &[Route], owned: &Owned, owner: &Customer) -> Vec<(String, Value)> {
+async fn seen_by_owner(routes: &[Route], owned: &Owned, owner: &Customer) -> Vec<(String, String)> {
     let mut seen = Vec::new();
     for route in routes.iter().filter(|route| route.method == Method::GET) {
         if route.is_about_one() {
             let path = owned.path(route);
             let answer = owner.call(Method::GET, &path, "").await.unwrap();
             assert_eq!(answer.status, 200, "GET {path}: {}", answer.text());
-            seen.push((path, answer.text().into()));
+            // A routing decision is made anew for each who asks, and says when.
+            let text = answer.text();
+            let asked_at = text.split_once("\"as_of\":\"").map(|(_, rest)| &rest[..24]);
+            let text = asked_at.map_or_else(|| text.clone(), |at| text.replace(at, ""));
+            seen.push((path, text));
         }
     }
     seen

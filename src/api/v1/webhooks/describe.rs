@@ -170,7 +170,11 @@ fn history_routes(book: &mut Book) {
         "Get a delivery",
         "An attempt with what was sent and the first 4 KiB of what was answered.",
     )
-    .place("id", json!({"type": "string"}), "The delivery's id.")
+    .place(
+        "id",
+        json!({"type": "string", "pattern": "^dlv_"}),
+        "The delivery's id.",
+    )
     .answers::<DeliveryDetails>(200, "The delivery.", DELIVERY);
     book.add(Method::GET, "/v1/webhooks/deliveries/{id}", one);
     let again = Operation::new(
@@ -389,7 +393,7 @@ const TRIAL: &str = r#"{
 }"#;
 
 const DELIVERIES: &str = r#"[{
-  "id": "evt_019d5d7e4b017d5c9f0a6d0f2b6c8e11.1",
+  "id": "dlv_019d5d7e4b017d5c9f0a6d0f2b6c8e11_1",
   "event_id": "evt_019d5d7e4b017d5c9f0a6d0f2b6c8e11",
   "event": "message.delivered",
   "endpoint_id": "we_019d5d7c6a4d7c309a533f1c2f9d6b1e",
@@ -404,7 +408,7 @@ const DELIVERIES: &str = r#"[{
 }]"#;
 
 const DELIVERY: &str = r#"{
-  "id": "evt_019d5d7e4b017d5c9f0a6d0f2b6c8e11.1",
+  "id": "dlv_019d5d7e4b017d5c9f0a6d0f2b6c8e11_1",
   "event_id": "evt_019d5d7e4b017d5c9f0a6d0f2b6c8e11",
   "event": "message.delivered",
   "endpoint_id": "we_019d5d7c6a4d7c309a533f1c2f9d6b1e",
