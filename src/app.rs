@@ -1,6 +1,7 @@
 //! Lives here: the only wiring: parts built, channels made, tasks started, watched and ended.
 //! Never here: behaviour of a part.
 
+mod house;
 mod reload;
 mod storage;
 pub mod token;
@@ -15,28 +16,24 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::house::House;
 use self::reload::Reloader;
 use crate::bulk::{self, Bulk};
 use crate::config::Config;
-use crate::domain::ids::{CarrierId, Place};
+use crate::domain::ids::Place;
 use crate::domain::time::Timestamp;
 use crate::flow::bind::{BindHandle, BindStatus};
-use crate::flow::health::Health;
-use crate::flow::lane::Lanes;
-use crate::flow::routes::{Reload, Routes};
+use crate::flow::routes::Reload;
 use crate::flow::signs::Signs;
 use crate::flow::{Committed, Return, Steer, StoreHealth};
 use crate::ingest::Ingest;
 use crate::scheduler::{feed, settle};
 use crate::store::inbox::ReceiptNews;
-use crate::store::{Carriers, Store};
 use crate::telemetry::metrics;
-use crate::tokens::Tokens;
-use crate::webhooks::Trials;
 use crate::{admin, api, carrier, flow, inbound, scheduler, store, webhooks};
 
 /// Batches of committed messages that may wait for `feed`; full: the writer waits a moment.
@@ -101,20 +98,6 @@ struct Stops {
     workers: CancellationToken,
     writer: CancellationToken,
     admin: CancellationToken,
-}
-
-/// What the tasks share.
-struct House {
-    store: Store,
-    carriers: Arc<Carriers>,
-    accounts: Vec<(carrier::AccountConfig, Arc<Lanes>)>,
-    /// The lanes of test messages, behind those of all accounts.
-    sandbox: Arc<Lanes>,
-    refill: Arc<Notify>,
-    beat: Arc<AtomicU64>,
-    routes: Arc<Routes>,
-    tokens: Option<Arc<Tokens>>,
-    trials: Arc<Trials>,
 }
 
 /// Every task, by the phase in which it ends.
@@ -301,109 +284,6 @@ impl Daemon {
     }
 }
 
-impl House {
-    fn new(config: &mut Config, store: Store) -> Self {
-        let refill = Arc::new(Notify::new());
-        let accounts = config.accounts.iter();
-        let accounts: Vec<_> = accounts
-            .map(|account| (account.clone(), lanes(config, account, &refill)))
-            .collect();
-        let ids = accounts
-            .iter()
-            .map(|(account, _)| account.id.clone())
-            .collect();
-        let carriers = Arc::new(Carriers::new(ids));
-        let scheduler = &config.scheduler;
-        let lanes = accounts.iter().map(|(_, lanes)| Arc::clone(lanes));
-        let health = Health::new(accounts.len(), scheduler.patience)
-            .with_lanes(lanes.collect(), scheduler.breaker.probes);
-        let health = Arc::new(health);
-        let sandbox = carrier::sandbox::LANE;
-        let sandbox = Lanes::new(sandbox, sandbox, 1, Arc::clone(&refill));
-        Self {
-            store,
-            carriers,
-            accounts,
-            sandbox: Arc::new(sandbox),
-            refill,
-            beat: Arc::default(),
-            routes: Arc::new(Routes::new(std::mem::take(&mut config.routes), health)),
-            tokens: config.api.tokens.clone(),
-            trials: Arc::new(Trials::new(&config.webhooks, config.api.request_timeout)),
-        }
-    }
-
-    fn scheduler_links(&self) -> feed::Links {
-        feed::Links {
-            store: self.store.clone(),
-            routes: Arc::clone(&self.routes),
-            carriers: Arc::clone(&self.carriers),
-            now,
-        }
-    }
-
-    /// All lanes, by the carriers' indexes.
-    fn lanes(&self) -> Vec<Arc<Lanes>> {
-        let accounts = self.accounts.iter().map(|(_, lanes)| lanes);
-        let all = accounts.chain([&self.sandbox]);
-        all.cloned().collect()
-    }
-
-    fn named_lanes(&self) -> Vec<(CarrierId, Arc<Lanes>)> {
-        self.accounts
-            .iter()
-            .map(|(account, lanes)| (account.id.clone(), Arc::clone(lanes)))
-            .collect()
-    }
-
-    /// What operators hold, put in force.
-    async fn holds(&self, steer: mpsc::Sender<Steer>) -> anyhow::Result<admin::Holds> {
-        let health = Arc::clone(self.routes.health());
-        let ids = self.carriers.configured().to_vec();
-        admin::Holds::load(self.store.clone(), ids, health, steer)
-            .await
-            .context("the operators' holds cannot be read")
-    }
-
-    fn admin_parts(
-        &self,
-        metrics: PrometheusHandle,
-        binds: Vec<BindHandle>,
-        (holds, steer, bulk): (admin::Holds, mpsc::Sender<Steer>, Bulk),
-        draining: watch::Receiver<bool>,
-        reload: mpsc::Sender<Reload>,
-    ) -> admin::Parts {
-        admin::Parts {
-            store: self.store.clone(),
-            trials: Arc::clone(&self.trials),
-            metrics,
-            binds,
-            lanes: self.named_lanes(),
-            dialects: self
-                .accounts
-                .iter()
-                .map(|(account, _)| account.profile.ids)
-                .collect(),
-            health: Arc::clone(self.routes.health()),
-            steer,
-            holds,
-            draining,
-            routes: Arc::clone(&self.routes),
-            reload,
-            tokens: self.tokens.clone(),
-            bulk,
-        }
-    }
-
-    /// The ways in for doors: one by one, and many at once.
-    fn ways_in(&self, config: &Config) -> (Arc<Ingest>, Bulk) {
-        let (config, store) = (config.ingest.clone(), self.store.clone());
-        let routes = Arc::clone(&self.routes);
-        let ingest = Arc::new(Ingest::new(config, store.clone(), routes));
-        (Arc::clone(&ingest), Bulk::new(ingest, store))
-    }
-}
-
 impl Tasks {
     /// Runs the store's writer. On a thread of its own: each statement's answer wakes the writer
     /// from the database's thread, and on the shared runtime such a wake waits behind up to 61
@@ -582,23 +462,6 @@ async fn listen(address: SocketAddr, name: &str) -> anyhow::Result<TcpListener> 
     TcpListener::bind(address).await.with_context(|| {
         format!("{name}.listen {address} cannot be opened; is another daemon running?")
     })
-}
-
-fn lanes(config: &Config, account: &carrier::AccountConfig, refill: &Arc<Notify>) -> Arc<Lanes> {
-    let scheduler = &config.scheduler;
-    let windows: usize = account
-        .binds
-        .iter()
-        .map(|bind| bind.window * bind.count as usize)
-        .sum();
-    let binds = carrier::bind_count(account);
-    let returned = windows.max(64);
-    Arc::new(Lanes::new(
-        scheduler.lane(account.max_tps),
-        returned,
-        binds,
-        Arc::clone(refill),
-    ))
 }
 
 async fn upkeep(page: PrometheusHandle, stop: CancellationToken) {

@@ -328,7 +328,6 @@ create table deliveries (
     primary key (message, event, attempt)
 ) partition by range (message);
 create index deliveries_by_org on deliveries (org, event, attempt);
-create index deliveries_of_notices on deliveries (message) where data is not null;
 
 -- What operators changed by `ctl`: who, what, why, and what came of it.
 create table audit (

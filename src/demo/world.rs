@@ -143,7 +143,7 @@ fn config_text(folder: &TempDir, carriers: &[Carrier], quick: bool) -> anyhow::R
     };
     let database = folder.path().join("mnara.db");
     let mut text = format!(
-        "[api]\nlisten = \"{api}\"\n[api.limits]\nlive = \"unlimited\"\n[admin]\nlisten = \"{admin}\"\n\
+        "[api]\nlisten = \"{api}\"\n[api.limits]\nlive = \"unlimited\"\ntest = \"unlimited\"\n[admin]\nlisten = \"{admin}\"\n\
          [store]\nurl = \"sqlite:{}\"\n[webhooks]\nallow_loopback = true\n",
         database.display()
     );

@@ -272,9 +272,11 @@ mod tests {
         }
     }
 
+    type Ended = (Duration, Ending);
+
     /// What a client sees, on a virtual clock that begins when the message is due: the times of
     /// the answers and of the end, with what each says.
-    fn story(magic: Magic) -> (Vec<(Duration, Reply)>, Option<(Duration, Ending)>) {
+    fn story(magic: Magic) -> (Vec<(Duration, Reply)>, Option<Ended>) {
         let (mut now, mut replies) = (Duration::ZERO, Vec::new());
         loop {
             now = magic.answers(now);

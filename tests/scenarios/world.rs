@@ -290,7 +290,8 @@ impl World {
 
     /// A new key of an organisation.
     pub(crate) async fn customer_of(&self, org: &str) -> Customer {
-        let key = self.ctl(&["key", "create", "--org", org]).await;
+        let create = ["keys", "create", "--org", org, "--scope", "admin"];
+        let key = self.ctl(&create).await;
         Customer::new(self.daemon.api, key["key"].as_str().unwrap().to_owned())
     }
 
@@ -520,7 +521,7 @@ fn head(store_url: &str, sections: &str) -> String {
     let limits = if sections.contains("[api.limits]") {
         ""
     } else {
-        "[api.limits]\nlive = \"unlimited\"\ncredits = \"unlimited\"\nfailures_per_ip = \"unlimited\"\n"
+        "[api.limits]\nlive = \"unlimited\"\ntest = \"unlimited\"\ncredits = \"unlimited\"\nfailures_per_ip = \"unlimited\"\n"
     };
     format!(
         "[api]\nlisten = \"127.0.0.1:0\"\n{limits}[admin]\nlisten = \"127.0.0.1:0\"\n\

@@ -3,7 +3,7 @@
 
 use super::*;
 
-fn text(house: &House, at: &str, more: Value) -> Request<Body> {
+fn text(house: &House, at: &str, more: &Value) -> Request<Body> {
     let mut body = json!({"to": "+255753276939", "from": "MojaWave", "message": "Habari"});
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -15,7 +15,7 @@ fn text(house: &House, at: &str, more: Value) -> Request<Body> {
 }
 
 impl House {
-    async fn accept(&self, more: Value) -> String {
+    async fn accept(&self, more: &Value) -> String {
         let answer = self.call(text(self, "/v1/sms/send", more)).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
         answer.json["data"]["id"].as_str().unwrap().to_owned()
@@ -49,7 +49,7 @@ async fn a_list_shows_ones_own_messages_in_pages_by_its_filters() {
     let mut own = Vec::new();
     for number in 0..5 {
         let more = json!({"client_ref": format!("order {number}"), "tags": ["spring"]});
-        own.insert(0, house.accept(more).await);
+        own.insert(0, house.accept(&more).await);
     }
     let get = async |path: &str| house.get(path, &house.key).await;
     let first = get("/v1/messages?limit=3").await;
@@ -102,7 +102,7 @@ async fn a_list_shows_ones_own_messages_in_pages_by_its_filters() {
 async fn a_file_has_a_row_for_each_message_of_a_month_at_most() {
     let house = House::open().await;
     for _ in 0..3 {
-        house.accept(json!({"message": "=1+1"})).await;
+        house.accept(&json!({"message": "=1+1"})).await;
     }
     for path in ["/v1/messages.csv?status=queued", "/v1/messages?format=csv"] {
         let answer = house.get(path, &house.key).await;
@@ -129,10 +129,10 @@ async fn a_file_has_a_row_for_each_message_of_a_month_at_most() {
 async fn what_waits_is_taken_back_by_its_owner_and_an_otp_only_while_it_is_scheduled() {
     let house = House::open().await;
     let two = sign_up(&house.store, "Two", 2).await;
-    let queued = house.accept(json!({})).await;
-    let otp = house.accept(json!({"class": "otp"})).await;
+    let queued = house.accept(&json!({})).await;
+    let otp = house.accept(&json!({"class": "otp"})).await;
     let later = json!({"class": "otp", "schedule_at": in_an_hour()});
-    let later = house.accept(later).await;
+    let later = house.accept(&later).await;
     let cancel = async |id: &str, key: &str| {
         let path = format!("/v1/messages/{id}/cancel");
         house.demand("POST", &path, key, "").await
@@ -164,7 +164,7 @@ async fn what_waits_is_taken_back_by_its_owner_and_an_otp_only_while_it_is_sched
 async fn a_scheduled_message_is_put_off_within_bounds() {
     let house = House::open().await;
     let two = sign_up(&house.store, "Two", 2).await;
-    let id = house.accept(json!({"schedule_at": in_an_hour()})).await;
+    let id = house.accept(&json!({"schedule_at": in_an_hour()})).await;
     let path = format!("/v1/messages/{id}");
     let put = async |key: &str, at: &str| {
         let body = json!({"scheduleAt": at}).to_string();
@@ -184,7 +184,7 @@ async fn a_scheduled_message_is_put_off_within_bounds() {
         let refused = house.demand("PATCH", &path, &house.key, body).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{body}");
     }
-    let queued = house.accept(json!({})).await;
+    let queued = house.accept(&json!({})).await;
     let path = format!("/v1/messages/{queued}");
     let body = json!({"schedule_at": at.as_str()}).to_string();
     let refused = house.demand("PATCH", &path, &house.key, &body).await;
@@ -196,20 +196,20 @@ async fn a_scheduled_message_is_put_off_within_bounds() {
 async fn unknown_fields_are_named_and_refused_where_that_is_asked_for() {
     let house = House::open().await;
     let odd = json!({"colour": "red", "validity": 172_800});
-    let answer = house.call(text(&house, "/v1/sms/send", odd.clone())).await;
+    let answer = house.call(text(&house, "/v1/sms/send", &odd)).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
     let warnings = &answer.json["warnings"];
     assert_eq!(warnings[0]["param"], "colour");
     assert_eq!(warnings[1]["code"], "validity_cut");
     let kept = house.kept().await;
     let strict = house
-        .call(text(&house, "/v1/sms/send?strict=true", odd))
+        .call(text(&house, "/v1/sms/send?strict=true", &odd))
         .await;
     assert_eq!(strict.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(strict.json["error"]["param"], "colour");
     assert_eq!(house.kept().await, kept);
     let short = json!({"validity": 90});
-    let answer = house.call(text(&house, "/v1/sms/send", short)).await;
+    let answer = house.call(text(&house, "/v1/sms/send", &short)).await;
     let id = answer.json["data"]["id"].as_str().unwrap();
     let read = house.get(&format!("/v1/messages/{id}"), &house.key).await;
     let at = |name: &str| {
@@ -219,7 +219,7 @@ async fn unknown_fields_are_named_and_refused_where_that_is_asked_for() {
     assert_eq!(at("valid_until") - at("queued_at"), 90_000);
     for (wrong, status) in [(json!(59), 422), (json!("1h"), 400), (json!(1.5), 400)] {
         let body = json!({"validity": wrong});
-        let refused = house.call(text(&house, "/v1/sms/send", body)).await;
+        let refused = house.call(text(&house, "/v1/sms/send", &body)).await;
         assert_eq!(refused.status.as_u16(), status, "{}", refused.text);
     }
     house.close().await;
@@ -228,14 +228,14 @@ async fn unknown_fields_are_named_and_refused_where_that_is_asked_for() {
 #[tokio::test]
 async fn who_prefers_to_wait_is_answered_when_the_time_is_up_at_the_latest() {
     let house = House::open().await;
-    let mut request = text(&house, "/v1/sms/send", json!({}));
+    let mut request = text(&house, "/v1/sms/send", &json!({}));
     let prefer = "wait=1".parse().unwrap();
     request.headers_mut().insert("prefer", prefer);
     let answer = house.call(request).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
     assert_eq!(answer.json["data"]["status"], "queued");
     assert_eq!(answer.headers["preference-applied"], "wait=1");
-    let plain = house.call(text(&house, "/v1/sms/send", json!({}))).await;
+    let plain = house.call(text(&house, "/v1/sms/send", &json!({}))).await;
     assert!(!plain.headers.contains_key("preference-applied"));
     house.close().await;
 }

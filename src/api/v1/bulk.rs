@@ -109,7 +109,10 @@ async fn create(mut visit: Visit) -> Result<Response, ApiError> {
     let (visit, form) = (&visit, visit.says_form());
     if dry_run {
         let (prepared, unknown) = prepare(visit, body, form).await?;
-        return Ok(json::answer(StatusCode::OK, accepted(&prepared, &unknown, true)?));
+        return Ok(json::answer(
+            StatusCode::OK,
+            accepted(&prepared, &unknown, true)?,
+        ));
     }
     let work = async |once: Option<Arc<Once>>| {
         let (prepared, unknown) = prepare(visit, body.clone(), form).await?;

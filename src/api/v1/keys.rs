@@ -300,32 +300,6 @@ fn read_body<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, A
     })
 }
 
-/// The bodies as the fuzz targets read them.
-#[cfg(test)]
-pub(in crate::api) mod fuzzing {
-    use super::{ApiError, Rotation, Timestamp, Wanted, expiry, key_form, mistyped, read_body};
-
-    /// `POST /v1/keys`, up to what the caller may give.
-    pub(in crate::api) fn create(body: &[u8]) -> Result<(), ApiError> {
-        let wanted: Wanted = read_body(body)?;
-        let senders = wanted.senders.as_deref().map(key_form::senders);
-        senders.transpose().map_err(mistyped)?;
-        let scopes = wanted.scopes.as_deref().map(key_form::scopes);
-        scopes.transpose().map_err(mistyped)?;
-        let networks = wanted.ips.as_deref().map(key_form::networks);
-        networks.transpose().map_err(mistyped)?;
-        let now = Timestamp(0);
-        let expires_at = wanted.expires_at.as_deref();
-        expires_at.map(|text| expiry(text, now)).transpose()?;
-        Ok(())
-    }
-
-    /// `POST /v1/keys/{id}/rotate`.
-    pub(in crate::api) fn rotate(body: &[u8]) -> Result<(), ApiError> {
-        read_body::<Rotation>(body).map(|_| ())
-    }
-}
-
 /// The key of the caller's organisation that the path names. Who works in the test environment does
 /// not see the other.
 async fn find(visit: &Visit) -> Result<ApiKey, ApiError> {
@@ -394,5 +368,31 @@ fn note(caller: &Credential, (action, outcome): (&str, &str), key: &ApiKey) -> A
         subject: subject.into(),
         detail: detail.to_string().into(),
         outcome: outcome.into(),
+    }
+}
+
+/// The bodies as the fuzz targets read them.
+#[cfg(test)]
+pub(in crate::api) mod fuzzing {
+    use super::{ApiError, Rotation, Timestamp, Wanted, expiry, key_form, mistyped, read_body};
+
+    /// `POST /v1/keys`, up to what the caller may give.
+    pub(in crate::api) fn create(body: &[u8]) -> Result<(), ApiError> {
+        let wanted: Wanted = read_body(body)?;
+        let senders = wanted.senders.as_deref().map(key_form::senders);
+        senders.transpose().map_err(mistyped)?;
+        let scopes = wanted.scopes.as_deref().map(key_form::scopes);
+        scopes.transpose().map_err(mistyped)?;
+        let networks = wanted.ips.as_deref().map(key_form::networks);
+        networks.transpose().map_err(mistyped)?;
+        let now = Timestamp(0);
+        let expires_at = wanted.expires_at.as_deref();
+        expires_at.map(|text| expiry(text, now)).transpose()?;
+        Ok(())
+    }
+
+    /// `POST /v1/keys/{id}/rotate`.
+    pub(in crate::api) fn rotate(body: &[u8]) -> Result<(), ApiError> {
+        read_body::<Rotation>(body).map(|_| ())
     }
 }

@@ -174,11 +174,11 @@ fn known(draft: &Draft<'_>) -> Result<(), ApiError> {
     if draft.unknown.is_empty() {
         return Ok(());
     }
-    let problem = |name: &Box<str>| {
+    let problems = draft.unknown.iter().map(|name| {
         let detail = format!("{name} is no field of this request; leave it out");
         Problem::field(name, detail)
-    };
-    let problems = draft.unknown.iter().map(problem).collect();
+    });
+    let problems = problems.collect();
     Err(ApiError::of_fields(Code::Unprocessable, problems))
 }
 

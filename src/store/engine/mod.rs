@@ -95,8 +95,7 @@ pub(super) struct Engine<R> {
     /// A commit was kept of which nobody knew any more what it had moved: before anything else is
     /// written, what is in memory is read anew.
     behind: bool,
-    /// Days for whose messages there is room in the rows, as far as it has been asked for. A number
-    /// for each day of which this run has heard.
+    /// Days for whose messages there is room in the rows, of those of which this run has heard.
     prepared: HashSet<i64>,
     /// All that this run has deleted is of days before this one.
     gone_before: i64,

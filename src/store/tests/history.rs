@@ -20,6 +20,7 @@ use self::deeds::{DAYS, Deed, history};
 use self::player::Player;
 use super::dice::Dice;
 use super::ground::Ground;
+use super::jobs::{campaign, chunk, job, order};
 use crate::domain::account::{ApiKey, Organisation};
 use crate::domain::credits::Credits;
 use crate::domain::endpoint::Events;
@@ -29,6 +30,7 @@ use crate::domain::ledger::{Channel, Terms};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Role, User};
 use crate::store::AuditEntry;
+use crate::store::jobs::Job;
 use crate::store::memory::{CommitFault, Faults};
 use crate::store::people::PeopleWork;
 use crate::store::till::Purchase;
@@ -131,9 +133,9 @@ async fn faults_change_nothing_of_a_history_but_the_numbers_it_skips() {
     }
 }
 
-/// An organisation with a key, a user, an endpoint and purchases on two days, which few histories come
-/// to.
-fn customers() -> [Vec<Deed>; 6] {
+/// An organisation with a key, a user, an endpoint, purchases on two days, a job and a campaign, which
+/// few histories come to.
+fn customers() -> [Vec<Deed>; 8] {
     let (org, at) = (OrgId(Uuid::from_u128(1)), Timestamp(1));
     let organisation = Organisation {
         id: org,
@@ -189,6 +191,11 @@ fn customers() -> [Vec<Deed>; 6] {
         // A day that is over goes from the purse into the ledger.
         bought(Timestamp(at.0 + 86_400_000)),
         vec![Deed::MakeEndpoint(endpoint(3, org, Events::ALL))],
+        vec![Deed::Order(Box::new(order(
+            &Job { org, ..job(4, 1) },
+            vec![chunk()],
+        )))],
+        vec![Deed::Draft(campaign(5, org))],
     ]
 }
 

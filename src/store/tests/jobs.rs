@@ -30,7 +30,7 @@ on_each_store! {
     campaigns_are_kept_changed_and_deleted,
 }
 
-fn job(id: u128, chunks: u32) -> Job {
+pub(super) fn job(id: u128, chunks: u32) -> Job {
     Job {
         id: JobId(Uuid::from_u128(id)),
         org: ORG,
@@ -52,7 +52,7 @@ fn job(id: u128, chunks: u32) -> Job {
 }
 
 /// Two recipients at one credit each.
-fn chunk() -> Chunk {
+pub(super) fn chunk() -> Chunk {
     Chunk {
         recipients: 2,
         refused: 0,
@@ -61,12 +61,25 @@ fn chunk() -> Chunk {
     }
 }
 
-fn order(job: &Job, chunks: Vec<Chunk>) -> Order {
+pub(super) fn order(job: &Job, chunks: Vec<Chunk>) -> Order {
     Order {
         job: job.clone(),
         chunks,
         campaign: None,
         memo: None,
+    }
+}
+
+pub(super) fn campaign(id: u128, org: OrgId) -> Campaign {
+    Campaign {
+        id: CampaignId(Uuid::from_u128(id)),
+        org,
+        live: false,
+        name: "Ramadan".into(),
+        body: "{\"message\":\"Habari\"}".into(),
+        created_at: Timestamp(1),
+        updated_at: Timestamp(1),
+        job: None,
     }
 }
 
@@ -365,16 +378,7 @@ async fn what_has_long_been_over_is_forgotten(ground: Ground) {
 async fn campaigns_are_kept_changed_and_deleted(ground: Ground) {
     let world = World::with_credits(&ground, Terms::Postpaid, 0).await;
     let drafted = job(1, 1);
-    let mut campaign = Campaign {
-        id: CampaignId(Uuid::from_u128(1)),
-        org: ORG,
-        live: false,
-        name: "Ramadan".into(),
-        body: "{\"message\":\"Habari\"}".into(),
-        created_at: Timestamp(1),
-        updated_at: Timestamp(1),
-        job: None,
-    };
+    let mut campaign = campaign(1, ORG);
     world.store.put_campaign(campaign.clone()).await.unwrap();
     campaign.name = "Eid".into();
     campaign.updated_at = NOW;

@@ -23,6 +23,7 @@ use crate::domain::receipt::{Evidence, Receipt, Words};
 use crate::domain::time::Timestamp;
 use crate::flow::health::Hold;
 use crate::store::inbox::{Keeping, Replay};
+use crate::store::jobs::{Campaign, Order};
 use crate::store::memo::Memo;
 use crate::store::people::PeopleWork;
 use crate::store::till::Purchase;
@@ -102,6 +103,8 @@ pub(super) enum Deed {
     Discard(CarrierId, Timestamp, AuditEntry),
     People(PeopleWork, Option<AuditEntry>),
     MakeEndpoint(Endpoint),
+    Order(Box<Order>),
+    Draft(Campaign),
     /// Reads of every kind, about a message and a lane.
     Look {
         message: usize,
