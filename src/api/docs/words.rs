@@ -117,7 +117,7 @@ forms! {
         "type": "string", "pattern": r"^\+[0-9]{8,15}$", "description": "E.164, with the plus sign.",
     });
     EventStatus, "EventStatus", json!({
-        "type": ["string", "integer", "null"],
+        "type": ["string", "integer"],
         "description": "The message's status, or the HTTP status of a webhook's answer.",
     });
     Metadata, "Metadata", json!({
