@@ -43,6 +43,7 @@ pub(in crate::api) fn describe(book: &mut Book) {
     .answers::<BulkAccepted>(202, "The job is kept.", ACCEPTED)
     .located()
     .answers::<BulkAccepted>(200, "A dry run: nothing was kept.", ACCEPTED)
+    .idempotent()
     .refuses(&REFUSALS);
     book.add(Method::POST, "/v1/sms/bulk", create);
     let list = Operation::new(

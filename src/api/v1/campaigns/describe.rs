@@ -80,6 +80,7 @@ pub(in crate::api) fn describe(book: &mut Book) {
     )
     .answers::<BulkAccepted>(202, "The job is kept.", ACCEPTED)
     .located()
+    .idempotent()
     .refuses(&refusals);
     for (method, path, operation) in [
         (Method::POST, "/v1/campaigns", create),
