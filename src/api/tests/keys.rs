@@ -163,6 +163,38 @@ async fn a_test_key_signs_in_and_sends_nothing_to_a_carrier() {
 }
 
 #[tokio::test]
+async fn a_test_key_neither_sees_nor_changes_what_a_live_one_has_made() {
+    let house = House::open().await;
+    let test = house.key_with(10, false, |_| {}).await;
+    let at = time::now() + Duration::from_secs(3600);
+    let text = json!({"to": "+255753276939", "from": "MojaWave", "message": "Hi",
+        "schedule_at": time::rfc3339(at).as_str()});
+    let bulk = json!({"name": "Q1", "from": "MojaWave", "message": "Hi",
+        "recipients": ["+255753276939"], "schedule_at": time::rfc3339(at).as_str()});
+    for (made_at, seen_at, body, change) in [
+        ("/v1/sms/send", "/v1/messages", &text, "/cancel"),
+        ("/v1/sms/bulk", "/v1/sms/bulk", &bulk, "/cancel"),
+        ("/v1/campaigns", "/v1/campaigns", &bulk, "/launch"),
+    ] {
+        let body = body.to_string();
+        let mut made = house.ask("POST", made_at, &house.key, &body).await;
+        let data = made.json["data"].take();
+        let id = data.get("id").unwrap_or(&data["job_id"]).as_str().unwrap();
+        let path = format!("{seen_at}/{id}");
+        let change = format!("{path}{change}");
+        for (method, path) in [("GET", &path), ("POST", &change)] {
+            let answer = house.ask(method, path, &test, "").await;
+            assert_eq!(told(&answer), (404, "not_found"), "{path}");
+        }
+        let listed = house.ask("GET", seen_at, &test, "").await;
+        assert_eq!(listed.json["data"], json!([]), "{seen_at}");
+        let own = house.ask("GET", &path, &house.key, "").await;
+        assert_eq!(own.status, 200, "{}", own.text);
+    }
+    house.close().await;
+}
+
+#[tokio::test]
 async fn keys_are_created_shown_without_their_secret_rotated_and_revoked() {
     let house = House::open().await;
     let admin = |key: &mut ApiKey| key.scopes = Scopes::ALL;

@@ -413,6 +413,8 @@ async fn list(visit: Visit) -> Result<Response, ApiError> {
         .last()
         .filter(|_| more)
         .map(|view| view.job.id.to_string());
+    // A page may be short: the other environment's jobs are left out of it.
+    jobs.retain(|view| view.job.live == visit.caller.is_live());
     let listed: Vec<_> = jobs.iter().map(listed).collect();
     json::page(&listed, next)
 }
@@ -431,7 +433,7 @@ async fn cancel(visit: Visit) -> Result<Response, ApiError> {
 
 /// Takes a job a step further and shows it. Who asks again for what is so already is told so.
 async fn step(visit: Visit, step: Step) -> Result<Response, ApiError> {
-    let id = JobId(visit.id("id").ok_or_else(missing)?);
+    let id = visit.within(find(&visit)).await?.job.id;
     let org = Some(visit.caller.org.id);
     let stepping = visit.api.bulk.step(org, id, (step, time::now()), None);
     let done = timeout_at(visit.deadline, stepping).await;
@@ -458,13 +460,11 @@ fn missing() -> ApiError {
     ApiError::new(Code::NotFound, message)
 }
 
-/// The caller's job that the path names.
+/// The caller's job that the path names. A key sees the jobs of its own environment.
 async fn find(visit: &Visit) -> Result<JobView, ApiError> {
-    let id = visit.id("id").ok_or_else(missing)?;
-    let found = visit
-        .api
-        .store
-        .job(Some(visit.caller.org.id), JobId(id))
-        .await;
-    found.map_err(ApiError::store)?.ok_or_else(missing)
+    let id = visit.id("id").map(JobId).ok_or_else(missing)?;
+    let found = visit.api.store.job(Some(visit.caller.org.id), id).await;
+    let own = |view: &JobView| view.job.live == visit.caller.is_live();
+    let found = found.map_err(ApiError::store)?;
+    found.filter(own).ok_or_else(missing)
 }

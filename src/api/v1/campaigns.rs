@@ -154,6 +154,8 @@ async fn list(visit: Visit) -> Result<Response, ApiError> {
         .last()
         .filter(|_| more)
         .map(|last| last.id.to_string());
+    // A page may be short: the other environment's campaigns are left out of it.
+    found.retain(|campaign| campaign.live == visit.caller.is_live());
     let shown: Vec<_> = found.iter().map(listed).collect();
     json::page(&shown, next)
 }
@@ -200,7 +202,7 @@ pub(in crate::api) fn read_changes(body: &[u8]) -> Result<Map<String, Value>, Ap
 
 /// Deletes a campaign; the job that it was launched as goes on.
 async fn delete(visit: Visit) -> Result<Response, ApiError> {
-    let id = visit.id("id").map(CampaignId).ok_or_else(missing)?;
+    let id = visit.within(find(&visit)).await?.id;
     let deleting = visit.api.store.delete_campaign(visit.caller.org.id, id);
     let done = timeout_at(visit.deadline, deleting).await;
     let done = done.map_err(|_| ApiError::in_doubt())?;
@@ -235,11 +237,13 @@ pub(super) fn launched(job: Option<JobId>) -> ApiError {
     ApiError::new(Code::Conflict, message)
 }
 
-/// The caller's campaign that the path names.
+/// The caller's campaign that the path names. A key sees those of its own environment.
 async fn find(visit: &Visit) -> Result<Campaign, ApiError> {
     let id = visit.id("id").map(CampaignId).ok_or_else(missing)?;
     let found = visit.api.store.campaign(visit.caller.org.id, id).await;
-    found.map_err(ApiError::store)?.ok_or_else(missing)
+    let own = |campaign: &Campaign| campaign.live == visit.caller.is_live();
+    let found = found.map_err(ApiError::store)?;
+    found.filter(own).ok_or_else(missing)
 }
 
 /// The same, if it has not been launched.

@@ -54,7 +54,7 @@ async fn events(visit: Visit) -> Result<Response, ApiError> {
 }
 
 async fn cancel(visit: Visit) -> Result<Response, ApiError> {
-    let id = id(&visit)?;
+    let id = visit.within(find(&visit)).await?.message.id;
     let (store, org) = (&visit.api.store, visit.caller.org.id);
     match store.take_back(org, id, time::now()).await {
         // Whoever asks twice is told the same.
@@ -73,7 +73,7 @@ struct Change {
 }
 
 async fn reschedule(mut visit: Visit) -> Result<Response, ApiError> {
-    let id = id(&visit)?;
+    let id = visit.within(find(&visit)).await?.message.id;
     let due_at = read_time(&visit.body(visit.api.body_max).await?)?;
     let param = "schedule_at";
     let due_at = visit.api.ingest.due(Some(due_at), time::now());
@@ -156,8 +156,10 @@ fn id(visit: &Visit) -> Result<MessageId, ApiError> {
     visit.id("id").map(MessageId).ok_or_else(missing)
 }
 
-/// The caller's message that the path names.
+/// The caller's message that the path names. A key sees the messages of its own environment.
 async fn find(visit: &Visit) -> Result<MessageView, ApiError> {
     let found = visit.api.store.message(visit.caller.org.id, id(visit)?);
-    found.await.map_err(ApiError::store)?.ok_or_else(missing)
+    let found = found.await.map_err(ApiError::store)?;
+    let own = |view: &MessageView| view.message.live == visit.caller.is_live();
+    found.filter(own).ok_or_else(missing)
 }
