@@ -183,7 +183,7 @@ impl Daemon {
         ));
         let shutdown_timeout = config.shutdown_timeout;
         let health = Arc::clone(house.store.health());
-        tasks.expand(&house, &config, &bulk, steer_to, &stops.doors);
+        tasks.expand(&config, &bulk, &stops.doors);
         tasks.open_door(api_listener, config, &house, (ingest, bulk), &stops.doors);
         tracing::info!(%api, %admin, "listening");
         let beat = house.beat;
@@ -408,19 +408,9 @@ impl Tasks {
     }
 
     /// Starts what makes messages of bulk jobs. It ends with the doors: what it makes is new.
-    fn expand(
-        &mut self,
-        house: &House,
-        config: &Config,
-        bulk: &Bulk,
-        steer: mpsc::Sender<Steer>,
-        stop: &CancellationToken,
-    ) {
+    fn expand(&mut self, config: &Config, bulk: &Bulk, stop: &CancellationToken) {
         let kept = config.retention.messages_days;
-        // As many as there are indexes for.
-        let accounts = u16::try_from(house.accounts.len()).unwrap_or(u16::MAX);
-        let steering = bulk::Steering { steer, accounts };
-        let runner = bulk.runner(bulk::Config { kept }, steering);
+        let runner = bulk.runner(bulk::Config { kept });
         self.doors.spawn(runner.run(now, stop.clone()));
     }
 

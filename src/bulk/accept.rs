@@ -111,7 +111,7 @@ pub enum Refused {
     Shared(Refusal),
     /// The text is no template.
     Template(TemplateError),
-    /// More different names than [`FIELDS_MAX`].
+    /// More different names than `FIELDS_MAX`.
     Fields,
     /// Recipients that cannot be sent to, the first hundred, and how many they are: all of them, or
     /// too bad for the others to be sent to.
@@ -323,7 +323,7 @@ impl Packer<'_> {
             .ingest
             .place(self.org, &recipient.to)
             .map_err(refused)?;
-        if self.request.dedupe && !self.seen.insert(to.number) {
+        if self.request.dedupe && self.seen.contains(&to.number) {
             let detail = Why::Duplicate.reason().to_owned();
             return Err((Why::Duplicate, None, detail));
         }
@@ -340,7 +340,11 @@ impl Packer<'_> {
             return Err((Why::Text, None, detail));
         }
         let quoted = self.ingest.quote(self.shared, to, &self.text, self.now);
-        quoted.map_err(refused)
+        let quoted = quoted.map_err(refused)?;
+        if self.request.dedupe {
+            self.seen.insert(to.number);
+        }
+        Ok(quoted)
     }
 }
 

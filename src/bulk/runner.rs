@@ -10,18 +10,16 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::accept;
-use crate::domain::class::Class;
-use crate::domain::ids::{CarrierIndex, JobId, OrgId};
+use crate::domain::ids::{JobId, OrgId};
 use crate::domain::job::{self, Counts, Entry, JobState, Step, Waits};
 use crate::domain::message::{Message, State};
 use crate::domain::template::Template;
 use crate::domain::time::Timestamp;
-use crate::flow::Steer;
 use crate::ingest::Ingest;
 use crate::ingest::batch::Shared;
 use crate::store::jobs::{ChunkState, ChunkView, Expansion, JobView, Standing, Stepped};
@@ -41,8 +39,6 @@ const JOBS: u32 = 256;
 const TURNS: usize = 8;
 /// A job whose chunk could not be written is left alone for so long.
 const REST: Duration = Duration::from_secs(10);
-/// How long the scheduler may take to hear.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How often jobs are looked for that have been over for long, and how many go in one commit.
 const FORGET: Duration = Duration::from_secs(3600);
 const FORGOTTEN: u32 = 16;
@@ -55,22 +51,12 @@ pub struct Config {
     pub kept: Option<u32>,
 }
 
-/// The way to the scheduler's hand, and each account's lanes.
-#[derive(Debug)]
-pub struct Steering {
-    /// The scheduler's.
-    pub steer: mpsc::Sender<Steer>,
-    /// How many accounts there are.
-    pub accounts: u16,
-}
-
 /// The task.
 pub struct Runner {
     config: Config,
     ingest: Arc<Ingest>,
     store: Store,
     wake: Arc<Notify>,
-    steering: Steering,
     work: HashMap<JobId, Work>,
     /// When each organisation was served last, by a counter: who waits longest comes first.
     served: HashMap<OrgId, u64>,
@@ -143,14 +129,12 @@ impl Runner {
         config: Config,
         (ingest, store): (Arc<Ingest>, Store),
         wake: Arc<Notify>,
-        steering: Steering,
     ) -> Self {
         Self {
             config,
             ingest,
             store,
             wake,
-            steering,
             work: HashMap::new(),
             served: HashMap::new(),
             turn: 0,
@@ -310,20 +294,20 @@ impl Runner {
         self.end(view.job.id, Step::Finish { sent }, now).await
     }
 
-    /// Cancels what waits of a job that is being taken back. What a bind has under way is sent.
+    /// Cancels what waits of a job that is being taken back. What a bind has under way is looked at
+    /// again: it is sent, or comes back.
     async fn take_back(&self, view: JobView, now: Timestamp) -> Result<(), StoreError> {
         let job = view.job.id;
         let found = self.store.standings(job, 0, u32::MAX >> 1).await?;
         let waits = |one: &&Standing| matches!(one.state, State::Scheduled | State::Queued);
         let chunks: BTreeSet<u32> = found.iter().filter(waits).map(|one| one.chunk).collect();
-        let mut cancelled = 0;
+        if chunks.is_empty() {
+            return self.end(job, Step::Finish { sent: false }, now).await;
+        }
         for chunk in chunks {
-            cancelled += self.store.sweep_chunk(job, chunk, now).await?;
+            self.store.sweep_chunk(job, chunk, now).await?;
         }
-        if cancelled > 0 {
-            self.reload(view.job.class).await;
-        }
-        self.end(job, Step::Finish { sent: false }, now).await
+        Ok(())
     }
 
     async fn end(&self, job: JobId, step: Step, now: Timestamp) -> Result<(), StoreError> {
@@ -332,28 +316,6 @@ impl Runner {
             meter::ended(view.state.name(now, now));
         }
         Ok(())
-    }
-
-    /// Has the lanes of a class read anew what waits: what was cancelled must not stay in memory
-    /// longer than the writer looks at every batch.
-    async fn reload(&self, class: Class) {
-        let lanes: Vec<_> = (0..self.steering.accounts)
-            .map(|account| (CarrierIndex(account), class))
-            .collect();
-        let (done, recalled) = oneshot::channel();
-        let recall = Steer::Recall {
-            lanes: lanes.clone(),
-            done,
-        };
-        let steer = &self.steering.steer;
-        let asked = async {
-            steer.send(recall).await.ok()?;
-            recalled.await.ok()
-        };
-        // The scheduler may have ended before this task does: the next start loads all lanes.
-        if let Ok(Some(())) | Err(_) = timeout(PATIENCE, asked).await {
-            let _ = timeout(PATIENCE, steer.send(Steer::Release(lanes))).await;
-        }
     }
 
     /// The jobs whose turn it is: of each organisation one, those first that have waited longest.

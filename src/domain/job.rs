@@ -15,6 +15,8 @@ pub const RECIPIENTS_MAX: usize = 10_000;
 /// Recipients that become messages in one commit: about 2 ms of the writer, as a full batch of
 /// accepts; what comes meanwhile waits for so long.
 pub const CHUNK_MAX: usize = 200;
+/// And at least, where a slow job would be nothing but chunks.
+const CHUNK_MIN: usize = 50;
 /// Messages of one job that wait unsent in the lanes at most,
 pub const WINDOW_MAX: u64 = 4_000;
 /// and how many may at any pace.
@@ -57,6 +59,18 @@ pub enum Step {
         /// Somebody was sent to.
         sent: bool,
     },
+}
+
+impl Step {
+    /// Whether a person who asks for it has it already.
+    pub const fn leads_to(self, state: JobState) -> bool {
+        match self {
+            Self::Pause => matches!(state, JobState::Paused),
+            Self::Resume => matches!(state, JobState::Scheduled | JobState::Processing),
+            Self::Cancel => matches!(state, JobState::Canceling | JobState::Canceled),
+            Self::Begin | Self::Finish { .. } => false,
+        }
+    }
 }
 
 impl JobState {
@@ -202,7 +216,7 @@ pub fn window(sent: u64, span: Duration) -> u64 {
 pub fn chunk_size(rate_limit: u32) -> usize {
     match rate_limit {
         0 => CHUNK_MAX,
-        rate => CHUNK_MAX.min(rate as usize),
+        rate => (rate as usize).clamp(CHUNK_MIN, CHUNK_MAX),
     }
 }
 

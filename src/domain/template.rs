@@ -9,6 +9,10 @@ use std::fmt;
 
 /// Different fields of one template at most: what a row of recipients may reasonably have.
 pub const FIELDS_MAX: usize = 50;
+/// Octets of a template at most: several times the longest message, for its names and defaults.
+pub const TEMPLATE_MAX: usize = 16 * 1024;
+/// Octets after which a text is filled no further: it is far too long to be sent.
+const TEXT_MAX: usize = 16 * 1024;
 /// Characters of a field's name at most, as of a key of `metadata`.
 pub const NAME_MAX: usize = 40;
 
@@ -62,6 +66,8 @@ pub enum TemplateError {
     Name(usize),
     /// More different fields than [`FIELDS_MAX`].
     Fields,
+    /// More octets than [`TEMPLATE_MAX`].
+    Long,
 }
 
 impl fmt::Display for TemplateError {
@@ -76,6 +82,10 @@ impl fmt::Display for TemplateError {
                 "the placeholder at character {at} has no proper name; write {{{{name}}}} or {{{{name|default}}}} \
                  with a name of 1 to {NAME_MAX} letters, digits, '_', '-' or '.', or \\{{{{ for two braces"
             ),
+            Self::Long => write!(
+                f,
+                "the text has more than {TEMPLATE_MAX} octets; no message is that long"
+            ),
             Self::Fields => write!(f, "there are more than {FIELDS_MAX} different placeholders"),
         }
     }
@@ -87,6 +97,9 @@ impl<'t> Template<'t> {
     /// # Errors
     /// [`TemplateError`].
     pub fn parse(text: &'t str) -> Result<Self, TemplateError> {
+        if text.len() > TEMPLATE_MAX {
+            return Err(TemplateError::Long);
+        }
         let mut template = Self {
             pieces: Vec::new(),
             fields: Vec::new(),
@@ -126,7 +139,7 @@ impl<'t> Template<'t> {
     }
 
     /// Writes the text with these values, in the order of [`Template::fields`], instead of what `out`
-    /// held. With `empty` what is missing stays empty.
+    /// held. With `empty` what is missing stays empty. It ends early when it has become far too long.
     ///
     /// # Errors
     /// The first field that has neither a value nor a default; `out` is of no use then.
@@ -138,6 +151,10 @@ impl<'t> Template<'t> {
     ) -> Result<(), &'t str> {
         out.clear();
         for piece in &self.pieces {
+            if out.len() > TEXT_MAX {
+                // However it goes on, it is too long to be sent.
+                return Ok(());
+            }
             match *piece {
                 Piece::Text(text) => out.push_str(text),
                 Piece::Field(index, default) => {
@@ -294,5 +311,16 @@ mod tests {
                 .collect();
             prop_assert_eq!(out, expected);
         }
+    }
+
+    #[test]
+    fn neither_a_template_nor_what_it_is_filled_with_grows_without_bounds() {
+        let long = "{{a}}".repeat(TEMPLATE_MAX);
+        assert_eq!(Template::parse(&long), Err(TemplateError::Long));
+        let template = Template::parse(&long[..TEMPLATE_MAX / 5 * 5]).unwrap();
+        let value = "x".repeat(2_000);
+        let mut out = String::new();
+        assert_eq!(template.render(&[Some(&value)], false, &mut out), Ok(()));
+        assert!(out.len() <= TEXT_MAX + value.len(), "{}", out.len());
     }
 }

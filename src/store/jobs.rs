@@ -2,6 +2,8 @@
 //! their recipients wait in, drafts of jobs.
 //! Never here: SQL; what a recipient's message says and costs (`bulk`); whose turn it is.
 
+mod campaigns;
+
 use std::sync::Arc;
 
 use super::batch::{Chore, ChoreDone};
@@ -173,6 +175,9 @@ pub struct Campaign {
     pub job: Option<JobId>,
 }
 
+/// A draft of a campaign: which, and when it was changed last.
+pub type Draft = (CampaignId, Timestamp);
+
 /// A job to accept.
 #[derive(Clone, Debug)]
 pub struct Order {
@@ -181,7 +186,7 @@ pub struct Order {
     /// Its recipients.
     pub chunks: Vec<Chunk>,
     /// The campaign that it is launched from, if it is.
-    pub campaign: Option<CampaignId>,
+    pub campaign: Option<Draft>,
     /// What its request is answered, if that names itself: kept with the job.
     pub memo: Option<Arc<Memo>>,
 }
@@ -238,13 +243,18 @@ pub(super) trait Jobs {
     /// many.
     async fn forget_jobs(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
-    /// Writes a campaign, instead of what was known of it.
-    async fn put_campaign(&mut self, campaign: &Campaign) -> Result<(), StoreError>;
+    /// Writes a new campaign.
+    async fn draft(&mut self, campaign: &Campaign) -> Result<(), StoreError>;
 
-    /// Writes that an organisation's campaign is launched; `false`: it has been, or there is none.
+    /// Writes a campaign instead of its draft of that time; `false`: it has changed since, has been
+    /// launched, or is gone.
+    async fn redraft(&mut self, campaign: &Campaign, seen: Timestamp) -> Result<bool, StoreError>;
+
+    /// Writes that an organisation's draft is launched; `false`: it has changed since, has been
+    /// launched, or is gone.
     async fn launch(
         &mut self,
-        whose: (OrgId, CampaignId),
+        whose: (OrgId, Draft),
         job: JobId,
         at: Timestamp,
     ) -> Result<bool, StoreError>;
@@ -318,7 +328,8 @@ pub(super) enum JobsWork {
     Step(Option<OrgId>, JobId, Step, Timestamp),
     Sweep(JobId, u32, Timestamp),
     Forget(Timestamp, u32),
-    PutCampaign(Box<Campaign>),
+    /// A new one, or instead of its draft of a time.
+    Draft(Box<Campaign>, Option<Timestamp>),
     DeleteCampaign(OrgId, CampaignId),
 }
 
@@ -418,24 +429,6 @@ impl Store {
         self.job_count(JobsWork::Forget(before, limit)).await
     }
 
-    /// Writes a campaign, instead of what was known of it.
-    ///
-    /// # Errors
-    /// As [`Store::order_job`].
-    pub async fn put_campaign(&self, campaign: Campaign) -> Result<(), StoreError> {
-        let work = JobsWork::PutCampaign(Box::new(campaign));
-        self.jobs_command(work, None).await.map(drop)
-    }
-
-    /// Deletes a campaign; `false`: the organisation has none of this id.
-    ///
-    /// # Errors
-    /// As [`Store::order_job`].
-    pub async fn delete_campaign(&self, org: OrgId, id: CampaignId) -> Result<bool, StoreError> {
-        let done = self.jobs_command(JobsWork::DeleteCampaign(org, id), None);
-        Ok(matches!(done.await?, JobsDone::Changed(true)))
-    }
-
     /// A job; `org`: only if it is this one's.
     ///
     /// # Errors
@@ -522,31 +515,6 @@ impl Store {
         let chunks = self.chunks(view.job.id).await?;
         let standings = self.standings(view.job.id, 0, u32::MAX >> 1).await?;
         Ok(counted(view, &chunks, &standings))
-    }
-
-    /// An organisation's campaigns before this one, the newest first, without their bodies.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`].
-    pub async fn campaigns(
-        &self,
-        org: OrgId,
-        before: Option<CampaignId>,
-        limit: u32,
-    ) -> Result<Vec<Campaign>, StoreError> {
-        self.inner.reader.campaigns(org, before, limit).await
-    }
-
-    /// A campaign of an organisation.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`].
-    pub async fn campaign(
-        &self,
-        org: OrgId,
-        id: CampaignId,
-    ) -> Result<Option<Campaign>, StoreError> {
-        self.inner.reader.campaign(org, id).await
     }
 
     async fn job_changed(&self, work: JobsWork) -> Result<bool, StoreError> {

@@ -431,7 +431,7 @@ async fn cancel(visit: Visit) -> Result<Response, ApiError> {
     step(visit, Step::Cancel).await
 }
 
-/// Takes a job a step further and shows it. Who asks again for what is so already is told so.
+/// Takes a job a step further and shows it.
 async fn step(visit: Visit, step: Step) -> Result<Response, ApiError> {
     let id = visit.within(find(&visit)).await?.job.id;
     let org = Some(visit.caller.org.id);
@@ -441,6 +441,8 @@ async fn step(visit: Visit, step: Step) -> Result<Response, ApiError> {
     match done.map_err(ApiError::store)? {
         Stepped::Missing => return Err(missing()),
         Stepped::Done(_) => {}
+        // Who asks again for what is so already is told so.
+        Stepped::Refused(state) if step.leads_to(state) => {}
         Stepped::Refused(state) => {
             let state = state.name(Timestamp(0), Timestamp(0));
             let message = format!("the job is {state}; that cannot be done from there");

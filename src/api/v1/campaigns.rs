@@ -28,6 +28,7 @@ use crate::api::time::{self, Text};
 use crate::domain::ids::{CampaignId, JobId};
 use crate::domain::scope::Scope;
 use crate::domain::template::Template;
+use crate::domain::time::Timestamp;
 use crate::store::jobs::Campaign;
 
 pub(in crate::api) use self::describe::describe;
@@ -127,18 +128,15 @@ async fn create(mut visit: Visit) -> Result<Response, ApiError> {
         updated_at: now,
         job: None,
     };
-    put(&visit, campaign.clone()).await?;
+    let drafting = visit.api.store.draft(campaign.clone());
+    let done = timeout_at(visit.deadline, drafting).await;
+    let done = done.map_err(|_| ApiError::in_doubt())?;
+    done.map_err(ApiError::store)?;
     let mut response = details(StatusCode::CREATED, &campaign)?;
     if let Ok(location) = HeaderValue::try_from(format!("/v1/campaigns/{}", campaign.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
-}
-
-async fn put(visit: &Visit, campaign: Campaign) -> Result<(), ApiError> {
-    let done = timeout_at(visit.deadline, visit.api.store.put_campaign(campaign)).await;
-    done.map_err(|_| ApiError::in_doubt())?
-        .map_err(ApiError::store)
 }
 
 async fn list(visit: Visit) -> Result<Response, ApiError> {
@@ -184,8 +182,15 @@ async fn change(mut visit: Visit) -> Result<Response, ApiError> {
     }
     campaign.name = checked(body.as_bytes())?;
     campaign.body = body.into();
-    campaign.updated_at = time::now();
-    put(&visit, campaign.clone()).await?;
+    let seen = campaign.updated_at;
+    // Each draft has a time of its own: by it a change or a launch knows which it has read.
+    campaign.updated_at = time::now().max(Timestamp(seen.0 + 1));
+    let changing = visit.api.store.redraft(campaign.clone(), seen);
+    let done = timeout_at(visit.deadline, changing).await;
+    let done = done.map_err(|_| ApiError::in_doubt())?;
+    if !done.map_err(ApiError::store)? {
+        return Err(launched(None));
+    }
     details(StatusCode::OK, &campaign)
 }
 
@@ -219,7 +224,7 @@ async fn launch(visit: Visit) -> Result<Response, ApiError> {
         let campaign = draft(&visit).await?;
         let body = Bytes::from(campaign.body.into_string());
         let (mut prepared, unknown) = bulk::prepare(&visit, body, false).await?;
-        prepared.order.campaign = Some(campaign.id);
+        prepared.order.campaign = Some((campaign.id, campaign.updated_at));
         bulk::order(&visit, (prepared, unknown), once).await
     };
     idempotency::once(&visit, b"", work).await
@@ -232,7 +237,9 @@ fn missing() -> ApiError {
 pub(super) fn launched(job: Option<JobId>) -> ApiError {
     let message = match job {
         Some(job) => format!("the campaign has been launched as the bulk job {job}; make another"),
-        None => "the campaign has been launched or deleted meanwhile; read it again".into(),
+        None => {
+            "the campaign has been changed, launched or deleted meanwhile; read it again".into()
+        }
     };
     ApiError::new(Code::Conflict, message)
 }

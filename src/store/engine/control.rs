@@ -78,7 +78,7 @@ impl<R: Rows> Engine<R> {
     }
 
     async fn sweep(&mut self, sweep: &Sweep, effects: &mut Effects) -> Result<Swept, StoreError> {
-        self.watchful_until = sweep.at + WATCHFUL;
+        self.watchful_until = self.watchful_until.max(sweep.at + WATCHFUL);
         let under_way = self.rows.under_way().await?;
         let page = self.rows.lane_page(sweep, ROUND).await?;
         let round = sorted(page, sweep, &under_way, self.unsure);
@@ -135,7 +135,7 @@ impl<R: Rows> Engine<R> {
         otp: bool,
         effects: &mut Effects,
     ) -> Result<Controlled, StoreError> {
-        self.watchful_until = at + WATCHFUL;
+        self.watchful_until = self.watchful_until.max(at + WATCHFUL);
         let Some(found) = self.rows.candidate(id).await? else {
             return Ok(Controlled::Left(Obstacle::Missing));
         };

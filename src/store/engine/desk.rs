@@ -7,7 +7,7 @@ use super::Engine;
 use super::control::cancelling;
 use super::judge::may_cancel;
 use crate::domain::ids::{MessageId, MessageSeq, OrgId};
-use crate::domain::message::State;
+use crate::domain::message::{Message, State};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::batch::Effects;
@@ -85,13 +85,20 @@ impl<R: Rows> Engine<R> {
         if let Err(why) = may_cancel(&found, &under_way, false, self.unsure) {
             return Ok(Err(why));
         }
-        let (seq, valid_until) = (found.message.seq, found.message.valid_until);
-        if queued && !self.taken_back.put(seq, valid_until, at) {
-            self.watchful_until = self.watchful_until.max(valid_until);
+        if queued {
+            self.forget_waiting(&found.message, at);
         }
         let cancelling = cancelling(found.message, at, DETAIL);
         self.transitions(&[&cancelling], effects).await?;
         Ok(Ok(()))
+    }
+
+    /// A queued message is taken back: should a bind pull it, the rows are asked first.
+    pub(super) fn forget_waiting(&mut self, message: &Message, at: Timestamp) {
+        let valid_until = message.valid_until;
+        if !self.taken_back.put(message.seq, valid_until, at) {
+            self.watchful_until = self.watchful_until.max(valid_until);
+        }
     }
 
     async fn reschedule(

@@ -13,8 +13,9 @@ use crate::domain::message::{FailureCode, Message, State};
 use crate::domain::time::Timestamp;
 use crate::flow::{About, DeliveryRecord, EventJob, Notice, Transition};
 use crate::store::StoreError;
-use crate::store::batch::{Batch, Effects};
+use crate::store::batch::{Batch, Chore, Effects};
 use crate::store::hooks::{HooksDone, HooksWork, Made};
+use crate::store::jobs::JobsWork;
 use crate::store::rows::Rows;
 
 /// What has happened to a message.
@@ -132,7 +133,12 @@ impl<R: Rows> Engine<R> {
         }
         let accepts = batch.accepts.iter().map(|one| one.message.accepted_at);
         let audits = batch.chores.iter().filter_map(|one| one.audit.as_ref());
-        let at = accepts.chain(audits.map(|audit| audit.at)).max();
+        let jobs = batch.chores.iter().filter_map(|one| match &one.chore {
+            Chore::Jobs(JobsWork::Create(order)) => Some(order.job.created_at),
+            _ => None,
+        });
+        let changes = audits.map(|audit| audit.at).chain(jobs);
+        let at = accepts.chain(changes).max();
         for ((org, channel), purse) in low {
             let announcement = Announcement {
                 org,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::Engine;
-use super::control::{WATCHFUL, cancelling};
+use super::control::cancelling;
 use super::hooks::Announcement;
 use super::judge::may_cancel;
 use crate::domain::credits::Credits;
@@ -48,9 +48,12 @@ impl<R: Rows> Engine<R> {
             JobsWork::Forget(before, limit) => {
                 JobsDone::Count(self.rows.forget_jobs(*before, *limit).await?)
             }
-            JobsWork::PutCampaign(campaign) => {
-                self.rows.put_campaign(campaign).await?;
+            JobsWork::Draft(campaign, None) => {
+                self.rows.draft(campaign).await?;
                 JobsDone::Changed(true)
+            }
+            JobsWork::Draft(campaign, Some(seen)) => {
+                JobsDone::Changed(self.rows.redraft(campaign, *seen).await?)
             }
             JobsWork::DeleteCampaign(org, id) => {
                 JobsDone::Changed(self.rows.delete_campaign(*org, *id).await?)
@@ -188,8 +191,6 @@ impl<R: Rows> Engine<R> {
         let Some((first, last)) = chunk.and_then(|chunk| chunk.span) else {
             return Ok(0);
         };
-        // A bind may have taken a message before its lane is recalled, and ask for its intent after.
-        self.watchful_until = self.watchful_until.max(at + WATCHFUL);
         let seqs: Vec<MessageSeq> = (first.0..=last.0).map(MessageSeq).collect();
         let stored = self.rows.messages(&seqs).await?;
         let standing = self.rows.standing(&seqs).await?;
@@ -209,6 +210,9 @@ impl<R: Rows> Engine<R> {
             .filter(|one| may_cancel(one, &under_way, false, self.unsure).is_ok())
             .map(|one| cancelling(one.message, at, "its job was canceled"))
             .collect();
+        for one in &moves {
+            self.forget_waiting(&one.message, at);
+        }
         self.transitions(&moves.iter().collect::<Vec<_>>(), effects)
             .await?;
         Ok(moves.len() as u64)

@@ -11,7 +11,7 @@ use crate::domain::ids::{CampaignId, JobId, MessageSeq, OrgId};
 use crate::domain::job::JobState;
 use crate::domain::time::Timestamp;
 use crate::store::jobs::{
-    Board, Campaign, Chunk, ChunkState, ChunkView, Expansion, Job, JobView, Jobs, Standing,
+    Board, Campaign, Chunk, ChunkState, ChunkView, Draft, Expansion, Job, JobView, Jobs, Standing,
 };
 use crate::store::{MessageView, StoreError};
 
@@ -90,12 +90,16 @@ impl Tables {
         let mut open: Vec<&JobView> = open.collect();
         open.sort_by_key(|view| (view.job.due_at, view.job.id));
         let mut of_org: HashMap<OrgId, u32> = HashMap::new();
-        open.retain(|view| {
-            let so_far = of_org.entry(view.job.org).or_default();
-            *so_far += 1;
-            *so_far <= each
-        });
-        open.into_iter().take(limit as usize).cloned().collect()
+        let mut turns: Vec<(bool, u32, &JobView)> = Vec::new();
+        for view in open {
+            let turn = of_org.entry(view.job.org).or_default();
+            *turn += 1;
+            turns.push((view.state != JobState::Canceling, *turn, view));
+        }
+        turns.retain(|(_, turn, _)| *turn <= each);
+        turns.sort_by_key(|(later, turn, view)| (*later, *turn, view.job.due_at, view.job.id));
+        let due = turns.into_iter().map(|(.., view)| view);
+        due.take(limit as usize).cloned().collect()
     }
 
     /// What is held for recipients of an organisation's live jobs that have no messages yet, and how
@@ -239,20 +243,31 @@ impl Jobs for Memory {
         Ok(over.len() as u64)
     }
 
-    async fn put_campaign(&mut self, campaign: &Campaign) -> Answer<()> {
+    async fn draft(&mut self, campaign: &Campaign) -> Answer<()> {
         self.tables()?.0.work.campaigns.put(campaign.clone());
         Ok(())
     }
 
+    async fn redraft(&mut self, campaign: &Campaign, seen: Timestamp) -> Answer<bool> {
+        let campaigns = &mut self.tables()?.0.work.campaigns;
+        let org = campaign.org;
+        let right = |row: &Campaign| row.org == org && row.job.is_none() && row.updated_at == seen;
+        Ok(campaigns.change(&campaign.id, right, |row| {
+            row.name.clone_from(&campaign.name);
+            row.body.clone_from(&campaign.body);
+            row.updated_at = campaign.updated_at;
+        }))
+    }
+
     async fn launch(
         &mut self,
-        (org, id): (OrgId, CampaignId),
+        (org, (id, seen)): (OrgId, Draft),
         job: JobId,
         at: Timestamp,
     ) -> Answer<bool> {
         let campaigns = &mut self.tables()?.0.work.campaigns;
-        let draft = |row: &Campaign| row.org == org && row.job.is_none();
-        Ok(campaigns.change(&id, draft, |row| {
+        let right = |row: &Campaign| row.org == org && row.job.is_none() && row.updated_at == seen;
+        Ok(campaigns.change(&id, right, |row| {
             row.job = Some(job);
             row.updated_at = at;
         }))

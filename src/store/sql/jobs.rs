@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::bulk::Bulk;
-use super::db::{Conn, Db, Kind, Row, Value};
+use super::db::{Conn, Db, Kind, Row, Value, readable};
 use super::messages::COLUMNS;
 use super::statement::Statement;
 use super::{ANSWER, Reader, Sql, lost, read, reader, rows, within};
@@ -16,7 +16,7 @@ use crate::domain::message::State;
 use crate::domain::phone::Sender;
 use crate::domain::time::Timestamp;
 use crate::store::jobs::{
-    Board, Campaign, Chunk, ChunkState, ChunkView, Expansion, Job, JobView, Jobs, Standing,
+    Board, Campaign, Chunk, ChunkState, ChunkView, Draft, Expansion, Job, JobView, Jobs, Standing,
 };
 use crate::store::{Carriers, MessageView, StoreError};
 
@@ -223,12 +223,10 @@ async fn forget_jobs(db: &mut Db<'_>, before: Timestamp, limit: u32) -> Result<u
     Ok(over.len() as u64)
 }
 
-async fn put_campaign(db: &mut Db<'_>, campaign: &Campaign) -> Result<(), StoreError> {
-    static PUT: LazyLock<Statement> = LazyLock::new(|| {
+async fn draft(db: &mut Db<'_>, campaign: &Campaign) -> Result<(), StoreError> {
+    static DRAFT: LazyLock<Statement> = LazyLock::new(|| {
         Statement::made(format!(
-            "insert into campaigns ({CAMPAIGN}) values ($1, $2, $3, $4, $5, $6, $7, $8) \
-             on conflict (id) do update set name = excluded.name, body = excluded.body, \
-             updated_at = excluded.updated_at, job = excluded.job"
+            "insert into campaigns ({CAMPAIGN}) values ($1, $2, $3, $4, $5, $6, $7, $8)"
         ))
     });
     let job = campaign.job.map(|job| job.to_string());
@@ -242,22 +240,48 @@ async fn put_campaign(db: &mut Db<'_>, campaign: &Campaign) -> Result<(), StoreE
         campaign.updated_at.0.into(),
         job.as_deref().into(),
     ];
-    PUT.execute(db, &values).await?;
+    DRAFT.execute(db, &values).await?;
     Ok(())
+}
+
+async fn redraft(
+    db: &mut Db<'_>,
+    campaign: &Campaign,
+    seen: Timestamp,
+) -> Result<bool, StoreError> {
+    static REDRAFT: Statement = Statement::new(
+        "update campaigns set name = $3, body = $4, updated_at = $5 \
+         where id = $1 and org = $2 and job is null and updated_at = $6",
+    );
+    let values = [
+        campaign.id.0.into(),
+        campaign.org.0.into(),
+        (&*campaign.name).into(),
+        (&*campaign.body).into(),
+        campaign.updated_at.0.into(),
+        seen.0.into(),
+    ];
+    Ok(REDRAFT.execute(db, &values).await? == 1)
 }
 
 async fn launch(
     db: &mut Db<'_>,
-    (org, id): (OrgId, CampaignId),
+    (org, (id, seen)): (OrgId, Draft),
     job: JobId,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
     static LAUNCH: Statement = Statement::new(
         "update campaigns set job = $3, updated_at = $4 \
-         where id = $1 and org = $2 and job is null",
+         where id = $1 and org = $2 and job is null and updated_at = $5",
     );
     let job = job.to_string();
-    let values = [id.0.into(), org.0.into(), (&*job).into(), at.0.into()];
+    let values = [
+        id.0.into(),
+        org.0.into(),
+        (&*job).into(),
+        at.0.into(),
+        seen.0.into(),
+    ];
     Ok(LAUNCH.execute(db, &values).await? == 1)
 }
 
@@ -306,11 +330,14 @@ async fn due_jobs(
         Statement::made(format!(
             "select {JOB} from (select jobs.*, row_number() over (partition by org \
              order by due_at, id) as turn from jobs where state in (0, 1, 3) \
-             and (due_at <= $1 or state = 3)) as due where turn <= $2 order by due_at, id limit $3"
+             and (due_at <= $1 or state = 3)) as due where turn <= $2 \
+             order by case when state = 3 then 0 else 1 end, turn, due_at, id limit $3"
         ))
     });
     let values = [now.0.into(), each.into(), limit.into()];
-    DUE.fetch(db, &values).await?.iter().map(view).collect()
+    let rows = DUE.fetch(db, &values).await?;
+    // One that cannot be read must not stop all others.
+    Ok(readable(&rows, "a bulk job", view))
 }
 
 async fn chunks(db: &mut Db<'_>, job: JobId) -> Result<Vec<ChunkView>, StoreError> {
@@ -449,13 +476,17 @@ impl Jobs for Sql {
         rows::ask!(self, |db| forget_jobs(db, before, limit))
     }
 
-    async fn put_campaign(&mut self, campaign: &Campaign) -> Result<(), StoreError> {
-        rows::ask!(self, |db| put_campaign(db, campaign))
+    async fn draft(&mut self, campaign: &Campaign) -> Result<(), StoreError> {
+        rows::ask!(self, |db| draft(db, campaign))
+    }
+
+    async fn redraft(&mut self, campaign: &Campaign, seen: Timestamp) -> Result<bool, StoreError> {
+        rows::ask!(self, |db| redraft(db, campaign, seen))
     }
 
     async fn launch(
         &mut self,
-        whose: (OrgId, CampaignId),
+        whose: (OrgId, Draft),
         job: JobId,
         at: Timestamp,
     ) -> Result<bool, StoreError> {

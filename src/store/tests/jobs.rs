@@ -342,9 +342,9 @@ async fn jobs_that_are_due_are_found_fairly(ground: Ground) {
     let ids = |found: Vec<crate::store::jobs::JobView>| -> Vec<u128> {
         found.iter().map(|view| view.job.id.0.as_u128()).collect()
     };
-    assert_eq!(ids(due(9, 9).await.unwrap()), [2, 3, 4, 5, 6]);
+    assert_eq!(ids(due(9, 9).await.unwrap()), [6, 2, 5, 3, 4]);
     assert_eq!(ids(due(1, 9).await.unwrap()), [2, 5]);
-    assert_eq!(ids(due(9, 2).await.unwrap()), [2, 3]);
+    assert_eq!(ids(due(9, 2).await.unwrap()), [6, 2]);
     let own = world.store.jobs(Some(ORG), None, 2).await.unwrap();
     assert_eq!(ids(own), [6, 4]);
     let before = Some(JobId(Uuid::from_u128(4)));
@@ -379,20 +379,32 @@ async fn campaigns_are_kept_changed_and_deleted(ground: Ground) {
     let world = World::with_credits(&ground, Terms::Postpaid, 0).await;
     let drafted = job(1, 1);
     let mut campaign = campaign(1, ORG);
-    world.store.put_campaign(campaign.clone()).await.unwrap();
+    world.store.draft(campaign.clone()).await.unwrap();
+    let seen = campaign.updated_at;
     campaign.name = "Eid".into();
     campaign.updated_at = NOW;
-    world.store.put_campaign(campaign.clone()).await.unwrap();
-    let launch = || Order {
-        campaign: Some(campaign.id),
+    let redraft = |seen| world.store.redraft(campaign.clone(), seen);
+    assert!(redraft(seen).await.unwrap());
+    assert!(
+        !redraft(seen).await.unwrap(),
+        "of a draft that is not there"
+    );
+    let launch = |seen| Order {
+        campaign: Some((campaign.id, seen)),
         ..order(&drafted, vec![chunk()])
     };
-    let first = world.store.order_job(launch()).await.unwrap();
-    let second = world.store.order_job(launch()).await.unwrap();
+    let early = world.store.order_job(launch(seen)).await.unwrap();
+    let first = world.store.order_job(launch(NOW)).await.unwrap();
+    let second = world.store.order_job(launch(NOW)).await.unwrap();
     assert!(matches!(
-        (first, second),
-        (Ordered::Done, Ordered::Launched)
+        (early, first, second),
+        (Ordered::Launched, Ordered::Done, Ordered::Launched)
     ));
+    assert!(!redraft(NOW).await.unwrap(), "of what was launched");
+    assert!(
+        !redraft(drafted.created_at).await.unwrap(),
+        "nor by its time"
+    );
     assert_eq!(world.amounts().await, (0, 2, 0));
     campaign.updated_at = drafted.created_at;
     campaign.job = Some(drafted.id);

@@ -335,7 +335,7 @@ impl Player {
             Deed::People(work, audit) => say(store.people(work.clone(), audit.clone()).await),
             Deed::MakeEndpoint(one) => say(store.make_endpoint(one.clone(), None).await),
             Deed::Order(order) => say(store.order_job((**order).clone()).await),
-            Deed::Draft(campaign) => say(store.put_campaign(campaign.clone()).await),
+            Deed::Draft(campaign) => say(store.draft(campaign.clone()).await),
             Deed::Accept(..)
             | Deed::Intend { .. }
             | Deed::Claim(_)
