@@ -1,9 +1,11 @@
-//! Lives here: what all answers in JSON share: the envelope of success, and how amounts are written.
-//! Never here: errors, the fields of one answer.
+//! Lives here: what all answers in JSON share: the envelope of success, and how amounts are written;
+//! and what small bodies share: that they are objects.
+//! Never here: errors, the fields of one answer or body.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::{Number, Value};
 
@@ -91,6 +93,34 @@ pub(super) fn answer(status: StatusCode, json: impl Into<Body>) -> Response {
     response
 }
 
+/// Characters of a client's own words that an error says again.
+const SAID_AGAIN: usize = 64;
+/// And of what the reader says of a body, which may name a field of it.
+const FAULT_MAX: usize = 300;
+
+/// Reads a body that is an object. A list is none: it would be taken for an object's fields by their
+/// place.
+///
+/// # Errors
+/// `invalid_request`.
+pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let refused = |why: &str| {
+        let why: String = why.chars().take(FAULT_MAX).collect();
+        let message = format!("the body is not a JSON object that can be used: {why}");
+        ApiError::new(Code::InvalidRequest, message)
+    };
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(refused("it must begin with { and name its fields"));
+    }
+    serde_json::from_slice(body).map_err(|error| refused(&error.to_string()))
+}
+
+/// A client's own name of something, as far as an error says it again.
+pub(super) fn said_again(name: &str) -> &str {
+    let end = name.char_indices().nth(SAID_AGAIN);
+    end.map_or(name, |(end, _)| &name[..end])
+}
+
 /// What becomes of an answer that could not be written.
 pub(super) fn unwritable(_: serde_json::Error) -> ApiError {
     let message = "the answer could not be written; tell us the request id";
@@ -100,6 +130,26 @@ pub(super) fn unwritable(_: serde_json::Error) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Small {
+        number: u8,
+    }
+
+    #[test]
+    fn a_list_is_no_object_and_a_long_name_is_cut() {
+        assert_eq!(object::<Small>(b" {\"number\":7}").unwrap().number, 7);
+        let long = format!("{{\"{}\":1}}", "x".repeat(9_000));
+        for wrong in ["", "[]", "[60]", " [7]", "null", "7", "{", "{}x", &long] {
+            let error = object::<Small>(wrong.as_bytes()).unwrap_err();
+            assert_eq!(error.code, Code::InvalidRequest, "{wrong}");
+            let said = format!("{error:?}");
+            assert!(said.contains("the body is not a JSON object"), "{said}");
+            assert!(said.len() < 600, "{said}");
+        }
+        assert_eq!(said_again(&"é".repeat(65)).chars().count(), 64);
+    }
 
     #[test]
     fn whole_credits_are_written_as_integers() {

@@ -8,6 +8,7 @@ use axum::response::Response;
 use ipnet::IpNet;
 use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::timeout_at;
@@ -286,18 +287,15 @@ fn field(name: &str, message: impl Into<std::borrow::Cow<'static, str>>) -> ApiE
 }
 
 /// Reads a body; an empty one is one in which nothing is said.
-async fn body<T: Default + for<'de> Deserialize<'de>>(visit: &mut Visit) -> Result<T, ApiError> {
+async fn body<T: Default + DeserializeOwned>(visit: &mut Visit) -> Result<T, ApiError> {
     read_body(&visit.body(BODY_MAX).await?)
 }
 
-fn read_body<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, ApiError> {
+fn read_body<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(body).map_err(|error| {
-        let message = format!("the body is not a JSON object that can be used: {error}");
-        ApiError::new(Code::InvalidRequest, message)
-    })
+    answers::object(body)
 }
 
 /// The key of the caller's organisation that the path names. Who works in the test environment does

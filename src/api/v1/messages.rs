@@ -65,8 +65,9 @@ async fn cancel(visit: Visit) -> Result<Response, ApiError> {
     changed(&visit).await
 }
 
-/// The body of a change.
+/// The body of a change. What is not known is refused: who names it believes that it is changed.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Change {
     #[serde(alias = "scheduleAt", alias = "scheduledAt")]
     schedule_at: String,
@@ -89,10 +90,7 @@ async fn reschedule(mut visit: Visit) -> Result<Response, ApiError> {
 /// # Errors
 /// `invalid_request`, `schedule_invalid`.
 pub(in crate::api) fn read_time(body: &[u8]) -> Result<Timestamp, ApiError> {
-    let change: Change = serde_json::from_slice(body).map_err(|error| {
-        let message = format!("the body cannot be read: {error}; send {{\"schedule_at\": …}}");
-        ApiError::new(Code::InvalidRequest, message)
-    })?;
+    let change: Change = json::object(body)?;
     time::parse(&change.schedule_at).ok_or_else(|| {
         let detail = "schedule_at must be RFC 3339 with an offset, like 2026-04-05T15:03:04+03:00";
         ApiError::of_field(Code::ScheduleInvalid, Problem::field("schedule_at", detail))

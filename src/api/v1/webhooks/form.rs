@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::api::code::Code;
 use crate::api::error::{ApiError, Problem};
+use crate::api::json;
 use crate::domain::endpoint::{Change, Events, Format};
 use crate::domain::event::EventKind;
 use crate::webhooks::Trials;
@@ -17,12 +18,15 @@ pub(super) const EVENTS: Events = Events::ALL;
 pub(super) const FORMAT: Format = Format::Mojawave;
 /// Characters of a description.
 const DESCRIPTION_MAX: usize = 200;
+/// Problems that are told of one body: it may hold thousands of fields.
+const PROBLEMS_MAX: usize = 20;
 /// How long two secrets hold after a rotation that does not say.
 const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 /// And at most.
 const OVERLAP_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// An endpoint as its owner wants it. `null` counts as absent, as everywhere.
+/// An endpoint as its owner wants it. `null` counts as absent, as everywhere; what is not known is
+/// refused: who names it believes that it holds.
 #[derive(Debug, Default)]
 pub(super) struct Form {
     pub(super) url: Option<String>,
@@ -38,19 +42,23 @@ impl Form {
     /// # Errors
     /// `invalid_request`.
     pub(super) fn read(body: &[u8]) -> Result<Self, ApiError> {
-        let fields = object(body)?;
+        let fields: Map<String, Value> = json::object(body)?;
         let mut form = Self::default();
         let mut problems = Vec::new();
-        for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+        for (name, value) in &fields {
             let done = match name.as_str() {
+                "url" | "events" | "format" | "description" | "status" if value.is_null() => Ok(()),
                 "url" => text(value).map(|url| form.url = Some(url)),
                 "events" => events(value).map(|events| form.events = Some(events)),
                 "format" => format(value).map(|format| form.format = Some(format)),
                 "description" => description(value).map(|words| form.description = Some(words)),
                 "status" => status(value).map(|enabled| form.enabled = Some(enabled)),
-                _ => Ok(()),
+                _ => Err(UNKNOWN.to_owned()),
             };
-            if let Err(detail) = done {
+            if let Err(detail) = done
+                && problems.len() < PROBLEMS_MAX
+            {
+                let name = json::said_again(name);
                 problems.push(Problem::field(name, format!("{name} {detail}")));
             }
         }
@@ -87,10 +95,15 @@ impl Form {
 /// # Errors
 /// `invalid_request`.
 pub(super) fn overlap(body: &[u8]) -> Result<Duration, ApiError> {
-    if body.is_empty() {
+    if body.trim_ascii().is_empty() {
         return Ok(OVERLAP);
     }
-    let fields = object(body)?;
+    let fields: Map<String, Value> = json::object(body)?;
+    if let Some(name) = fields.keys().find(|name| *name != "overlap_seconds") {
+        let name = json::said_again(name);
+        let problem = Problem::field(name, format!("{name} {UNKNOWN}"));
+        return Err(ApiError::of_field(Code::InvalidRequest, problem));
+    }
     let Some(value) = fields.get("overlap_seconds").filter(|one| !one.is_null()) else {
         return Ok(OVERLAP);
     };
@@ -105,12 +118,7 @@ pub(super) fn overlap(body: &[u8]) -> Result<Duration, ApiError> {
     })
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
-        let message = format!("the body is not a JSON object that can be read: {error}");
-        ApiError::new(Code::InvalidRequest, message)
-    })
-}
+const UNKNOWN: &str = "is no field of this request; leave it out";
 
 fn text(value: &Value) -> Result<String, String> {
     let text = value.as_str().ok_or("must be a string")?;
@@ -179,6 +187,8 @@ mod tests {
         for body in [
             r#"[]"#,
             r#"{"url":1}"#,
+            r#"{"other":null}"#,
+            r#"{"secret":"whsec_x","status":"enabled"}"#,
             r#"{"events":[]}"#,
             r#"{"events":"*"}"#,
             r#"{"events":["message.read"]}"#,
@@ -196,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_is_absent_stays_absent() {
-        let form = Form::read(br#"{"url":null,"other":3,"events":["message.sent"]}"#).unwrap();
+        let form = Form::read(br#"{"url":null,"events":["message.sent"]}"#).unwrap();
         assert!(form.url.is_none() && form.format.is_none() && form.enabled.is_none());
         assert_eq!(form.events.unwrap().names(), ["message.sent"]);
         let all = Form::read(br#"{"events":["message.sent","*"]}"#).unwrap();
@@ -213,6 +223,8 @@ mod tests {
             let body = format!(r#"{{"overlap_seconds":{wrong}}}"#);
             assert!(overlap(body.as_bytes()).is_err(), "{wrong}");
         }
-        assert!(overlap(b"24").is_err());
+        for wrong in ["24", "[]", "[3600]", r#"{"overlap":0}"#] {
+            assert!(overlap(wrong.as_bytes()).is_err(), "{wrong}");
+        }
     }
 }
