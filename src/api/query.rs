@@ -8,22 +8,34 @@ use uuid::Uuid;
 use super::call::Visit;
 use super::code::Code;
 use super::error::{ApiError, Problem};
+use super::json::said_again;
 
 /// A query whose parameters are known.
 pub(super) struct Query<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Query<'a> {
-    /// Reads the query. What is not known is passed over, as an unknown field is.
+    /// Reads the query of a request.
     ///
     /// # Errors
-    /// `invalid_request`: a parameter is given twice.
+    /// As [`of_text`](Self::of_text).
     pub(super) fn read(visit: &'a Visit, known: &[&str]) -> Result<Self, ApiError> {
-        let query = visit.head.uri.query().unwrap_or_default();
+        Self::of_text(visit.head.uri.query().unwrap_or_default(), known)
+    }
+
+    /// Reads a query. What is not known is refused: `dryrun=true` must not send. One without
+    /// parameters allocates nothing.
+    ///
+    /// # Errors
+    /// `invalid_request`: a parameter is not known, or given twice.
+    pub(super) fn of_text(query: &'a str, known: &[&str]) -> Result<Self, ApiError> {
+        // No longer than what is known.
         let mut found: Vec<(&str, &str)> = Vec::new();
-        for pair in query.split('&') {
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             if !known.contains(&name) {
-                continue;
+                let known = known.join(", ");
+                let what = format!("is no parameter of this request; there are: {known}");
+                return Err(wrong(said_again(name), &what));
             }
             if found.iter().any(|(one, _)| *one == name) {
                 return Err(wrong(name, "is given twice; give it once"));
@@ -78,4 +90,32 @@ impl<'a> Query<'a> {
 fn wrong(name: &str, what: &str) -> ApiError {
     let problem = Problem::field(name, format!("{name} {what}"));
     ApiError::of_field(Code::InvalidRequest, problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_known_and_given_once() {
+        let known = ["dry_run", "limit"];
+        let query = Query::of_text("dry_run=true&", &known).unwrap();
+        assert!(query.flag("dry_run").unwrap());
+        assert_eq!(query.number("limit", 20, 1..=100).unwrap(), 20);
+        let long = "x".repeat(9_000);
+        for (wrong, pointer) in [
+            ("dryrun=true", "/dryrun"),
+            ("DRY_RUN=true", "/DRY_RUN"),
+            ("dry%5Frun=true", "/dry%5Frun"),
+            ("=", "/"),
+            ("limit=2&limit=2", "/limit"),
+            (&*long, &*format!("/{}", &long[..64])),
+        ] {
+            let error = Query::of_text(wrong, &known).err().unwrap();
+            assert_eq!(error.code, Code::InvalidRequest, "{wrong}");
+            assert_eq!(error.pointers(), [pointer]);
+        }
+        let error = Query::of_text("dryrun=1", &known).err().unwrap();
+        assert!(format!("{error:?}").contains("dry_run, limit"));
+    }
 }

@@ -69,7 +69,7 @@ async fn a_named_send_is_carried_out_once_and_answered_the_same() {
 
     // Another path, another key of the organisation's, another organisation.
     let mut elsewhere = house.named("order-7", OTHER);
-    *elsewhere.uri_mut() = "/v1/sms/send?x=1".parse().unwrap();
+    *elsewhere.uri_mut() = "/v1/sms/send?strict=true".parse().unwrap();
     assert_eq!(house.call(elsewhere).await.status, StatusCode::CREATED);
     let stranger = sign_up(&house.store, "Two", 2).await;
     let mut of_another = house.named("order-7", OTHER);

@@ -17,6 +17,7 @@ use crate::api::code::Code;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
 use crate::api::idempotency::{self, Once};
+use crate::api::query::Query;
 use crate::api::render::{self, Said, Warning};
 use crate::api::submission::Draft;
 use crate::api::{auth, json, time};
@@ -134,8 +135,7 @@ fn refused(refusal: Refusal, draft: &Draft<'_>) -> ApiError {
     ApiError::refused(refusal, param)
 }
 
-/// What the query asks for. What is neither yes nor no is refused: a message must not be sent because
-/// of a typing error.
+/// What the query asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Asked {
     dry_run: bool,
@@ -144,28 +144,11 @@ struct Asked {
 
 impl Asked {
     fn read(query: Option<&str>) -> Result<Self, ApiError> {
-        let mut asked = Self::default();
-        let Some(query) = query else {
-            return Ok(asked);
-        };
-        for pair in query.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let wanted = match name {
-                "dry_run" => &mut asked.dry_run,
-                "strict" => &mut asked.strict,
-                _ => continue,
-            };
-            *wanted = match value {
-                "true" | "1" => true,
-                "false" | "0" => false,
-                _ => {
-                    let detail = format!("{name} must be true or false");
-                    let problem = Problem::field(name, detail);
-                    return Err(ApiError::of_field(Code::InvalidRequest, problem));
-                }
-            };
-        }
-        Ok(asked)
+        let query = Query::of_text(query.unwrap_or_default(), &["dry_run", "strict"])?;
+        Ok(Self {
+            dry_run: query.flag("dry_run")?,
+            strict: query.flag("strict")?,
+        })
     }
 }
 
@@ -265,9 +248,11 @@ mod tests {
 
     #[test]
     fn a_query_is_yes_or_no() {
-        let asked = Asked::read(Some("strict=1&other=x&dry_run=false")).unwrap();
+        let asked = Asked::read(Some("strict=1&dry_run=false")).unwrap();
         assert!(asked.strict && !asked.dry_run);
-        assert!(Asked::read(Some("strict=yes")).is_err());
-        assert!(Asked::read(Some("dry_run")).is_err());
+        assert_eq!(Asked::read(None).unwrap(), Asked::default());
+        for wrong in ["strict=yes", "dry_run", "dryrun=true", "strict=1&strict=1"] {
+            assert!(Asked::read(Some(wrong)).is_err(), "{wrong}");
+        }
     }
 }
