@@ -412,3 +412,54 @@ async fn a_users_token_opens_what_the_role_may_until_the_user_goes() {
     assert_eq!(told(&refused), (401, "unauthorized"));
     house.close().await;
 }
+
+#[tokio::test]
+async fn a_list_is_no_body_and_no_field_or_parameter_vanishes() {
+    let house = House::open().await;
+    let all = |key: &mut ApiKey| key.scopes = Scopes::of([Scope::Admin]);
+    let key = house.key_with(10, true, all).await;
+    let sent = house.send_as(&key, "transactional", "MojaWave").await;
+    let message = sent.json["data"]["id"].as_str().unwrap().to_owned();
+    let made = house.ask("POST", "/v1/keys", &key, r#"{"name":"x"}"#).await;
+    let rotate = format!(
+        "/v1/keys/{}/rotate",
+        made.json["data"]["id"].as_str().unwrap()
+    );
+    let patch = format!("/v1/messages/{message}");
+    for (method, path, body) in [
+        ("POST", "/v1/keys", "[]"),
+        ("POST", "/v1/keys", r#"["nm","live",["admin"]]"#),
+        ("POST", &*rotate, "[60]"),
+        ("PATCH", &*patch, r#"["2999-01-01T00:00:00Z"]"#),
+        (
+            "PATCH",
+            &*patch,
+            r#"{"schedule_at":"2999-01-01T00:00:00Z","to":"x"}"#,
+        ),
+        ("POST", "/v1/webhooks/endpoints", "[]"),
+        (
+            "POST",
+            "/v1/webhooks/endpoints",
+            r#"{"url":"https://a.tz","uri":"x"}"#,
+        ),
+    ] {
+        let refused = house.ask(method, path, &key, body).await;
+        assert_eq!(told(&refused), (400, "invalid_request"), "{path} {body}");
+    }
+    let good = r#"{"to":"+255753276939","from":"MojaWave","message":"Hi"}"#;
+    for (method, path, param) in [
+        ("POST", "/v1/sms/send?dryrun=true", "dryrun"),
+        ("POST", "/v1/sms/send?dry_run=true&dry_run=false", "dry_run"),
+        ("POST", "/v1/sms/bulk?dryrun=true", "dryrun"),
+        ("GET", "/v1/sms/bulk?page=2", "page"),
+        ("GET", "/v1/campaigns?page=2", "page"),
+        ("GET", "/v1/webhooks/deliveries?foo=1", "foo"),
+        ("GET", "/v1/webhooks/deliveries?limit=1&limit=2", "limit"),
+    ] {
+        let refused = house.ask(method, path, &key, good).await;
+        assert_eq!(told(&refused), (400, "invalid_request"), "{path}");
+        assert_eq!(refused.json["error"]["param"], param, "{}", refused.text);
+    }
+    assert_eq!(house.kept().await, 1);
+    house.close().await;
+}

@@ -10,6 +10,7 @@ use crate::api::call::Visit;
 use crate::api::code::Code;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
+use crate::api::json::said_again;
 use crate::api::{cursor, json, render, time};
 use crate::domain::class::Class;
 use crate::domain::ids::NetworkId;
@@ -72,8 +73,8 @@ impl Wanted {
     /// Reads the query.
     ///
     /// # Errors
-    /// `invalid_request` for a filter that there is not or that means nothing: a list that leaves
-    /// one out would show what was not asked for.
+    /// `invalid_request` for a filter that there is not, that comes twice or that means nothing: a
+    /// list that leaves one out would show what was not asked for.
     fn read(visit: &Visit) -> Result<Self, ApiError> {
         let pairs = Query::<Vec<(String, String)>>::try_from_uri(&visit.head.uri);
         let Query(pairs) = pairs.map_err(|error| {
@@ -89,14 +90,25 @@ impl Wanted {
             network: None,
             csv: false,
         };
-        for (name, value) in pairs {
+        let mut seen = Vec::new();
+        for (name, value) in &pairs {
+            // It counts as absent.
             if value.is_empty() {
                 continue;
             }
-            wanted.put(visit, &name, &value).map_err(|detail| {
-                let problem = Problem::field(&name, detail);
+            let filter = filter(name);
+            let put = if seen.contains(&filter) {
+                let said = said_again(name);
+                Err(format!("{said} filters by {filter} again; give it once"))
+            } else {
+                wanted.put(visit, name, value)
+            };
+            put.map_err(|detail| {
+                let problem = Problem::field(said_again(name), detail);
                 ApiError::of_field(Code::InvalidRequest, problem)
             })?;
+            // What is not known has been refused: these are few.
+            seen.push(filter);
         }
         Ok(wanted)
     }
@@ -106,7 +118,7 @@ impl Wanted {
         let ingest = &visit.api.ingest;
         let listing = &mut self.listing;
         let means = |what: &str| format!("{name} must be {what}");
-        match name {
+        match filter(name) {
             "cursor" => {
                 let at = cursor::open(visit.caller.org.id, value);
                 listing.before =
@@ -119,27 +131,27 @@ impl Wanted {
                 listing.limit = limit.ok_or_else(|| means("from 1 to 100"))?;
             }
             "status" => listing.states = states(value).map_err(|()| means(STATUSES))?,
-            "network" | "telco" => {
+            "network" => {
                 let known = ingest.network_named(value);
                 let known = known.ok_or_else(|| means("a network's id or name"))?;
                 self.network = Some(known);
             }
-            "to" | "phone" => {
+            "to" => {
                 let number = ingest.number(&visit.caller.org, value);
                 listing.to = Some(number.map_err(|refusal| refusal.to_string())?);
             }
-            "from" | "sender" | "senderId" | "sender_id" => listing.from = Some(value.into()),
+            "from" => listing.from = Some(value.into()),
             "class" => {
                 let class = Class::parse(value);
                 let class = class.ok_or_else(|| means("otp, transactional or promotional"))?;
                 listing.class = Some(class);
             }
-            "client_ref" | "clientRef" => listing.client_ref = Some(value.into()),
+            "client_ref" => listing.client_ref = Some(value.into()),
             "tag" => listing.tag = Some(value.into()),
-            "since" | "date_from" | "dateFrom" => {
+            "since" => {
                 listing.since = instant(value, false).ok_or_else(|| means(INSTANT))?;
             }
-            "until" | "date_to" | "dateTo" => {
+            "until" => {
                 listing.until = instant(value, true).ok_or_else(|| means(INSTANT))?;
             }
             "format" => {
@@ -150,6 +162,7 @@ impl Wanted {
                 };
             }
             _ => {
+                let name = said_again(name);
                 return Err(format!(
                     "{name} is no filter of this list; there are status, network, to, from, \
                      class, client_ref, tag, since, until, limit, cursor and format"
@@ -186,6 +199,19 @@ impl Wanted {
             listing.limit = missing.try_into().unwrap_or(self.listing.limit);
         }
         Ok(page)
+    }
+}
+
+/// The filter that has this name, which may be another one's: `phone` is `to`.
+fn filter(name: &str) -> &str {
+    match name {
+        "telco" => "network",
+        "phone" => "to",
+        "sender" | "senderId" | "sender_id" => "from",
+        "clientRef" => "client_ref",
+        "date_from" | "dateFrom" => "since",
+        "date_to" | "dateTo" => "until",
+        name => name,
     }
 }
 

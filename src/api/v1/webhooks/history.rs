@@ -12,7 +12,7 @@ use super::{find, store};
 use crate::api::call::Visit;
 use crate::api::code::Code;
 use crate::api::error::{ApiError, Problem};
-use crate::api::{json, time};
+use crate::api::{json, query, time};
 use crate::domain::endpoint::Format;
 use crate::domain::event::EventKind;
 use crate::domain::ids::{EndpointId, EventId};
@@ -117,7 +117,8 @@ pub(super) async fn list(visit: Visit) -> Result<Response, ApiError> {
 }
 
 fn page(visit: &Visit) -> Result<DeliveryPage, ApiError> {
-    let wanted: Wanted = query(visit)?;
+    let known = ["status", "event", "endpoint", "cursor", "limit"];
+    let wanted: Wanted = query(visit, &known)?;
     let delivered = match wanted.status.as_deref() {
         None => None,
         Some("delivered") => Some(true),
@@ -228,7 +229,7 @@ pub(super) async fn replay_span(visit: Visit) -> Result<Response, ApiError> {
         let message = "the endpoint is disabled; enable it first (PATCH status enabled)";
         return Err(ApiError::new(Code::Unprocessable, message));
     }
-    let asked: Asked = query(&visit)?;
+    let asked: Asked = query(&visit, &["since", "until", "status"])?;
     let now = time::now();
     let since = instant("since", asked.since.as_deref())?
         .ok_or_else(|| wrong("since", "since is missing; say from when on (RFC 3339)"))?;
@@ -282,10 +283,12 @@ fn instant(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError
     Ok(Some(at))
 }
 
-fn query<T: for<'de> Deserialize<'de>>(visit: &Visit) -> Result<T, ApiError> {
+/// The query, of whose parameters each is known and given once.
+fn query<T: for<'de> Deserialize<'de>>(visit: &Visit, known: &[&str]) -> Result<T, ApiError> {
+    query::Query::read(visit, known)?;
     let query = Query::<T>::try_from_uri(&visit.head.uri);
     query.map(|Query(query)| query).map_err(|_| {
-        let message = "the query cannot be read: give each name once, percent-encoded";
+        let message = "the query cannot be read: give its values percent-encoded";
         ApiError::new(Code::InvalidRequest, message)
     })
 }
