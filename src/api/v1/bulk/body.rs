@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::api::code::Code;
 use crate::api::error::{ApiError, Problem};
+use crate::api::json::said_again;
 use crate::api::submission::{
     check_metadata, check_tags, kind, read_client_ref, read_due, read_text,
 };
@@ -117,7 +118,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                     let Some(field) = known else {
                         map.next_value::<IgnoredAny>()?;
                         if fields.unknown.len() < PROBLEMS_MAX {
-                            fields.unknown.push(key);
+                            fields.unknown.push(said_again(&key).to_owned().into());
                         }
                         continue;
                     };
@@ -331,7 +332,9 @@ impl<'de> Deserialize<'de> for Values<'de> {
                             wrong = wrong.or(Some((String::new(), detail.into())));
                         }
                         Ok(Some(value)) => values.push((name, value)),
-                        Err(detail) => wrong = wrong.or(Some((step(&name), detail.into()))),
+                        Err(detail) => {
+                            wrong = wrong.or(Some((step(said_again(&name)), detail.into())));
+                        }
                     }
                 }
                 Ok(Values(values, wrong))
