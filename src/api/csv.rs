@@ -1,6 +1,8 @@
 //! Lives here: messages as rows of a CSV file (RFC 4180).
 //! Never here: which messages.
 
+use std::borrow::Cow;
+
 use axum::body::Bytes;
 
 use super::events::per_segment;
@@ -119,13 +121,24 @@ impl Rows {
     }
 }
 
-/// Text that a spreadsheet would take for a formula, with a mark before it. Never a number: `+255…`
-/// stays what it is.
-fn guarded(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+/// Text that a spreadsheet would take for a formula, with a mark before it. White space before it
+/// hides none.
+pub(super) fn guarded(text: &str) -> Cow<'_, str> {
+    let passed_over = |one: char| one.is_whitespace() && !matches!(one, '\t' | '\r');
+    let first = text.trim_start_matches(passed_over);
+    if first.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{text}").into()
     } else {
         text.into()
+    }
+}
+
+/// The same for a column of numbers: `+255…` stays what it is.
+pub(super) fn guarded_number(text: &str) -> Cow<'_, str> {
+    let digits = text.strip_prefix('+').map(str::as_bytes);
+    match digits {
+        Some([digits @ ..]) if digits.iter().all(u8::is_ascii_digit) => text.into(),
+        Some(_) | None => guarded(text),
     }
 }
 
@@ -133,6 +146,29 @@ fn guarded(text: &str) -> std::borrow::Cow<'_, str> {
 mod tests {
     use super::*;
     use crate::api::render::tests::view;
+
+    #[test]
+    fn formulas_are_marked_as_text_and_numbers_are_not() {
+        let table = [
+            ("=1+1", "'=1+1"),
+            ("+cmd|x", "'+cmd|x"),
+            ("-5", "'-5"),
+            ("@x", "'@x"),
+            (" =1+1", "' =1+1"),
+            ("\n\u{a0}@x", "'\n\u{a0}@x"),
+            (" \tx", "' \tx"),
+            ("\r=1", "'\r=1"),
+            ("0712 =", "0712 ="),
+            (" x", " x"),
+            ("", ""),
+        ];
+        for (cell, expected) in table {
+            assert_eq!(guarded(cell), expected);
+            assert_eq!(guarded_number(cell), expected);
+        }
+        assert_eq!(guarded("+255712345678"), "'+255712345678");
+        assert_eq!(guarded_number("+255712345678"), "+255712345678");
+    }
 
     #[test]
     fn a_row_has_a_cell_for_each_column_and_no_text_is_a_formula() {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::find;
 use crate::api::call::Visit;
 use crate::api::code::Code;
+use crate::api::csv::{guarded, guarded_number};
 use crate::api::error::ApiError;
 use crate::api::json::{self, Amount};
 use crate::api::query::Query;
@@ -90,11 +91,11 @@ pub(super) async fn errors(visit: Visit) -> Result<Response, ApiError> {
         for one in failed.filter(|one| one.status == State::Failed.public()) {
             let line = [
                 &*one.recipient.to_string(),
-                &guarded(&one.to),
+                &guarded_number(&one.to),
                 one.failure_code.unwrap_or_default(),
                 one.failure_reason.unwrap_or_default(),
                 &one.id.map(|id| id.to_string()).unwrap_or_default(),
-                &guarded(&one.client_ref.unwrap_or_default()),
+                &guarded(one.client_ref.as_deref().unwrap_or_default()),
             ];
             csv.write_record(line).map_err(unwritable)?;
         }
@@ -116,17 +117,6 @@ pub(super) async fn errors(visit: Visit) -> Result<Response, ApiError> {
 fn unwritable(_: csv::Error) -> ApiError {
     let message = "the answer could not be written; tell us the request id";
     ApiError::new(Code::ServerError, message)
-}
-
-/// What a spreadsheet would take for a formula is marked as text; a number in E.164 is none.
-fn guarded(cell: &str) -> String {
-    let formula = match cell.as_bytes() {
-        [b'=' | b'-' | b'@' | b'\t' | b'\r', ..] => true,
-        [b'+', rest @ ..] => !rest.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    let mark = if formula { "'" } else { "" };
-    format!("{mark}{cell}")
 }
 
 /// Chunks, each with the place of its first recipient.
@@ -219,26 +209,5 @@ fn sent(recipient: u32, view: MessageView) -> Outcome {
         failure_code: view.failure.map(|failure| failure.name()),
         failure_reason: view.failure.map(|failure| failure.reason()),
         client_ref: message.client_ref,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_formulas_are_marked_as_text() {
-        let table = [
-            ("+255712345678", "+255712345678"),
-            ("=1+1", "'=1+1"),
-            ("+cmd|x", "'+cmd|x"),
-            ("-5", "'-5"),
-            ("@x", "'@x"),
-            ("0712", "0712"),
-            ("", ""),
-        ];
-        for (cell, expected) in table {
-            assert_eq!(guarded(cell), expected);
-        }
     }
 }
