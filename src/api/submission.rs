@@ -84,6 +84,11 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The text to send.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The client's own name of a field that ingest names.
     pub(super) fn name(&self, core: &'static str) -> &'static str {
         Field::ALL

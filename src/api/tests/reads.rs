@@ -89,6 +89,7 @@ async fn a_list_shows_ones_own_messages_in_pages_by_its_filters() {
         "tag=%00",
         "format=xml",
         "class=vip",
+        "status=queued&status=sent",
     ] {
         let answer = get(&format!("/v1/messages?{wrong}")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
@@ -237,5 +238,33 @@ async fn who_prefers_to_wait_is_answered_when_the_time_is_up_at_the_latest() {
     assert_eq!(answer.headers["preference-applied"], "wait=1");
     let plain = house.call(text(&house, "/v1/sms/send", &json!({}))).await;
     assert!(!plain.headers.contains_key("preference-applied"));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn who_repeats_a_request_that_waits_is_told_at_once_what_was_kept() {
+    let house = House::open().await;
+    let named = |wait: &str| {
+        let mut request = text(&house, "/v1/sms/send", &json!({}));
+        let headers = request.headers_mut();
+        headers.insert("idempotency-key", "order-7".parse().unwrap());
+        headers.insert("prefer", wait.parse().unwrap());
+        request
+    };
+    let begun = std::time::Instant::now();
+    let repeated = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let answer = house.call(named("wait=8")).await;
+        (answer, begun.elapsed())
+    };
+    let (first, (again, after)) = tokio::join!(house.call(named("wait=4")), repeated);
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.text);
+    assert_eq!(first.headers["preference-applied"], "wait=4");
+    assert!(begun.elapsed() >= Duration::from_secs(4));
+    assert_eq!(again.status, StatusCode::CREATED, "{}", again.text);
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    assert!(after < Duration::from_secs(3), "{after:?}");
+    assert_eq!(again.json["data"]["id"], first.json["data"]["id"]);
+    assert_eq!(house.kept().await, 1);
     house.close().await;
 }

@@ -46,33 +46,67 @@ async fn send(mut visit: Visit) -> Result<Response, ApiError> {
     if asked.dry_run {
         return rehearse(visit, body, asked);
     }
-    idempotency::once(visit, body, |once| accept(visit, body, asked, once)).await
+    let mut fresh = None;
+    let kept = &mut fresh;
+    let response = idempotency::once(visit, body, move |once| {
+        accept((visit, body), asked, once, kept)
+    })
+    .await?;
+    // Whoever repeats the request meanwhile is answered at once.
+    match (wanted_wait(&visit.head.headers), fresh) {
+        (Some(wait), Some(fresh)) if fresh.accepted.state == State::Queued => {
+            Ok(fresh.waited(visit, wait, response).await)
+        }
+        _ => Ok(response),
+    }
 }
 
-async fn accept(
-    visit: &Visit,
-    body: &[u8],
+/// A message that this request was the one to send.
+struct Fresh<'b> {
+    draft: Draft<'b>,
+    accepted: Accepted,
+}
+
+impl Fresh<'_> {
+    /// Its answer when it has come to something or the time is up; `first` is that of now.
+    async fn waited(&self, visit: &Visit, wait: u64, mut first: Response) -> Response {
+        let waited = outcome(visit, self.accepted.id, wait).await;
+        if let Some((view, applied)) = waited {
+            let body = answer(&self.draft, &self.accepted, Some(&view));
+            *first.body_mut() = body.into();
+            first.headers_mut().insert(PREFERENCE_APPLIED, applied);
+        }
+        first
+    }
+}
+
+fn answer(draft: &Draft<'_>, accepted: &Accepted, outcome: Option<&MessageView>) -> Bytes {
+    let said = Said {
+        class: draft.class,
+        body: draft.message(),
+        outcome,
+        warnings: &warnings(draft, accepted),
+    };
+    Bytes::from(render::accepted(accepted, &said))
+}
+
+/// Has the message kept; `fresh` learns of it, unless it was before.
+async fn accept<'b>(
+    (visit, body): (&Visit, &'b [u8]),
     asked: Asked,
     once: Option<Arc<Once>>,
+    fresh: &mut Option<Fresh<'b>>,
 ) -> Result<Response, ApiError> {
     let draft = parse(visit, body, asked)?;
     let (ingest, org) = (&visit.api.ingest, &visit.caller.org);
     let (submission, now) = (draft.submission(visit.caller.is_live()), time::now());
-    let answer = |accepted: &Accepted, outcome: Option<&MessageView>| {
-        let said = Said {
-            class: draft.class,
-            body: submission.message,
-            outcome,
-            warnings: &warnings(&draft, accepted),
-        };
-        Bytes::from(render::accepted(accepted, &said))
-    };
     let accepting = async {
         match &once {
             None => ingest.accept(org, submission, now).await.map(Ok),
             Some(once) => {
-                let memo =
-                    |accepted: &Accepted| once.memo(StatusCode::CREATED, answer(accepted, None));
+                let memo = |accepted: &Accepted| {
+                    once.memo(StatusCode::CREATED, answer(&draft, accepted, None))
+                };
                 ingest.accept_once(org, submission, now, memo).await
             }
         }
@@ -83,19 +117,12 @@ async fn accept(
         Ok(accepted) => accepted,
         Err(repeat) => return idempotency::repeated(repeat),
     };
-    let waited = match wanted_wait(&visit.head.headers) {
-        Some(wait) if accepted.state == State::Queued => outcome(visit, accepted.id, wait).await,
-        Some(_) | None => None,
-    };
-    let outcome = waited.as_ref().map(|(view, _)| view);
-    let mut response = json::answer(StatusCode::CREATED, answer(&accepted, outcome));
-    let headers = response.headers_mut();
+    let written = answer(&draft, &accepted, None);
+    let mut response = json::answer(StatusCode::CREATED, written);
     if let Ok(location) = HeaderValue::try_from(format!("{MESSAGES}{}", accepted.id)) {
-        headers.insert(header::LOCATION, location);
+        response.headers_mut().insert(header::LOCATION, location);
     }
-    if let Some((_, applied)) = waited {
-        headers.insert(PREFERENCE_APPLIED, applied);
-    }
+    *fresh = Some(Fresh { draft, accepted });
     Ok(response)
 }
 
