@@ -24,8 +24,8 @@ with `sk_test_` go the same way, but reach no carrier and cost nothing.\n\n\
 **Answers** are `{\"success\":true,\"data\":…}`. Errors have a `code` that never changes its meaning, a `message`, the \
 field (`error.param`, `errors[].pointer`) and the page of the code (`error.doc_url`); with \
 `Accept: application/problem+json` they have the form of RFC 9457. Every answer has an `X-Request-Id`.\n\n\
-**Sending twice by mistake.** Give each request that changes something an `Idempotency-Key`: if it is sent again within \
-24 hours, its first answer is given again and nothing happens a second time.\n\n\
+**Sending twice by mistake.** Give each send, bulk send and launch of a campaign an `Idempotency-Key`: if it is sent again \
+within 24 hours, its first answer is given again and nothing happens a second time. Other requests do not look at it.\n\n\
 **Growth.** `/v1` only grows: new routes, optional fields and values of enumerations may come, nothing goes. Read \
 answers with that in mind.";
 

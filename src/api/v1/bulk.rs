@@ -38,7 +38,7 @@ use crate::store::Credential;
 use crate::store::jobs::{JobView, Ordered, Stepped};
 
 pub(in crate::api) use self::describe::{
-    ACCEPTED, BulkAccepted, BulkRequest, REFUSALS, REQUEST, describe,
+    ACCEPTED, BulkAccepted, BulkRecipient, BulkRequest, OnMissing, REFUSALS, REQUEST, describe,
 };
 
 /// Octets of a body: ten thousand recipients with some values each.

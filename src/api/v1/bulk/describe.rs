@@ -154,7 +154,7 @@ pub(in crate::api) struct BulkRequest {
     schedule_at: Option<String>,
     metadata: Option<Metadata>,
     tags: Option<Tags>,
-    /// `transactional` if it is left out.
+    /// `promotional` if it is left out.
     class: Option<ClassName>,
     /// What becomes of a recipient without a value and default for a place.
     on_missing: Option<OnMissing>,
@@ -170,7 +170,7 @@ pub(in crate::api) struct BulkRequest {
 /// One of them.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "a form only: the body is read field by field")]
-struct BulkRecipient {
+pub(in crate::api) struct BulkRecipient {
     /// The recipient in E.164, or in the local form of your organisation's country.
     to: String,
     /// The values of the places: at most 50.
@@ -185,7 +185,7 @@ struct BulkRecipient {
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[expect(dead_code, reason = "a form only")]
-enum OnMissing {
+pub(in crate::api) enum OnMissing {
     /// Nothing is sent to anybody.
     Fail,
     /// Nothing is sent to this one.

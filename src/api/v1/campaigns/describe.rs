@@ -7,9 +7,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::api::code::Code;
-use crate::api::docs::{Book, ClassName, Operation};
+use crate::api::docs::{Book, ClassName, Metadata, Operation, Tags};
 use crate::api::time::Text;
-use crate::api::v1::bulk::{ACCEPTED, BulkAccepted, BulkRequest, REFUSALS, REQUEST};
+use crate::api::v1::bulk::{
+    ACCEPTED, BulkAccepted, BulkRecipient, BulkRequest, OnMissing, REFUSALS, REQUEST,
+};
 
 const TAG: &str = "Campaigns";
 
@@ -101,8 +103,21 @@ struct CampaignChange {
     name: Option<String>,
     from: Option<String>,
     message: Option<String>,
+    /// All of them: they take the place of those before.
+    #[schema(min_items = 1, max_items = 10000)]
+    recipients: Option<Vec<BulkRecipient>>,
+    #[schema(format = "uri")]
+    webhook_url: Option<String>,
     #[schema(format = DateTime)]
     schedule_at: Option<String>,
+    metadata: Option<Metadata>,
+    tags: Option<Tags>,
+    class: Option<ClassName>,
+    on_missing: Option<OnMissing>,
+    strict: Option<bool>,
+    dedupe: Option<bool>,
+    #[schema(minimum = 1, maximum = 10000)]
+    rate_limit: Option<u32>,
 }
 
 /// A campaign, as lists show it.
