@@ -135,9 +135,8 @@ pub(super) fn guarded(text: &str) -> Cow<'_, str> {
 
 /// The same for a column of numbers: `+255…` stays what it is.
 pub(super) fn guarded_number(text: &str) -> Cow<'_, str> {
-    let digits = text.strip_prefix('+').map(str::as_bytes);
-    match digits {
-        Some([digits @ ..]) if digits.iter().all(u8::is_ascii_digit) => text.into(),
+    match text.strip_prefix('+').map(str::as_bytes) {
+        Some(digits @ [_, ..]) if digits.iter().all(u8::is_ascii_digit) => text.into(),
         Some(_) | None => guarded(text),
     }
 }
@@ -154,6 +153,7 @@ mod tests {
             ("+cmd|x", "'+cmd|x"),
             ("-5", "'-5"),
             ("@x", "'@x"),
+            ("+", "'+"),
             (" =1+1", "' =1+1"),
             ("\n\u{a0}@x", "'\n\u{a0}@x"),
             (" \tx", "' \tx"),

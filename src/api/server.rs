@@ -28,7 +28,9 @@ use super::client::Peer;
 /// How long the listener rests when the system has no room for another connection.
 const REST: Duration = Duration::from_millis(100);
 
-/// Octets of a request's head; a larger one is answered 431. Its fields are a hundred at most (hyper).
+/// Octets of a request's head that are always taken. hyper looks when it has read so many without the
+/// end of the head, and a read may bring as many again: beyond twice this the answer is 431 for certain.
+/// Its fields are a hundred at most (hyper).
 /// So much of a body is also read at once.
 const HEAD_MAX: usize = 64 * 1024;
 
