@@ -26,23 +26,31 @@ const DETAIL: &str = "canceled by request";
 /// which nobody takes them: a bind that pulls one is turned back at its intent. It may hold some that
 /// were not taken back, or have gone: the rows are asked.
 #[derive(Default)]
-pub(super) struct TakenBack(HashMap<MessageSeq, Timestamp>);
+pub(super) struct TakenBack {
+    /// Each with the end of its validity.
+    messages: HashMap<MessageSeq, Timestamp>,
+    /// No end is before this.
+    soonest: Timestamp,
+}
 
 impl TakenBack {
     /// Whether the rows are to be asked before this message is sent.
     pub(super) fn has(&self, message: MessageSeq) -> bool {
-        self.0.contains_key(&message)
+        self.messages.contains_key(&message)
     }
 
     /// Remembers a message for as long as it could be sent; `false`: there are too many.
     fn put(&mut self, message: MessageSeq, valid_until: Timestamp, now: Timestamp) -> bool {
-        if self.0.len() >= TAKEN_BACK_MAX {
-            // What is overdue is not sent any more, whatever became of it.
-            self.0.retain(|_, until| *until >= now);
+        if self.messages.len() >= TAKEN_BACK_MAX && self.soonest < now {
+            // What is overdue is not sent any more, whatever became of it. Looked through once for
+            // all that a job takes back at this time, not for each message.
+            self.messages.retain(|_, until| *until >= now);
+            self.soonest = now;
         }
-        let room = self.0.len() < TAKEN_BACK_MAX;
+        let room = self.messages.len() < TAKEN_BACK_MAX;
         if room {
-            self.0.insert(message, valid_until);
+            self.messages.insert(message, valid_until);
+            self.soonest = self.soonest.min(valid_until);
         }
         room
     }
