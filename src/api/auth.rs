@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 
 use super::call::Api;
 use super::client::Peer;
@@ -20,7 +20,7 @@ use crate::store::{Caller, Credential};
 use crate::telemetry::metrics::api as meter;
 use crate::tokens::{Bearer, Fault, is_token};
 
-const API_KEY: &str = "x-api-key";
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Finds who makes a request, and its organisation.
 pub(super) async fn sign_in(
@@ -210,8 +210,6 @@ fn bearer(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderName;
-
     use super::*;
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {

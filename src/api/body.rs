@@ -8,9 +8,10 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use flate2::write::GzDecoder;
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::code::Code;
+use super::deadline::by;
 use super::error::ApiError;
 
 /// Reads a body that comes as it is. One that came in one piece is not copied.
@@ -131,7 +132,7 @@ async fn frames(
         return Err(too_large(max));
     }
     let mut room = max;
-    while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| {
+    while let Some(frame) = by(deadline, body.frame()).await.map_err(|_| {
         let message = "the body did not arrive in time; send it again on another connection";
         ApiError::new(Code::RequestTimeout, message)
     })? {

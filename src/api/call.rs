@@ -11,11 +11,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use ipnet::IpNet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::body;
-use super::code::Code;
+use super::deadline::within;
 use super::error::ApiError;
 use super::idempotency::{self, Running};
 use super::limits::{Limits, Standing};
@@ -151,19 +151,6 @@ impl Visit {
     ) -> Result<T, ApiError> {
         within(self.deadline, work).await
     }
-}
-
-/// Bounds a read from the store.
-pub(super) async fn within<T>(
-    deadline: Instant,
-    work: impl Future<Output = Result<T, ApiError>>,
-) -> Result<T, ApiError> {
-    timeout_at(deadline, work).await.unwrap_or_else(|_| {
-        Err(ApiError::new(
-            Code::Overloaded,
-            "the store did not answer in time; try again shortly",
-        ))
-    })
 }
 
 /// What a request's answer needs of it.

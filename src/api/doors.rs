@@ -14,9 +14,10 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::auth;
-use super::call::{Api, Call, Visit, within};
+use super::call::{Api, Call, Visit};
 use super::client::Peer;
 use super::code::Code;
+use super::deadline::within;
 use super::error::ApiError;
 use super::limits::Policy;
 use crate::domain::scope::Scope;

@@ -111,9 +111,21 @@ pub(super) async fn once<F>(
 where
     F: Future<Output = Result<Response, ApiError>>,
 {
-    let Some(once) = Once::of(visit, body)? else {
-        return work(None).await;
-    };
+    match Once::of(visit, body)? {
+        None => work(None).await,
+        // Boxed: most requests do not name themselves, and need not have room for this.
+        Some(once) => Box::pin(named(visit, once, work)).await,
+    }
+}
+
+async fn named<F>(
+    visit: &Visit,
+    once: Once,
+    work: impl FnOnce(Option<Arc<Once>>) -> F,
+) -> Result<Response, ApiError>
+where
+    F: Future<Output = Result<Response, ApiError>>,
+{
     let _turn = visit.api.running.turn(once.key).await?;
     let once = Arc::new(once);
     let error = match work(Some(Arc::clone(&once))).await {

@@ -8,6 +8,7 @@ mod client;
 mod code;
 mod csv;
 mod cursor;
+mod deadline;
 mod docs;
 mod doors;
 mod error;

@@ -297,8 +297,12 @@ fn raw(json: Option<&str>) -> Option<&RawValue> {
 
 /// Appends a JSON string.
 fn push_text(json: &mut String, text: &str) {
-    let plain = |octet: u8| octet >= 0x20 && octet != b'"' && octet != b'\\';
-    if text.bytes().all(plain) {
+    let special = |octet: u8| octet < 0x20 || octet == b'"' || octet == b'\\';
+    // Not `any`: without an early end many octets are looked at together.
+    if !text
+        .bytes()
+        .fold(false, |found, octet| found | special(octet))
+    {
         json.push('"');
         json.push_str(text);
         json.push('"');

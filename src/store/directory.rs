@@ -158,9 +158,18 @@ impl Directory {
         reader: &Reader,
         hash: &[u8; 32],
     ) -> Result<Option<Arc<Credential>>, StoreError> {
-        if let Some(known) = self.keys.known(hash) {
-            return Ok(Some(known));
+        match self.keys.known(hash) {
+            Some(known) => Ok(Some(known)),
+            // Boxed: the read's kilobytes would be part of every request's task.
+            None => Box::pin(self.read_key(reader, hash)).await,
         }
+    }
+
+    async fn read_key(
+        &self,
+        reader: &Reader,
+        hash: &[u8; 32],
+    ) -> Result<Option<Arc<Credential>>, StoreError> {
         let age = self.keys.age();
         let Some((key, org)) = reader.key(hash).await? else {
             self.keys.entries.remove(hash);
@@ -180,9 +189,17 @@ impl Directory {
         reader: &Reader,
         id: UserId,
     ) -> Result<Option<Arc<Credential>>, StoreError> {
-        if let Some(known) = self.users.known(&id) {
-            return Ok(Some(known));
+        match self.users.known(&id) {
+            Some(known) => Ok(Some(known)),
+            None => Box::pin(self.read_user(reader, id)).await,
         }
+    }
+
+    async fn read_user(
+        &self,
+        reader: &Reader,
+        id: UserId,
+    ) -> Result<Option<Arc<Credential>>, StoreError> {
         let age = self.users.age();
         let Some((user, org)) = reader.user(id).await? else {
             self.users.entries.remove(&id);

@@ -55,7 +55,7 @@ async fn send(mut visit: Visit) -> Result<Response, ApiError> {
     // Whoever repeats the request meanwhile is answered at once.
     match (wanted_wait(&visit.head.headers), fresh) {
         (Some(wait), Some(fresh)) if fresh.accepted.state == State::Queued => {
-            Ok(fresh.waited(visit, wait, response).await)
+            Ok(Box::pin(fresh.waited(visit, wait, response)).await)
         }
         _ => Ok(response),
     }
@@ -107,7 +107,7 @@ async fn accept<'b>(
                 let memo = |accepted: &Accepted| {
                     once.memo(StatusCode::CREATED, answer(&draft, accepted, None))
                 };
-                ingest.accept_once(org, submission, now, memo).await
+                Box::pin(ingest.accept_once(org, submission, now, memo)).await
             }
         }
     };
