@@ -128,6 +128,7 @@ pub(super) async fn list(
     let wanted = KeysOf {
         org: organisation(&admin, &whose.org).await?.id,
         unrevoked: (!whose.all).then(now),
+        test_only: false,
         limit: KEYS_MAX,
     };
     let keys = in_time(admin.parts.store.keys_of(&wanted)).await?;
@@ -224,7 +225,11 @@ pub(super) async fn rotate(
     let rotated = changed(store.rotate_key(old_id, ends, record.clone(), audit)).await;
     let rotated = rotated.and_then(|done| match done {
         Changed::Done => Ok(()),
-        Changed::Taken | Changed::Missing | Changed::Full => Err(Refused::conflict(
+        Changed::Full => Err(Refused::conflict(format!(
+            "the organisation has {KEYS_MAX} keys: there is no room for both; rotate it without grace, \
+             or revoke some first"
+        ))),
+        Changed::Taken | Changed::Missing => Err(Refused::conflict(
             "the key has been revoked or has a successor already; rotate that one",
         )),
     });

@@ -37,6 +37,8 @@ pub struct KeysOf {
     pub org: OrgId,
     /// Only those that are not revoked by then; `None`: all.
     pub unrevoked: Option<Timestamp>,
+    /// Only those of the test environment.
+    pub test_only: bool,
     /// So many at most.
     pub limit: u32,
 }
@@ -166,7 +168,7 @@ impl Store {
     }
 
     /// Puts a successor in the place of a key that is not revoked and has none yet; the key itself
-    /// works until `ends`.
+    /// works until `ends`, and counts until then ([`Changed::Full`]).
     ///
     /// # Errors
     /// As [`Store::create_org`].

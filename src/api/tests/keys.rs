@@ -353,6 +353,23 @@ async fn nobody_makes_a_key_that_is_worth_more_than_his_own() {
     ] {
         let answer = house.ask(method, &path, &admin, "").await;
         assert_eq!(told(&answer), (404, "not_found"), "{method} {path}");
+    // Who may do all is not locked out by one who may not.
+    let all = house.key_with(13, true, |key| key.scopes = Scopes::ALL);
+    let all = all.await;
+    let listed = house.ask("GET", "/v1/keys", &limited, "").await;
+    let all_id = listed.json["data"][0]["id"].as_str().unwrap();
+    for (method, path) in [
+        ("DELETE", format!("/v1/keys/{all_id}")),
+        ("POST", format!("/v1/keys/{all_id}/rotate")),
+    ] {
+        let refused = house.ask(method, &path, &limited, "").await;
+        assert_eq!(
+            refused.json["details"]["scope"], "admin",
+            "{}",
+            refused.text
+        );
+    }
+    assert_eq!(house.read_from(&all, "192.0.2.1").await.0, 200);
     }
     house.close().await;
 }

@@ -88,7 +88,10 @@ impl<R: Rows> Engine<R> {
         let Some(old) = old.filter(right) else {
             return Ok(Changed::Missing);
         };
-        // The one goes as the other comes, though both may work for a while.
+        // The one goes as the other comes, unless both work for a while.
+        if ends > now && self.rows.count_keys(old.org, now).await? >= KEYS_MAX {
+            return Ok(Changed::Full);
+        }
         if !self.rows.create_key(successor).await? {
             return Ok(Changed::Taken);
         }

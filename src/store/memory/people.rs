@@ -169,6 +169,7 @@ impl Roster for MemoryReader {
         self.look(|tables, _| {
             let now = wanted.unrevoked.unwrap_or(Timestamp(i64::MIN));
             let keys = tables.unrevoked(wanted.org, now).rev();
+            let keys = keys.filter(|key| !(key.live && wanted.test_only));
             keys.take(wanted.limit as usize).cloned().collect()
         })
     }

@@ -108,11 +108,17 @@ pub(in crate::store) async fn keys_of(
     static KEYS: Statement = Statement::new(
         "select id, org, hash, prefix, live, name, scopes, senders, networks, expires_at, rate, \
          created_at, revoked_at, replaced_by, last_used_at from api_keys \
-         where org = $1 and coalesce(revoked_at, $2) >= $2 order by id desc limit $3",
+         where org = $1 and coalesce(revoked_at, $2) >= $2 and live <= $3 \
+         order by id desc limit $4",
     );
     // Revoked at a time is revoked then.
     let after = wanted.unrevoked.map_or(i64::MIN, |at| at.0 + 1);
-    let values = [wanted.org.0.into(), after.into(), wanted.limit.into()];
+    let values = [
+        wanted.org.0.into(),
+        after.into(),
+        (!wanted.test_only).into(),
+        wanted.limit.into(),
+    ];
     let rows = KEYS.fetch(db, &values).await?;
     rows.iter().map(api_key).collect()
 }

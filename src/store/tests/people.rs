@@ -134,12 +134,23 @@ async fn a_key_keeps_everything_that_was_said_of_it(ground: Ground) {
     let all = KeysOf {
         org: ORG,
         unrevoked: None,
+        test_only: false,
         limit: 9,
     };
     let listed = world.store.keys_of(&all).await.unwrap();
     assert_eq!(listed, [plain.clone(), full.clone()], "the newest first");
     let one = KeysOf { limit: 1, ..all };
     assert_eq!(world.store.keys_of(&one).await.unwrap(), [plain]);
+    let tests = KeysOf {
+        test_only: true,
+        ..one
+    };
+    let listed = world.store.keys_of(&tests).await.unwrap();
+    assert_eq!(
+        listed,
+        std::slice::from_ref(&full),
+        "the limit holds for what is wanted"
+    );
     world.close().await;
     let world = World::open(&ground).await;
     let found = world.store.credential(&[1; 32]).await.unwrap().unwrap();
@@ -164,6 +175,7 @@ async fn what_is_revoked_is_not_remembered(ground: Ground) {
     let left = KeysOf {
         org: ORG,
         unrevoked: Some(Timestamp(10)),
+        test_only: false,
         limit: 9,
     };
     assert_eq!(world.store.keys_of(&left).await.unwrap(), [other]);
@@ -223,7 +235,20 @@ async fn an_organisation_has_so_many_keys_and_no_more(ground: Ground) {
         assert_eq!(world.keep_key(&numbered(number)).await, Changed::Done);
     }
     assert_eq!(world.keep_key(&numbered(KEYS_MAX)).await, Changed::Full);
-    let gone = world.store.revoke_key(ORG, first.id, audit(1)).await;
+    let rotate = |ends, number| {
+        let (ends, successor) = (Timestamp(ends), numbered(number));
+        world.store.rotate_key(first.id, ends, successor, audit(1))
+    };
+    // With a grace both work for a while.
+    let graced = rotate(2, KEYS_MAX).await;
+    assert_eq!(graced.unwrap(), Changed::Full);
+    let second = numbered(KEYS_MAX + 1);
+    let at_once = world
+        .store
+        .rotate_key(first.id, Timestamp(1), second.clone(), audit(1));
+    assert_eq!(at_once.await.unwrap(), Changed::Done);
+    assert_eq!(world.keep_key(&numbered(KEYS_MAX)).await, Changed::Full);
+    let gone = world.store.revoke_key(ORG, second.id, audit(1)).await;
     assert_eq!(gone.unwrap(), Changed::Done);
     assert_eq!(world.keep_key(&numbered(KEYS_MAX)).await, Changed::Done);
     world.close().await;

@@ -41,7 +41,8 @@ pub(in crate::api) fn describe(book: &mut Book) {
         "revokeKey",
         TAG,
         "Revoke a key",
-        "From now on the key is refused. Revoking it again changes nothing.",
+        "From now on the key is refused. Revoking it again changes nothing. A key with the scope `admin` is revoked \
+         by such a key only.",
     )
     .answers::<Shown<'_>>(200, "The key, revoked.", KEY);
     let rotate = Operation::new(
