@@ -2,6 +2,7 @@
 //! be used from where the request comes.
 //! Never here: the form of keys (`domain::api_key`) and tokens (`tokens`), rate limits.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, header};
@@ -30,10 +31,11 @@ pub(super) async fn sign_in(
 ) -> Result<Arc<Credential>, ApiError> {
     let now = time::now();
     let shown = shown(headers).map_err(Denied::into_error)?;
+    let from = || peer.client(headers, &api.proxies);
     let credential = if is_token(shown) {
         by_token(shown, api, now).await?
     } else {
-        by_key(shown, api).await?
+        by_key(shown, from, api).await?
     };
     match credential.standing(now) {
         Standing::Active => {}
@@ -42,7 +44,7 @@ pub(super) async fn sign_in(
     }
     if let Caller::Key(key) = &credential.caller
         && !key.networks.is_empty()
-        && !key.admits(peer.client(headers, &api.proxies))
+        && !key.admits(from())
     {
         return Err(Denied::Address.into_error());
     }
@@ -50,8 +52,20 @@ pub(super) async fn sign_in(
     Ok(credential)
 }
 
-async fn by_key(shown: &str, api: &Api) -> Result<Arc<Credential>, ApiError> {
+async fn by_key(
+    shown: &str,
+    from: impl FnOnce() -> IpAddr,
+    api: &Api,
+) -> Result<Arc<Credential>, ApiError> {
     let presented = Presented::parse(shown).map_err(|error| Denied::Key(error).into_error())?;
+    // The store is not asked for whoever failed too often. What others use from the same address, or
+    // behind the same proxy, goes on.
+    if let Some(refusal) = api.limits.blocked(from)
+        && !api.store.has_seen(&presented.hash)
+    {
+        meter::auth_failed("blocked");
+        return Err(refusal);
+    }
     let found = api.store.credential(&presented.hash).await;
     let credential = found.map_err(ApiError::store)?;
     let credential = credential.ok_or_else(|| Denied::Unknown.into_error())?;
@@ -113,6 +127,8 @@ enum Denied {
     Address,
     Token,
     TokenExpired,
+    /// A token where keys go.
+    TokenPlace,
 }
 
 impl Denied {
@@ -161,6 +177,10 @@ impl Denied {
                 "the token is not one of this service's, or its user has been removed; sign in again",
             ),
             Self::TokenExpired => ("token_expired", "the token has expired; sign in again"),
+            Self::TokenPlace => (
+                "token_place",
+                "X-API-Key takes API keys only; send a user's token as `Authorization: Bearer TOKEN`",
+            ),
         };
         meter::auth_failed(reason);
         let code = match self {
@@ -173,7 +193,8 @@ impl Denied {
             | Self::Unknown
             | Self::Environment
             | Self::Token
-            | Self::TokenExpired => Code::Unauthorized,
+            | Self::TokenExpired
+            | Self::TokenPlace => Code::Unauthorized,
         };
         ApiError::new(code, message)
     }
@@ -196,6 +217,9 @@ fn shown(headers: &HeaderMap) -> Result<&str, Denied> {
             .to_str()
             .map_err(|_| Denied::Key(KeyError::Malformed))?;
         let found = text.trim();
+        if is_token(found) {
+            return Err(Denied::TokenPlace);
+        }
         if key.replace(found).is_some_and(|earlier| earlier != found) {
             return Err(Denied::Conflict);
         }
@@ -252,6 +276,14 @@ mod tests {
             ),
             (&[("x-api-key", "a"), ("x-api-key", "b")], Denied::Conflict),
             (&[("authorization", "Bearer ")], Denied::Scheme),
+            (&[("x-api-key", "eyJ.b.c")], Denied::TokenPlace),
+            (
+                &[
+                    ("authorization", "Bearer eyJ.b.c"),
+                    ("x-api-key", "eyJ.b.c"),
+                ],
+                Denied::TokenPlace,
+            ),
         ] {
             assert_eq!(shown(&headers(pairs)), Err(denied), "{pairs:?}");
         }

@@ -257,12 +257,13 @@ impl Way {
             return Err(ApiError::store(StoreError::Unavailable));
         }
         let signed_in = within(call.deadline, auth::sign_in(headers, peer, api)).await;
-        let caller = signed_in.map_err(|error| match error.code.status() {
-            StatusCode::UNAUTHORIZED => {
-                let from = peer.client(headers, &api.proxies);
-                api.limits.failed(from).unwrap_or(error)
+        let caller = signed_in.map_err(|error| {
+            let failed = error.code.status() == StatusCode::UNAUTHORIZED;
+            if !failed && error.code != Code::IpNotAllowed {
+                return error;
             }
-            _ => error,
+            let from = peer.client(headers, &api.proxies);
+            api.limits.failed(from).unwrap_or(error)
         })?;
         call.standing = api.limits.count(&caller, self.policy);
         if let Some(refusal) = call.standing.and_then(|standing| standing.refusal()) {

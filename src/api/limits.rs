@@ -92,6 +92,8 @@ pub(super) struct Limits {
     count: AtomicUsize,
     /// When they were last looked through.
     swept: AtomicU64,
+    /// Until when an address may be blocked; 0: none was. It spares those who have a key the look.
+    blocking: AtomicU64,
     began: Instant,
 }
 
@@ -114,6 +116,7 @@ impl Limits {
             callers: DashMap::new(),
             count: AtomicUsize::new(0),
             swept: AtomicU64::new(0),
+            blocking: AtomicU64::new(0),
             began: Instant::now(),
         }
     }
@@ -150,15 +153,33 @@ impl Limits {
         let Quota::PerMinute(per_minute) = self.config.failures else {
             return None;
         };
-        let taken = self.take(Caller::Address(network(from)), per_minute, self.now());
+        let now = self.now();
+        let taken = self.take(Caller::Address(network(from)), per_minute, now);
         let next_in = match taken {
             Some(Ok(_)) => return None,
-            Some(Err(spent)) => spent.next_in,
+            Some(Err(spent)) => {
+                let until = now.saturating_add(spent.full_in);
+                self.blocking.fetch_max(until, Ordering::Relaxed);
+                spent.next_in
+            }
             None => SECOND,
         };
-        let message = "there were too many requests without a valid API key from this address; wait \
-                       as long as Retry-After says and check the key";
-        Some(ApiError::new(Code::RateLimitExceeded, message).retry_after(seconds(next_in)))
+        Some(failures(next_in))
+    }
+
+    /// The same refusal for who has not failed yet with this request, if its address may not fail
+    /// again now.
+    pub(super) fn blocked(&self, from: impl FnOnce() -> IpAddr) -> Option<ApiError> {
+        let until = self.blocking.load(Ordering::Relaxed);
+        let Quota::PerMinute(per_minute) = self.config.failures else {
+            return None;
+        };
+        if until == 0 || until <= self.now() {
+            return None;
+        }
+        let mut level = *self.callers.get(&Caller::Address(network(from())))?;
+        let spent = level.take(per_minute, self.now()).err()?;
+        Some(failures(spent.next_in))
     }
 
     /// `None`: there is no room to count it.
@@ -245,6 +266,12 @@ impl Standing {
             }
         }
     }
+}
+
+fn failures(next_in: u64) -> ApiError {
+    let message = "there were too many requests without a valid API key from this address; wait \
+                   as long as Retry-After says and check the key";
+    ApiError::new(Code::RateLimitExceeded, message).retry_after(seconds(next_in))
 }
 
 /// Whole seconds, rounded up: whoever waits so long does not wait in vain.

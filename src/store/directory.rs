@@ -184,6 +184,11 @@ impl Directory {
         Ok(Some(credential))
     }
 
+    /// Whether a key was found here, however long ago, and is not known to be gone.
+    pub(super) fn has_seen(&self, hash: &[u8; 32]) -> bool {
+        self.keys.entries.contains_key(hash)
+    }
+
     pub(super) async fn user(
         &self,
         reader: &Reader,

@@ -553,6 +553,12 @@ impl Store {
             .await
     }
 
+    /// Whether the key with this hash has been found since the start, though it may not be there any
+    /// more: nothing is read.
+    pub fn has_seen(&self, hash: &[u8; 32]) -> bool {
+        self.inner.directory.has_seen(hash)
+    }
+
     /// The user with this id and its organisation; remembered for five seconds, or until it is
     /// removed.
     ///

@@ -147,6 +147,32 @@ async fn an_expired_key_and_a_foreign_address_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn an_address_that_failed_too_often_has_only_keys_looked_up_that_are_known() {
+    let house = House::open().await;
+    let (used, unused) = (house.key.clone(), house.key_with(10, true, |_| {}).await);
+    let (office, elsewhere) = ("192.0.2.1", "192.0.2.2");
+    assert_eq!(house.read_from(&used, office).await.0, 200);
+    let tries = async |key: &str, address: &str, told: u16| {
+        for _ in 0..100 {
+            assert_eq!(house.read_from(key, address).await.0, told);
+        }
+        house.read_from(key, address).await
+    };
+    let too_many = (429, json!("rate_limit_exceeded"));
+    assert_eq!(tries("sk_live_mw_8472910", office, 401).await, too_many);
+    assert_eq!(house.read_from(&unused, office).await, too_many);
+    assert_eq!(house.read_from(&used, office).await.0, 200, "its neighbour");
+    assert_eq!(house.read_from(&unused, elsewhere).await.0, 200);
+    assert_eq!(house.read_from(&unused, office).await.0, 200, "it is known");
+    // A good key in the wrong place has failed too.
+    let held = |key: &mut ApiKey| key.networks = vec!["10.0.0.0/8".parse().unwrap()];
+    let held = house.key_with(11, true, held).await;
+    assert_eq!(tries(&held, "192.0.2.3", 403).await, too_many);
+    assert_eq!(house.read_from(&held, "10.0.0.1").await.0, 200);
+    house.close().await;
+}
+
+#[tokio::test]
 async fn a_test_key_signs_in_and_sends_nothing_to_a_carrier() {
     let house = House::open().await;
     let test = house.key_with(10, false, |_| {}).await;
@@ -327,6 +353,23 @@ async fn nobody_makes_a_key_that_is_worth_more_than_his_own() {
     assert_eq!(told(&long), (422, "unprocessable"));
     let usual = house.ask("GET", "/v1/keys", &house.key, "").await;
     assert_eq!(usual.json["details"]["scope"], "keys:write");
+    // Who may do all is not locked out by one who may not.
+    let all = house.key_with(13, true, |key| key.scopes = Scopes::ALL);
+    let all = all.await;
+    let listed = house.ask("GET", "/v1/keys", &limited, "").await;
+    let all_id = listed.json["data"][0]["id"].as_str().unwrap();
+    for (method, path) in [
+        ("DELETE", format!("/v1/keys/{all_id}")),
+        ("POST", format!("/v1/keys/{all_id}/rotate")),
+    ] {
+        let refused = house.ask(method, &path, &limited, "").await;
+        assert_eq!(
+            refused.json["details"]["scope"], "admin",
+            "{}",
+            refused.text
+        );
+    }
+    assert_eq!(house.read_from(&all, "192.0.2.1").await.0, 200);
     // A key of the test environment sees its own.
     let test = |key: &mut ApiKey| key.scopes = Scopes::ALL;
     let test = house.key_with(11, false, test).await;
@@ -353,23 +396,6 @@ async fn nobody_makes_a_key_that_is_worth_more_than_his_own() {
     ] {
         let answer = house.ask(method, &path, &admin, "").await;
         assert_eq!(told(&answer), (404, "not_found"), "{method} {path}");
-    // Who may do all is not locked out by one who may not.
-    let all = house.key_with(13, true, |key| key.scopes = Scopes::ALL);
-    let all = all.await;
-    let listed = house.ask("GET", "/v1/keys", &limited, "").await;
-    let all_id = listed.json["data"][0]["id"].as_str().unwrap();
-    for (method, path) in [
-        ("DELETE", format!("/v1/keys/{all_id}")),
-        ("POST", format!("/v1/keys/{all_id}/rotate")),
-    ] {
-        let refused = house.ask(method, &path, &limited, "").await;
-        assert_eq!(
-            refused.json["details"]["scope"], "admin",
-            "{}",
-            refused.text
-        );
-    }
-    assert_eq!(house.read_from(&all, "192.0.2.1").await.0, 200);
     }
     house.close().await;
 }
@@ -415,6 +441,8 @@ async fn a_users_token_opens_what_the_role_may_until_the_user_goes() {
     let mut changed = viewers.clone();
     changed.pop();
     changed.push(if viewers.ends_with('A') { 'Q' } else { 'A' });
+    let misplaced = house.read_from(&viewers, "192.0.2.1").await;
+    assert_eq!(misplaced, (401, json!("unauthorized")));
     for wrong in [
         token(&viewer, foreign, now),
         token(&viewer, org, old),
