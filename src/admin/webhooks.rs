@@ -247,6 +247,8 @@ struct Again {
     /// Seconds ago.
     since_s: Option<u64>,
     until_s: Option<u64>,
+    /// The event at which the command before has ended.
+    after: Option<String>,
     #[serde(default)]
     failed_only: bool,
     #[serde(default)]
@@ -266,8 +268,7 @@ pub(super) async fn replay(
     let (whose, replay, subject) = match (&again.event, &again.endpoint, &again.org) {
         (Some(event), None, Some(org)) => {
             let org = organisation(&admin, org).await?;
-            let id = EventId::parse(event)
-                .ok_or_else(|| Refused::invalid("event must be the id of one, as evt_…"))?;
+            let id = event_id(event)?;
             ((org.id, !again.test), Replay::Event(id), event)
         }
         (None, Some(id), None) => {
@@ -280,6 +281,7 @@ pub(super) async fn replay(
                 since: ago(since_s),
                 until: ago(again.until_s.unwrap_or(0)),
                 failed_only: again.failed_only,
+                after: again.after.as_deref().map(event_id).transpose()?,
             };
             ((endpoint.org, endpoint.live), span, id)
         }
@@ -295,8 +297,17 @@ pub(super) async fn replay(
     let audit = operator.entry(action, subject, &detail, "done");
     let store = &admin.parts.store;
     let done = changed(store.replay_events(whose, replay, now, Some(audit))).await;
-    let count = operator.told((action, subject), done)?;
-    Ok(Done::new(format!("{count} events are sent again"), None).answer())
+    let done = operator.told((action, subject), done)?;
+    let mut outcome = format!("{} events are sent again", done.events);
+    if let Some(next) = done.next {
+        outcome.push_str(&format!("; there may be more: go on with --after {next}"));
+    }
+    Ok(Done::new(outcome, None).answer())
+}
+
+fn event_id(typed: &str) -> Result<EventId, Refused> {
+    let id = EventId::parse(typed.trim());
+    id.ok_or_else(|| Refused::invalid("event must be the id of one, as evt_…"))
 }
 
 fn endpoint_id(typed: &str) -> Result<EndpointId, Refused> {

@@ -47,7 +47,10 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
     Ok(Config {
         api,
         admin: admin(&file.admin, file.store.url.get_ref(), source)?,
-        store: store_config(&file.store, source)?,
+        store: store::Config {
+            kept_days: retention.messages_days,
+            ..store_config(&file.store, source)?
+        },
         ingest,
         scheduler,
         carrier: carrier::Config {

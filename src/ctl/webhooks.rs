@@ -54,6 +54,9 @@ pub enum WebhooksCommand {
         /// Until so long ago.
         #[arg(long, value_parser = period)]
         until: Option<u64>,
+        /// Behind this event: where the command before has ended.
+        #[arg(long, requires = "endpoint")]
+        after: Option<String>,
         /// Only what it has not taken.
         #[arg(long)]
         failed: bool,
@@ -108,11 +111,12 @@ impl WebhooksCommand {
                 endpoint,
                 since,
                 until,
+                after,
                 failed,
                 test,
             } => {
                 let body = json!({"event": event, "org": org, "endpoint": endpoint,
-                    "since_s": since, "until_s": until, "failed_only": failed, "test": test});
+                    "since_s": since, "until_s": until, "after": after, "failed_only": failed, "test": test});
                 client::post(target, "/admin/v1/webhooks/replay", &body).await
             }
             Self::Enable { id } => switch(target, id, true).await,

@@ -151,6 +151,7 @@ impl Chore {
         match self {
             Self::Jobs(JobsWork::Expand(expansion)) => 2 * expansion.messages.len(),
             Self::Jobs(JobsWork::Create(order)) => 16 + order.chunks.len(),
+            Self::Hooks(HooksWork::Replay { events, .. }) => 2 * events.len(),
             _ => 16,
         }
     }

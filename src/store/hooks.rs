@@ -3,22 +3,32 @@
 //! Never here: SQL; HTTP; whom an event goes to (`domain::endpoint`).
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::Guard;
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use super::batch::{Chore, ChoreDone};
 use super::control::AuditEntry;
+use super::housekeeping::first_kept;
+use super::rows::first_of_day;
 use super::writer::Work;
 use super::{Store, StoreError};
 use crate::domain::endpoint::{Change, Endpoint, Endpoints};
 use crate::domain::event::EventKind;
-use crate::domain::ids::{EndpointId, EventId, MessageId, OrgId};
+use crate::domain::ids::{EndpointId, EventId, MessageId, MessageSeq, OrgId};
 use crate::domain::time::Timestamp;
 use crate::flow::EventJob;
 
 /// Events that one request has sent anew at most.
-pub const REPLAY_MAX: u32 = 10_000;
+pub const REPLAY_MAX: u64 = 10_000;
+/// Events that one transaction puts back: accepts wait behind it for a few milliseconds.
+const PUT_BACK: usize = 256;
+/// Attempts that a reader looks at in one statement, whether they fit or not: some milliseconds.
+const LOOK: u32 = 2048;
+/// After this long a request says how far it has come: shorter than anybody's patience.
+const REPLAY_LASTS: Duration = Duration::from_secs(2);
 
 /// One attempt to deliver an event, by what it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,7 +110,11 @@ pub struct Delivery {
     pub response: Option<Box<str>>,
 }
 
-/// Which events are to be sent anew.
+/// Which events are to be sent anew: of those of which attempts are recorded. Events of messages whose
+/// day is over, or is over tomorrow, for retention ([`Config::kept_days`]) are not sent anew: what is
+/// asked for may wait for days, and would keep them for ever if it could be asked for ever.
+///
+/// [`Config::kept_days`]: super::Config::kept_days
 #[derive(Clone, Copy, Debug)]
 pub enum Replay {
     /// This one.
@@ -115,7 +129,96 @@ pub enum Replay {
         until: Timestamp,
         /// Only those that it has not taken at their last attempt.
         failed_only: bool,
+        /// Only those behind this one: [`Replayed::next`] of the request before.
+        after: Option<EventId>,
     },
+}
+
+/// What came of asking for events anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// How many are sent again.
+    pub events: u64,
+    /// There may be more behind this one; `None`: that was all.
+    pub next: Option<EventId>,
+}
+
+/// Events of which attempts are recorded, by their ids.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Past {
+    pub(super) org: OrgId,
+    pub(super) live: bool,
+    /// `None`: whomever they were for.
+    pub(super) target: Option<EndpointId>,
+    /// Not itself.
+    pub(super) after: EventId,
+    /// This one too.
+    pub(super) upto: EventId,
+    /// Only those whose last attempt failed.
+    pub(super) failed_only: bool,
+    /// Only those of messages with this number or a higher one.
+    pub(super) kept_from: MessageSeq,
+    /// So many attempts are looked at, and the rest of those at the last one's event.
+    pub(super) look: u32,
+}
+
+/// What part of them was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PastPage {
+    /// In their order, with what they are about.
+    pub(super) events: Vec<(MessageSeq, EventId)>,
+    /// The last event that was looked at; `None`: they have been looked at to the end.
+    pub(super) next: Option<EventId>,
+}
+
+impl Past {
+    fn of((org, live): (OrgId, bool), replay: &Replay, kept_from: MessageSeq) -> Self {
+        let before = |event: EventId| EventId(Uuid::from_u128(event.0.as_u128().saturating_sub(1)));
+        let (target, after, upto, failed_only) = match *replay {
+            Replay::Event(event) => (None, before(event), event, false),
+            Replay::Span {
+                endpoint,
+                since,
+                until,
+                failed_only,
+                after,
+            } => {
+                let first = before(first_event_of(since));
+                let first = after.map_or(first, |after| first.max(after));
+                (
+                    Some(endpoint),
+                    first,
+                    before(first_event_of(until)),
+                    failed_only,
+                )
+            }
+        };
+        Self {
+            org,
+            live,
+            target,
+            after,
+            upto,
+            failed_only,
+            kept_from,
+            look: LOOK,
+        }
+    }
+}
+
+/// No event that happened at this time or later has a lower id than this.
+pub(super) fn first_event_of(at: Timestamp) -> EventId {
+    let ms = u128::try_from(at.0).unwrap_or(0);
+    // A UUIDv7 begins with 48 bits of milliseconds.
+    EventId(Uuid::from_u128(ms << 80))
+}
+
+/// The first number of a message whose events may be sent anew.
+fn kept_from(days: Option<u32>, now: Timestamp) -> MessageSeq {
+    // The day after the first that is kept: who deletes looks for waiting events before, and would
+    // not see one that comes between.
+    let day = first_kept(days, now).map_or(0, |day| day + 1);
+    first_of_day(day.max(0))
 }
 
 /// What came of making an endpoint.
@@ -138,14 +241,11 @@ pub(super) trait Hooks {
     /// Forgets an endpoint.
     async fn remove_endpoint(&mut self, id: EndpointId) -> Result<(), StoreError>;
 
-    /// Puts at most [`REPLAY_MAX`] of an organisation's events back into the outbox, the oldest first,
-    /// due now: those of which attempts are recorded. What still waits there is due now. Returns how
-    /// many.
+    /// Puts events (each once) back into the outbox, due now, if attempts of them are recorded. What
+    /// still waits there is due now. Returns how many.
     async fn replay(
         &mut self,
-        org: OrgId,
-        live: bool,
-        replay: &Replay,
+        events: &[(MessageSeq, EventId)],
         now: Timestamp,
     ) -> Result<u64, StoreError>;
 }
@@ -154,6 +254,9 @@ pub(super) trait Hooks {
 pub(super) trait History {
     /// Attempts to deliver, by event and attempt, the newest first.
     async fn delivery_page(&self, page: &DeliveryPage) -> Result<Vec<DeliveryRow>, StoreError>;
+
+    /// Events of which attempts are recorded, in the order of their ids.
+    async fn past(&self, past: &Past) -> Result<PastPage, StoreError>;
 
     /// An organisation's attempt.
     async fn delivery(&self, org: OrgId, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
@@ -177,9 +280,7 @@ pub(super) enum HooksWork {
     },
     Remove(OrgId, EndpointId),
     Replay {
-        org: OrgId,
-        live: bool,
-        replay: Replay,
+        events: Vec<(MessageSeq, EventId)>,
         now: Timestamp,
     },
 }
@@ -294,24 +395,69 @@ impl Store {
     }
 
     /// Sends events of an organisation and environment anew, the oldest first and at most
-    /// [`REPLAY_MAX`]; returns how many.
+    /// [`REPLAY_MAX`], for two seconds or a little longer. They are chosen beside the writer, which puts
+    /// back some at a time. What the audit is told is written with the first of them.
     ///
     /// # Errors
-    /// As [`Store::make_endpoint`].
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`], or as [`Store::make_endpoint`], of the first of
+    /// them. What goes wrong later ends it: the answer says how far it has come.
     pub async fn replay_events(
         &self,
-        (org, live): (OrgId, bool),
+        whose: (OrgId, bool),
         replay: Replay,
+        now: Timestamp,
+        mut audit: Option<AuditEntry>,
+    ) -> Result<Replayed, StoreError> {
+        let begun = Instant::now();
+        let mut past = Past::of(whose, &replay, kept_from(self.inner.kept_days, now));
+        let mut done = Replayed::default();
+        loop {
+            match self
+                .replay_page(&mut past, &mut done, now, &mut audit)
+                .await
+            {
+                Err(error) if done.events == 0 => return Err(error),
+                Ok(true) if begun.elapsed() < REPLAY_LASTS => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        if audit.is_some() {
+            // That nothing was found is noted, too.
+            self.put_back(&[], now, audit).await?;
+        }
+        Ok(done)
+    }
+
+    /// Puts back what a page of the past holds; whether to go on with the next.
+    async fn replay_page(
+        &self,
+        past: &mut Past,
+        done: &mut Replayed,
+        now: Timestamp,
+        audit: &mut Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
+        let page = self.inner.reader.past(past).await?;
+        for events in page.events.chunks(PUT_BACK) {
+            done.next = Some(past.after);
+            if done.events + events.len() as u64 > REPLAY_MAX {
+                return Ok(false);
+            }
+            done.events += self.put_back(events, now, audit.take()).await?;
+            past.after = events.last().map_or(past.after, |(_, event)| *event);
+        }
+        past.after = page.next.unwrap_or(past.upto);
+        done.next = page.next;
+        Ok(page.next.is_some())
+    }
+
+    async fn put_back(
+        &self,
+        events: &[(MessageSeq, EventId)],
         now: Timestamp,
         audit: Option<AuditEntry>,
     ) -> Result<u64, StoreError> {
-        let work = HooksWork::Replay {
-            org,
-            live,
-            replay,
-            now,
-        };
-        match self.hooks(work, audit).await? {
+        let events = events.to_vec();
+        match self.hooks(HooksWork::Replay { events, now }, audit).await? {
             HooksDone::Replayed(count) => Ok(count),
             HooksDone::Made(_) | HooksDone::Changed(_) | HooksDone::Removed(_) => Ok(0),
         }
@@ -386,5 +532,14 @@ mod tests {
         ] {
             assert_eq!(DeliveryId::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_day_before_it_is_deleted_nothing_of_a_message_is_sent_anew() {
+        let now = Timestamp(100 * 86_400_000 + 5);
+        assert_eq!(kept_from(None, now), MessageSeq(0));
+        assert_eq!(kept_from(Some(90), now), first_of_day(11));
+        assert_eq!(first_kept(Some(90), now), Some(10));
+        assert_eq!(kept_from(Some(3660), now), MessageSeq(0));
     }
 }

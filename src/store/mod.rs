@@ -104,6 +104,9 @@ pub struct Config {
     pub rows_max: usize,
     /// Accepts of one class that may wait for the writer; beyond it clients are told 503.
     pub queue: usize,
+    /// For how many days messages are kept; `None` = for good. Whoever deletes them has his own word
+    /// for it: here it is what may still be asked for anew.
+    pub kept_days: Option<u32>,
 }
 
 impl Default for Config {
@@ -116,6 +119,7 @@ impl Default for Config {
             accepts_max: 256,
             rows_max: 512,
             queue: 4096,
+            kept_days: None,
         }
     }
 }
@@ -130,6 +134,7 @@ impl fmt::Debug for Config {
             accepts_max,
             rows_max,
             queue,
+            kept_days,
         } = self;
         f.debug_struct("Config")
             .field("readers", readers)
@@ -137,6 +142,7 @@ impl fmt::Debug for Config {
             .field("accepts_max", accepts_max)
             .field("rows_max", rows_max)
             .field("queue", queue)
+            .field("kept_days", kept_days)
             .finish_non_exhaustive()
     }
 }
@@ -172,6 +178,7 @@ struct Inner {
     repricing: Mutex<()>,
     health: Arc<StoreHealth>,
     waits: Arc<Waits>,
+    kept_days: Option<u32>,
     /// One queue for each class, so that OTP is first here too.
     accepts: [mpsc::Sender<Accept>; 3],
     work: mpsc::Sender<Work>,
@@ -257,6 +264,7 @@ async fn start<R: Rows>(
         repricing: Mutex::default(),
         health: Arc::clone(&health),
         waits: Arc::clone(&waits),
+        kept_days: config.kept_days,
         accepts: [otp.0, transactional.0, promotional.0],
         work: work_to,
     };

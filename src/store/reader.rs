@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::control::{AuditEntry, HoldRow, Tally};
 use super::desk::{Listed, Listing, Lists};
-use super::hooks::{Delivery, DeliveryId, DeliveryPage, DeliveryRow, History};
+use super::hooks::{Delivery, DeliveryId, DeliveryPage, DeliveryRow, History, Past, PastPage};
 use super::inbox::{InboxPage, InboxRow};
 use super::jobs::{Board, Campaign, ChunkView, JobView, Standing};
 use super::memo::{Answers, Memo, MemoKey};
@@ -333,6 +333,10 @@ impl Board for Reader {
 impl History for Reader {
     async fn delivery_page(&self, page: &DeliveryPage) -> Result<Vec<DeliveryRow>, StoreError> {
         each!(self, reader => reader.delivery_page(page).await)
+    }
+
+    async fn past(&self, past: &Past) -> Result<PastPage, StoreError> {
+        each!(self, reader => reader.past(past).await)
     }
 
     async fn delivery(&self, org: OrgId, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {

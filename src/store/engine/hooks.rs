@@ -232,12 +232,9 @@ impl<R: Rows> Engine<R> {
                 }
                 HooksDone::Removed(now.is_some())
             }
-            HooksWork::Replay {
-                org,
-                live,
-                replay,
-                now,
-            } => HooksDone::Replayed(self.rows.replay(*org, *live, replay, *now).await?),
+            HooksWork::Replay { events, now } => {
+                HooksDone::Replayed(self.rows.replay(events, *now).await?)
+            }
         })
     }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 use self::clock::Clock;
+pub(super) use self::plan::first_kept;
 use self::plan::{Plan, Step, There};
 use super::rows::{day_of, first_of_day};
 use super::upkeep::{Dropped, Marks, Page, Span, Survey, Tidied, Tidy, Wanted};

@@ -135,7 +135,7 @@ impl There {
 
 /// The first day all of whose messages are kept: of those before, the youngest is older than so
 /// many times 24 hours.
-fn first_kept(days: Option<u32>, now: Timestamp) -> Option<i64> {
+pub(in crate::store) fn first_kept(days: Option<u32>, now: Timestamp) -> Option<i64> {
     days.map(|days| day_of(now) - i64::from(days))
 }
 

@@ -5,13 +5,13 @@ use std::cmp::Reverse;
 
 use super::table::Row;
 use super::tables::{DeliveryRow, OutboxRow, Tables};
-use super::{Memory, MemoryReader};
+use super::{Memory, MemoryReader, once};
 use crate::domain::endpoint::Endpoint;
-use crate::domain::ids::{EndpointId, EventId, OrgId};
+use crate::domain::ids::{EndpointId, EventId, MessageSeq, OrgId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::hooks::{
-    self, Delivery, DeliveryId, DeliveryPage, History, Hooks, REPLAY_MAX, Replay,
+    self, Delivery, DeliveryId, DeliveryPage, History, Hooks, Past, PastPage,
 };
 
 type Answer<T> = Result<T, StoreError>;
@@ -37,20 +37,13 @@ impl DeliveryRow {
         matches!(self.status, Some(200..=299))
     }
 
-    fn is_of(&self, replay: &Replay) -> bool {
-        match replay {
-            Replay::Event(event) => self.event.event == *event,
-            Replay::Span {
-                endpoint,
-                since,
-                until,
-                failed_only,
-            } => {
-                let of_span = self.event.at >= *since && self.event.at < *until;
-                let wanted = !failed_only || !self.is_delivered();
-                self.event.target == Some(*endpoint) && of_span && wanted
-            }
-        }
+    fn is_of(&self, past: &Past) -> bool {
+        (self.org, self.live) == (past.org, past.live)
+            && past
+                .target
+                .is_none_or(|target| self.event.target == Some(target))
+            && self.event.message >= past.kept_from
+            && !(past.failed_only && self.is_delivered())
     }
 
     fn is_on(&self, page: &DeliveryPage) -> bool {
@@ -90,21 +83,23 @@ impl Tables {
         all
     }
 
-    fn due_again(&mut self, events: &[EventId], now: Timestamp) {
+    /// Puts an event's last attempt back; whether there is one.
+    fn put_back(&mut self, event: EventId, now: Timestamp) -> bool {
         let last = self.last_attempts().into_iter();
-        let asked = last.filter(|row| events.contains(&row.event.event));
-        let back = asked.map(|row| OutboxRow {
-            event: row.event.clone(),
+        let back = last.filter(|row| row.event.event == event).next();
+        let Some(row) = back.cloned() else {
+            return false;
+        };
+        let back = OutboxRow {
+            event: row.event,
             due_at: now,
             attempts: row.attempt,
             attempts_before: row.attempt,
-        });
-        for back in back.collect::<Vec<_>>() {
-            let id = back.event.event;
-            if !self.outbox.insert(back) {
-                self.outbox.change(&id, |_| true, |row| row.due_at = now);
-            }
+        };
+        if !self.outbox.insert(back) {
+            self.outbox.change(&event, |_| true, |row| row.due_at = now);
         }
+        true
     }
 }
 
@@ -123,24 +118,11 @@ impl Hooks for Memory {
         Ok(())
     }
 
-    async fn replay(
-        &mut self,
-        org: OrgId,
-        live: bool,
-        replay: &Replay,
-        now: Timestamp,
-    ) -> Answer<u64> {
+    async fn replay(&mut self, events: &[(MessageSeq, EventId)], now: Timestamp) -> Answer<u64> {
+        once(events, |one| one.1);
         let tables = self.tables()?.0;
-        let last = tables.last_attempts();
-        let own = last
-            .into_iter()
-            .filter(|row| (row.org, row.live) == (org, live) && row.is_of(replay));
-        let events: Vec<EventId> = own
-            .take(REPLAY_MAX as usize)
-            .map(|row| row.event.event)
-            .collect();
-        tables.due_again(&events, now);
-        Ok(events.len() as u64)
+        let back = events.iter().filter(|one| tables.put_back(one.1, now));
+        Ok(back.count() as u64)
     }
 }
 
@@ -155,6 +137,37 @@ impl History for MemoryReader {
             rows.sort_by_key(|row| Reverse(row.id()));
             rows.truncate(page.limit as usize);
             rows.into_iter().map(|row| tables.listed(row)).collect()
+        })
+    }
+
+    async fn past(&self, past: &Past) -> Answer<PastPage> {
+        self.look(|tables, _| {
+            let all = tables
+                .deliveries
+                .all()
+                .map(|row| (row.org, row.event.event));
+            let mut events: Vec<EventId> = all
+                .filter(|(org, event)| *org == past.org && *event > past.after)
+                .filter(|(_, event)| *event <= past.upto)
+                .map(|(_, event)| event)
+                .collect();
+            events.sort();
+            let look = past.look as usize;
+            let next = events
+                .get(look - 1)
+                .filter(|_| events.len() > look)
+                .copied();
+            let upto = next.unwrap_or(past.upto);
+            let last = tables.last_attempts().into_iter();
+            let found = last
+                .filter(|row| row.event.event > past.after && row.event.event <= upto)
+                .filter(|row| row.is_of(past));
+            PastPage {
+                events: found
+                    .map(|row| (row.event.message, row.event.event))
+                    .collect(),
+                next,
+            }
         })
     }
 

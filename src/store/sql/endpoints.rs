@@ -1,17 +1,19 @@
 //! Lives here: webhook endpoints; the history of deliveries as it is read, and put back to work.
 //! Never here: the outbox as the workers see it (`outbox`), HTTP.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use super::db::{Db, Row, Value};
+use super::bulk::Bulk;
+use super::db::{Db, Kind, Row, Value};
 use super::messages::{COLUMNS, NEXT};
-use super::outbox::{EVENT, EVENT_COLUMNS, event, first_event_of};
+use super::outbox::{EVENT, EVENT_COLUMNS, event};
 use super::statement::Statement;
 use crate::domain::endpoint::{Endpoint, Events, Format, Reason};
 use crate::domain::event::EventKind;
-use crate::domain::ids::{EndpointId, EventId, MessageId, OrgId};
+use crate::domain::ids::{EndpointId, EventId, MessageId, MessageSeq, OrgId};
 use crate::domain::time::Timestamp;
-use crate::store::hooks::{Delivery, DeliveryId, DeliveryPage, DeliveryRow, REPLAY_MAX, Replay};
+use crate::store::hooks::{Delivery, DeliveryId, DeliveryPage, DeliveryRow, Past, PastPage};
 use crate::store::{Carriers, StoreError};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
@@ -92,57 +94,69 @@ pub(in crate::store) async fn remove_endpoint(
     Ok(())
 }
 
-/// An event's last attempt becomes its row in the outbox; whose it is stands there only of notices.
-const BACK: &str = "insert into outbox (event, message, sequence, kind, at, state, failure, due_at, \
-     attempts, attempts_before, target, org, live, data) \
-     select d.event, d.message, d.sequence, d.kind, d.happened_at, d.state, d.failure, $1, \
-     d.attempt, d.attempt, d.target, case when d.data is null then null else d.org end, \
-     case when d.data is null then null else d.live end, d.data \
-     from deliveries d where d.org = $2 and d.live = $3 \
-     and d.attempt = (select max(l.attempt) from deliveries l \
-     where l.message = d.message and l.event = d.event)";
-const DUE: &str = "on conflict (event) do update set due_at = excluded.due_at";
-
-/// As [`Hooks::replay`](crate::store::hooks::Hooks::replay).
+/// As [`Hooks::replay`](crate::store::hooks::Hooks::replay). An event's last attempt becomes its row in
+/// the outbox; whose it is stands there only of notices.
 pub(in crate::store) async fn replay(
     db: &mut Db<'_>,
-    org: OrgId,
-    live: bool,
-    replay: &Replay,
+    events: &[(MessageSeq, EventId)],
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    static ONE: LazyLock<Statement> =
-        LazyLock::new(|| Statement::made(format!("{BACK} and d.event = $4 {DUE}")));
-    static SPAN: LazyLock<Statement> = LazyLock::new(|| {
-        Statement::made(format!(
-            "{BACK} and d.target = $4 and d.event >= $5 and d.event < $6 \
-             and ($7 = 0 or d.status is null or d.status < 200 or d.status > 299) \
-             order by d.event limit $8 {DUE}"
-        ))
-    });
-    let whose: [Value<'_>; 3] = [now.0.into(), org.0.into(), live.into()];
-    let changed = match replay {
-        Replay::Event(event) => {
-            let values = [&whose[..], &[event.0.into()]].concat();
-            ONE.execute(db, &values).await?
-        }
-        Replay::Span {
-            endpoint,
-            since,
-            until,
-            failed_only,
-        } => {
-            let span = [
-                endpoint.0.into(),
-                first_event_of(*since).0.into(),
-                first_event_of(*until).0.into(),
-                (*failed_only).into(),
-                REPLAY_MAX.into(),
-            ];
-            SPAN.execute(db, &[&whose[..], &span].concat()).await?
-        }
+    static BACK: Bulk = Bulk::new(
+        "with v (message, event, due_at) as ({rows}) insert into outbox (event, message, sequence, \
+         kind, at, state, failure, due_at, attempts, attempts_before, target, org, live, data) \
+         select d.event, d.message, d.sequence, d.kind, d.happened_at, d.state, d.failure, \
+         v.due_at, d.attempt, d.attempt, d.target, \
+         case when d.data is null then null else d.org end, \
+         case when d.data is null then null else d.live end, d.data \
+         from v join deliveries d on d.message == v.message and d.event = v.event \
+         where d.attempt = (select max(l.attempt) from deliveries l \
+         where l.message = d.message and l.event = d.event) \
+         on conflict (event) do update set due_at = excluded.due_at returning event",
+        &[Kind::Int, Kind::Id, Kind::Int],
+    );
+    let rows = BACK
+        .fetch(db, events, |(message, event)| {
+            [message.0.into(), event.0.into(), now.0.into()]
+        })
+        .await?;
+    // SQLite's list may have held one several times.
+    let back: HashSet<Uuid> = rows.iter().map(|row| row.id(0)).collect::<Result<_, _>>()?;
+    Ok(back.len() as u64)
+}
+
+/// As [`History::past`](crate::store::hooks::History::past). Where it ends is found first, by the index
+/// alone.
+pub(in crate::store) async fn past(db: &mut Db<'_>, past: &Past) -> Result<PastPage, StoreError> {
+    static EDGE: Statement = Statement::new(
+        "select d.event from deliveries d indexed by deliveries_by_org \
+         where d.org = $1 and d.event > $2 and d.event <= $3 order by d.event limit 2 offset $4",
+    );
+    static PAGE: Statement = Statement::new(
+        "select d.message, d.event from deliveries d indexed by deliveries_by_org \
+         where d.org = $1 and d.event > $2 and d.event <= $3 and d.live = $4 \
+         and +d.message >= $5 and ($6 is null or d.target = $6) \
+         and ($7 = 0 or d.status is null or d.status < 200 or d.status > 299) \
+         and d.attempt = (select max(l.attempt) from deliveries l \
+         where l.message = d.message and l.event = d.event) order by d.event",
+    );
+    let span: [Value<'_>; 2] = [past.org.0.into(), past.after.0.into()];
+    let edge = [past.upto.0.into(), past.look.saturating_sub(1).into()];
+    let edge = EDGE.fetch(db, &[&span[..], &edge].concat()).await?;
+    let next = match &edge[..] {
+        [last, _more] => Some(EventId(last.id(0)?)),
+        _ => None,
     };
-    Ok(changed)
+    let rest = [
+        next.unwrap_or(past.upto).0.into(),
+        past.live.into(),
+        past.kept_from.0.into(),
+        Value::Id(past.target.map(|target| target.0)),
+        past.failed_only.into(),
+    ];
+    let rows = PAGE.fetch(db, &[&span[..], &rest].concat()).await?;
+    let event = |row: &Row| Ok((MessageSeq(row.int(0)?), EventId(row.id(1)?)));
+    let events = rows.iter().map(event).collect::<Result<_, StoreError>>()?;
+    Ok(PastPage { events, next })
 }
 
 /// The columns of an attempt under the aliases `o` and `m`.

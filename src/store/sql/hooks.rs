@@ -5,11 +5,11 @@
 use super::db::Conn;
 use super::{ANSWER, Reader, Sql, endpoints, lost, reader, rows, within};
 use crate::domain::endpoint::Endpoint;
-use crate::domain::ids::{EndpointId, OrgId};
+use crate::domain::ids::{EndpointId, EventId, MessageSeq, OrgId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::hooks::{
-    Delivery, DeliveryId, DeliveryPage, DeliveryRow, History, Hooks, Replay,
+    Delivery, DeliveryId, DeliveryPage, DeliveryRow, History, Hooks, Past, PastPage,
 };
 
 impl Hooks for Sql {
@@ -27,18 +27,20 @@ impl Hooks for Sql {
 
     async fn replay(
         &mut self,
-        org: OrgId,
-        live: bool,
-        replay: &Replay,
+        events: &[(MessageSeq, EventId)],
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        rows::ask!(self, |db| endpoints::replay(db, org, live, replay, now))
+        rows::ask!(self, |db| endpoints::replay(db, events, now))
     }
 }
 
 impl History for Reader {
     async fn delivery_page(&self, page: &DeliveryPage) -> Result<Vec<DeliveryRow>, StoreError> {
         reader::ask!(self, |db| endpoints::delivery_page(db, page))
+    }
+
+    async fn past(&self, past: &Past) -> Result<PastPage, StoreError> {
+        reader::ask!(self, |db| endpoints::past(db, past))
     }
 
     async fn delivery(&self, org: OrgId, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {

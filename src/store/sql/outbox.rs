@@ -4,8 +4,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use uuid::Uuid;
-
 use super::bulk::Bulk;
 use super::db::{Db, Kind, Row, Value, readable};
 use super::messages::{self, COLUMNS, NEXT};
@@ -16,6 +14,7 @@ use crate::domain::message::{FailureCode, State};
 use crate::domain::time::Timestamp;
 use crate::flow::{About, DeliveryRecord, EventJob, Notice};
 use crate::store::batch::EVENT_LEASE;
+use crate::store::hooks::first_event_of;
 use crate::store::{Carriers, StoreError};
 
 static INSERT: Bulk = Bulk::new(
@@ -185,13 +184,6 @@ pub(in crate::store) async fn give_up_events(
     );
     let values = [first_event_of(before).0.into(), limit.into()];
     Ok(GIVE_UP.execute(db, &values).await?)
-}
-
-/// No event that happened at this time or later has a lower id than this.
-pub(super) fn first_event_of(at: Timestamp) -> EventId {
-    let ms = u128::try_from(at.0).unwrap_or(0);
-    // A UUIDv7 begins with 48 bits of milliseconds.
-    EventId(Uuid::from_u128(ms << 80))
 }
 
 /// As [`Rows::due_events`](crate::store::rows::Rows::due_events).

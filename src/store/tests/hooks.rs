@@ -11,7 +11,9 @@ use crate::domain::ids::{EndpointId, EventId};
 use crate::domain::ledger::{Channel, Terms};
 use crate::flow::{About, DeliveryRecord};
 use crate::store::AuditEntry;
-use crate::store::hooks::{DeliveryId, DeliveryPage, Made, Replay};
+use crate::store::hooks::{
+    DeliveryId, DeliveryPage, History, Made, Past, PastPage, Replay, Replayed,
+};
 use crate::store::till::Purchase;
 use crate::store::upkeep::{Tidied, Tidy};
 
@@ -25,6 +27,8 @@ on_each_store! {
     the_history_is_read_page_by_page_and_by_what_it_was,
     an_event_is_sent_anew_with_its_own_id_and_a_schedule_of_its_own,
     what_was_asked_for_anew_is_not_given_up_for_its_age,
+    events_of_a_span_are_put_back_page_by_page,
+    what_retention_deletes_soon_is_not_sent_anew,
     notices_go_with_the_messages_of_their_time,
 }
 
@@ -374,7 +378,7 @@ async fn an_event_is_sent_anew_with_its_own_id_and_a_schedule_of_its_own(ground:
     let one = Replay::Event(sent.event);
     let replay = async |whose, replay| {
         let done = world.store.replay_events(whose, replay, now, None).await;
-        done.unwrap()
+        done.unwrap().events
     };
     assert_eq!(replay((OTHER, true), one).await, 0);
     assert_eq!(replay((ORG, false), one).await, 0);
@@ -388,6 +392,7 @@ async fn an_event_is_sent_anew_with_its_own_id_and_a_schedule_of_its_own(ground:
         since: Timestamp(since),
         until: Timestamp(until),
         failed_only,
+        after: None,
     };
     assert_eq!(replay((ORG, true), span(0, 2_000, false)).await, 0);
     assert_eq!(replay((ORG, true), span(0, 9_000, true)).await, 0);
@@ -405,9 +410,106 @@ async fn what_was_asked_for_anew_is_not_given_up_for_its_age(ground: Ground) {
     let replay = Replay::Event(sent.event);
     let now = Timestamp(50_000);
     let asked = world.store.replay_events((ORG, true), replay, now, None);
-    assert_eq!(asked.await.unwrap(), 1);
+    assert_eq!(asked.await.unwrap().events, 1);
     assert_eq!(world.store.give_up_events(now, 10).await.unwrap(), 0);
     assert_eq!(world.store.claim_events(now, 10).await.unwrap().len(), 1);
+    world.close().await;
+}
+
+/// Events of an endpoint's three messages, by id; each has been tried twice, and taken the second time
+/// but for the last.
+async fn told_of_three(world: &mut World) -> Vec<EventJob> {
+    for id in ["A1", "A2", "A3"] {
+        world.send_quietly(id).await;
+    }
+    let mut sent = world.jobs();
+    sent.sort_by_key(|job| job.event);
+    for (place, job) in sent.iter().enumerate() {
+        world.answered(job, 500, Some(Timestamp(9_000))).await;
+        let again = EventJob {
+            attempts: 1,
+            ..job.clone()
+        };
+        let status = if place == 2 { 500 } else { 200 };
+        world.answered(&again, status, None).await;
+    }
+    sent
+}
+
+async fn events_of_a_span_are_put_back_page_by_page(ground: Ground) {
+    let mut world = World::with_endpoints(&ground, vec![endpoint(1, ORG, Events::ALL)]).await;
+    let sent = told_of_three(&mut world).await;
+    let ids: Vec<EventId> = sent.iter().map(|job| job.event).collect();
+    let mut past = Past {
+        org: ORG,
+        live: true,
+        target: Some(url_id(1)),
+        after: EventId(Uuid::nil()),
+        upto: EventId(Uuid::max()),
+        failed_only: false,
+        kept_from: MessageSeq(0),
+        look: 3,
+    };
+    let reader = &world.store.inner.reader;
+    let events =
+        |page: &PastPage| -> Vec<EventId> { page.events.iter().map(|one| one.1).collect() };
+    // Three attempts are looked at: the second event is one of two, and is looked at as a whole.
+    let first = reader.past(&past).await.unwrap();
+    assert_eq!(
+        (events(&first), first.next),
+        (ids[..2].to_vec(), Some(ids[1]))
+    );
+    past.after = ids[1];
+    let last = reader.past(&past).await.unwrap();
+    assert_eq!((events(&last), last.next), (ids[2..].to_vec(), None));
+    past.after = EventId(Uuid::nil());
+    past.failed_only = true;
+    let none = reader.past(&past).await.unwrap();
+    assert_eq!((events(&none), none.next), (vec![], Some(ids[1])));
+    past.look = 100;
+    let failed = reader.past(&past).await.unwrap();
+    assert_eq!((events(&failed), failed.next), (ids[2..].to_vec(), None));
+    past.upto = ids[1];
+    assert_eq!(reader.past(&past).await.unwrap(), PastPage::default());
+
+    let now = Timestamp(50_000);
+    let rest = Replay::Span {
+        endpoint: url_id(1),
+        since: Timestamp(0),
+        until: Timestamp(9_000),
+        failed_only: false,
+        after: Some(ids[0]),
+    };
+    let done = world.store.replay_events((ORG, true), rest, now, None);
+    let expected = Replayed {
+        events: 2,
+        next: None,
+    };
+    assert_eq!(done.await.unwrap(), expected);
+    let due = world.store.claim_events(now, 10).await.unwrap();
+    let due: HashSet<EventId> = due.iter().map(|job| job.event).collect();
+    assert_eq!(due, HashSet::from([ids[1], ids[2]]));
+    world.close().await;
+}
+
+async fn what_retention_deletes_soon_is_not_sent_anew(ground: Ground) {
+    let mut world = World::with_endpoints(&ground, vec![endpoint(1, ORG, Events::ALL)]).await;
+    let sent = told_of_three(&mut world).await;
+    let past = |kept_from| Past {
+        org: ORG,
+        live: true,
+        target: None,
+        after: EventId(Uuid::nil()),
+        upto: EventId(Uuid::max()),
+        failed_only: false,
+        kept_from,
+        look: 100,
+    };
+    let second = sent.iter().map(EventJob::seq).max().unwrap();
+    let reader = &world.store.inner.reader;
+    let page = reader.past(&past(second)).await.unwrap();
+    assert!(page.events.iter().all(|one| one.0 == second), "{page:?}");
+    assert_eq!(page.events.len(), 1);
     world.close().await;
 }
 

@@ -119,12 +119,17 @@ fn history_routes(book: &mut Book) {
         "replayWebhookEndpoint",
         TAG,
         "Send a span of events again",
-        "What happened from `since` to `until` is sent to the endpoint again, under the same event ids.",
+        "What happened from `since` to `until` is sent to the endpoint again, under the same event ids, the oldest \
+         first: those events that were tried before. One request does some ten thousand; while `has_more` is true, ask \
+         for the rest with the same parameters and `cursor`. Events whose message is deleted within a day are left out, \
+         as those whose message has gone. What is asked for is tried ten times within some 42 hours, as if it were \
+         new, and given up after five days at the latest; until then its message is kept.",
     )
     .query("since", instant(), "From when on; it must be given.")
     .query("until", instant(), "Until when; now if it is left out.")
     .query("status", json!({"type": "string", "enum": ["all", "failed"]}), "`failed`: only what did not arrive.")
-    .answers::<Replayed>(202, "They will be sent.", r#"{"replayed": 12, "has_more": false}"#)
+    .query("cursor", json!({"type": "string"}), "`next_cursor` of the request before.")
+    .answers::<Replayed>(202, "They will be sent.", r#"{"replayed": 12, "has_more": false, "next_cursor": null}"#)
     .refuses(&[Code::Unprocessable]);
     book.add(
         Method::POST,
@@ -181,7 +186,8 @@ fn history_routes(book: &mut Book) {
         "replayWebhookEvent",
         TAG,
         "Send an event again",
-        "An event is sent again, under the same id, to all who were told of it.",
+        "An event is sent again, under the same id, to who was told of it; not if its message is deleted within a day. \
+         It is tried ten times within some 42 hours, as if it were new.",
     )
     .place(
         "id",
@@ -289,8 +295,10 @@ struct Trial {
 #[expect(dead_code, reason = "a form only: the answer is made of values")]
 struct Replayed {
     replayed: u64,
-    /// There are more: ask again with a later `since`.
+    /// There may be more: ask again with `next_cursor`.
     has_more: bool,
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// To how many an event will be sent.

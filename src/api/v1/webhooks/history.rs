@@ -18,7 +18,7 @@ use crate::domain::event::EventKind;
 use crate::domain::ids::{EndpointId, EventId};
 use crate::domain::time::Timestamp;
 use crate::flow::About;
-use crate::store::hooks::{Delivery, DeliveryId, DeliveryPage, DeliveryRow, REPLAY_MAX, Replay};
+use crate::store::hooks::{Delivery, DeliveryId, DeliveryPage, DeliveryRow, Replay, Replayed};
 use crate::webhooks;
 
 /// Rows of a page, unless it says.
@@ -143,12 +143,7 @@ fn page(visit: &Visit) -> Result<DeliveryPage, ApiError> {
     };
     let after = match wanted.cursor.as_deref() {
         None => None,
-        Some(cursor) => Some(DeliveryId::parse(cursor).ok_or_else(|| {
-            wrong(
-                "cursor",
-                "cursor must be the next_cursor of the page before",
-            )
-        })?),
+        Some(cursor) => Some(DeliveryId::parse(cursor).ok_or_else(not_a_cursor)?),
     };
     let limit = match wanted.limit.as_deref().map(str::parse::<u32>) {
         None => LIMIT,
@@ -220,6 +215,7 @@ struct Asked {
     since: Option<String>,
     until: Option<String>,
     status: Option<String>,
+    cursor: Option<String>,
 }
 
 /// `POST /v1/webhooks/endpoints/{id}/replay`: what happened in a span is told again.
@@ -229,7 +225,7 @@ pub(super) async fn replay_span(visit: Visit) -> Result<Response, ApiError> {
         let message = "the endpoint is disabled; enable it first (PATCH status enabled)";
         return Err(ApiError::new(Code::Unprocessable, message));
     }
-    let asked: Asked = query(&visit, &["since", "until", "status"])?;
+    let asked: Asked = query(&visit, &["since", "until", "status", "cursor"])?;
     let now = time::now();
     let since = instant("since", asked.since.as_deref())?
         .ok_or_else(|| wrong("since", "since is missing; say from when on (RFC 3339)"))?;
@@ -242,36 +238,53 @@ pub(super) async fn replay_span(visit: Visit) -> Result<Response, ApiError> {
         Some("failed") => true,
         Some(_) => return Err(wrong("status", "status must be all or failed")),
     };
+    let after = match asked.cursor.as_deref() {
+        None => None,
+        Some(cursor) => Some(EventId::parse(cursor).ok_or_else(not_a_cursor)?),
+    };
     let replay = Replay::Span {
         endpoint: endpoint.id,
         since,
         until,
         failed_only,
+        after,
     };
-    let count = replayed(&visit, replay, now).await?;
-    let data = json!({"replayed": count, "has_more": count >= u64::from(REPLAY_MAX)});
+    let done = replayed(&visit, replay, now).await?;
+    let data = json!({
+        "replayed": done.events,
+        "has_more": done.next.is_some(),
+        "next_cursor": done.next.map(|event| event.to_string()),
+    });
     json::success(StatusCode::ACCEPTED, &data)
 }
 
 /// `POST /v1/webhooks/events/{id}/replay`.
 pub(super) async fn replay_event(visit: Visit) -> Result<Response, ApiError> {
     let missing = || {
-        let message = "there is no event with this id of which a delivery was tried";
+        let message = "there is no event with this id of which a delivery was tried, or what it is \
+                       about is deleted within a day";
         ApiError::new(Code::NotFound, message)
     };
     let id = EventId::parse(visit.param("id")).ok_or_else(missing)?;
-    let count = replayed(&visit, Replay::Event(id), time::now()).await?;
-    if count == 0 {
+    let done = replayed(&visit, Replay::Event(id), time::now()).await?;
+    if done.events == 0 {
         return Err(missing());
     }
-    json::success(StatusCode::ACCEPTED, &json!({"replayed": count}))
+    json::success(StatusCode::ACCEPTED, &json!({"replayed": done.events}))
 }
 
-async fn replayed(visit: &Visit, replay: Replay, now: Timestamp) -> Result<u64, ApiError> {
+async fn replayed(visit: &Visit, replay: Replay, now: Timestamp) -> Result<Replayed, ApiError> {
     let caller = &visit.caller;
     let whose = (caller.org.id, caller.is_live());
     let done = visit.api.store.replay_events(whose, replay, now, None);
     done.await.map_err(store)
+}
+
+fn not_a_cursor() -> ApiError {
+    wrong(
+        "cursor",
+        "cursor must be the next_cursor of the page before",
+    )
 }
 
 fn instant(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
