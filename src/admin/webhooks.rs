@@ -23,6 +23,8 @@ use crate::store::hooks::{DeliveryPage, DeliveryRow, Replay};
 /// Deliveries that are shown, unless it says, and at most.
 const LIMIT: u32 = 20;
 const LIMIT_MAX: u32 = 1000;
+/// Attempts that are looked at, whether they fit or not.
+const LOOK: u32 = 200_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,10 +153,15 @@ pub(super) async fn deliveries(
         kind: kind.transpose()?,
         target: target.transpose()?,
         limit: wanted.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX),
+        look: LOOK,
     };
-    let rows = in_time(admin.parts.store.delivery_page(&page)).await?;
-    let shown: Vec<ShownDelivery> = rows.into_iter().map(shown_delivery).collect();
-    Ok(error::json(StatusCode::OK, &json!({"deliveries": shown})))
+    let found = in_time(admin.parts.store.delivery_page(&page)).await?;
+    let more = found.next.is_some();
+    let shown: Vec<ShownDelivery> = found.rows.into_iter().map(shown_delivery).collect();
+    Ok(error::json(
+        StatusCode::OK,
+        &json!({"deliveries": shown, "more": more}),
+    ))
 }
 
 fn shown_delivery(row: DeliveryRow) -> ShownDelivery {

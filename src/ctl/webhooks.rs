@@ -200,6 +200,8 @@ impl Endpoints {
 #[derive(Deserialize)]
 struct Deliveries {
     deliveries: Vec<Delivery>,
+    /// There are older ones.
+    more: bool,
 }
 
 #[derive(Deserialize)]
@@ -231,11 +233,15 @@ impl Deliveries {
                 one.id,
             ]
         });
-        table(
+        let mut shown = table(
             [
                 "AT", "EVENT", "TARGET", "MESSAGE", "ATTEMPT", "STATUS", "TOOK", "ERROR", "ID",
             ],
             rows,
-        )
+        );
+        if self.more {
+            shown.push_str("there are older ones: give a higher --limit, or more filters\n");
+        }
+        shown
     }
 }

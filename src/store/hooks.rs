@@ -40,6 +40,12 @@ pub struct DeliveryId {
 }
 
 impl DeliveryId {
+    /// Behind all others.
+    pub(super) const LAST: Self = Self {
+        event: EventId(Uuid::max()),
+        attempt: u16::MAX,
+    };
+
     /// The attempt of this name.
     pub fn parse(text: &str) -> Option<Self> {
         let (event, attempt) = text.strip_prefix("dlv_")?.split_once('_')?;
@@ -74,6 +80,17 @@ pub struct DeliveryPage {
     pub target: Option<EndpointId>,
     /// How many at most.
     pub limit: u32,
+    /// So many of the organisation's attempts are looked at, whether they fit or not.
+    pub look: u32,
+}
+
+/// A page of them.
+#[derive(Clone, Debug, Default)]
+pub struct Deliveries {
+    /// The attempts, the newest events first; perhaps fewer than were asked for, if many did not fit.
+    pub rows: Vec<DeliveryRow>,
+    /// The next page's [`DeliveryPage::after`]; `None`: the list's end.
+    pub next: Option<DeliveryId>,
 }
 
 /// An attempt to deliver an event, as a list shows it.
@@ -253,7 +270,7 @@ pub(super) trait Hooks {
 /// What is read beside the writer.
 pub(super) trait History {
     /// Attempts to deliver, by event and attempt, the newest first.
-    async fn delivery_page(&self, page: &DeliveryPage) -> Result<Vec<DeliveryRow>, StoreError>;
+    async fn delivery_page(&self, page: &DeliveryPage) -> Result<Deliveries, StoreError>;
 
     /// Events of which attempts are recorded, in the order of their ids.
     async fn past(&self, past: &Past) -> Result<PastPage, StoreError>;
@@ -467,7 +484,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].
-    pub async fn delivery_page(&self, page: &DeliveryPage) -> Result<Vec<DeliveryRow>, StoreError> {
+    pub async fn delivery_page(&self, page: &DeliveryPage) -> Result<Deliveries, StoreError> {
         self.inner.reader.delivery_page(page).await
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::control::{AuditEntry, HoldRow, Tally};
 use super::desk::{Listed, Listing, Lists};
-use super::hooks::{Delivery, DeliveryId, DeliveryPage, DeliveryRow, History, Past, PastPage};
+use super::hooks::{Deliveries, Delivery, DeliveryId, DeliveryPage, History, Past, PastPage};
 use super::inbox::{InboxPage, InboxRow};
 use super::jobs::{Board, Campaign, ChunkView, JobView, Standing};
 use super::memo::{Answers, Memo, MemoKey};
@@ -331,7 +331,7 @@ impl Board for Reader {
 }
 
 impl History for Reader {
-    async fn delivery_page(&self, page: &DeliveryPage) -> Result<Vec<DeliveryRow>, StoreError> {
+    async fn delivery_page(&self, page: &DeliveryPage) -> Result<Deliveries, StoreError> {
         each!(self, reader => reader.delivery_page(page).await)
     }
 

@@ -11,7 +11,7 @@ use crate::domain::ids::{EndpointId, EventId, MessageSeq, OrgId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::hooks::{
-    self, Delivery, DeliveryId, DeliveryPage, History, Hooks, Past, PastPage,
+    self, Deliveries, Delivery, DeliveryId, DeliveryPage, History, Hooks, Past, PastPage,
 };
 
 type Answer<T> = Result<T, StoreError>;
@@ -47,8 +47,7 @@ impl DeliveryRow {
     }
 
     fn is_on(&self, page: &DeliveryPage) -> bool {
-        (self.org, self.live) == (page.org, page.live)
-            && page.after.is_none_or(|after| self.id() < after)
+        self.live == page.live
             && page.kind.is_none_or(|kind| kind == self.event.kind)
             && page
                 .target
@@ -127,16 +126,25 @@ impl Hooks for Memory {
 }
 
 impl History for MemoryReader {
-    async fn delivery_page(&self, page: &DeliveryPage) -> Answer<Vec<hooks::DeliveryRow>> {
+    async fn delivery_page(&self, page: &DeliveryPage) -> Answer<Deliveries> {
         self.look(|tables, _| {
-            let mut rows: Vec<&DeliveryRow> = tables
-                .deliveries
-                .all()
-                .filter(|row| row.is_on(page))
-                .collect();
-            rows.sort_by_key(|row| Reverse(row.id()));
+            let after = page.after.unwrap_or(DeliveryId::LAST);
+            let all = tables.deliveries.all();
+            let of_org = all.filter(|row| row.org == page.org && row.id() < after);
+            let mut looked: Vec<&DeliveryRow> = of_org.collect();
+            looked.sort_by_key(|row| Reverse(row.id()));
+            let more = looked.len() > page.look as usize;
+            looked.truncate(page.look as usize);
+            let rest = looked.last().filter(|_| more).map(|row| row.id());
+            let mut rows: Vec<&DeliveryRow> = looked;
+            rows.retain(|row| row.is_on(page));
+            let full = rows.len() > page.limit as usize;
             rows.truncate(page.limit as usize);
-            rows.into_iter().map(|row| tables.listed(row)).collect()
+            let last = rows.last().map(|row| row.id());
+            Deliveries {
+                rows: rows.into_iter().map(|row| tables.listed(row)).collect(),
+                next: if full { last } else { rest },
+            }
         })
     }
 

@@ -13,7 +13,9 @@ use crate::domain::endpoint::{Endpoint, Events, Format, Reason};
 use crate::domain::event::EventKind;
 use crate::domain::ids::{EndpointId, EventId, MessageId, MessageSeq, OrgId};
 use crate::domain::time::Timestamp;
-use crate::store::hooks::{Delivery, DeliveryId, DeliveryPage, DeliveryRow, Past, PastPage};
+use crate::store::hooks::{
+    Deliveries, Delivery, DeliveryId, DeliveryPage, DeliveryRow, Past, PastPage,
+};
 use crate::store::{Carriers, StoreError};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
@@ -165,38 +167,60 @@ const ATTEMPT: &str = "o.event, o.attempt, o.kind, o.happened_at, m.id, o.target
 /// How many they are.
 const ATTEMPT_COLUMNS: usize = 10;
 
-/// As [`History::delivery_page`](crate::store::hooks::History::delivery_page).
+/// As [`History::delivery_page`](crate::store::hooks::History::delivery_page). Its lower bound is the
+/// last attempt that is looked at, which an index alone tells.
 pub(in crate::store) async fn delivery_page(
     db: &mut Db<'_>,
     page: &DeliveryPage,
-) -> Result<Vec<DeliveryRow>, StoreError> {
+) -> Result<Deliveries, StoreError> {
+    static EDGE: Statement = Statement::new(
+        "select o.event, o.attempt from deliveries o indexed by deliveries_by_org \
+         where o.org = $1 and (o.event, o.attempt) < ($2, $3) \
+         order by o.event desc, o.attempt desc limit 2 offset $4",
+    );
     static PAGE: LazyLock<Statement> = LazyLock::new(|| {
         Statement::made(format!(
-            "select {ATTEMPT} from deliveries o left join messages m on m.seq == o.message \
-             where o.org = $1 and (o.event, o.attempt) < ($2, $3) and o.live = $4 \
-             and ($5 = -1 or o.kind = $5) and ($6 = $7 or o.target = $6) \
-             and ($8 = -1 or $8 = case when o.status >= 200 and o.status <= 299 then 1 else 0 end) \
-             order by o.event desc, o.attempt desc limit $9"
+            "select {ATTEMPT} from deliveries o indexed by deliveries_by_org \
+             left join messages m on m.seq == o.message \
+             where o.org = $1 and (o.event, o.attempt) < ($2, $3) \
+             and (o.event, o.attempt) >= ($4, $5) and o.live = $6 \
+             and ($7 is null or o.kind = $7) and ($8 is null or o.target = $8) \
+             and ($9 is null or $9 = case when o.status >= 200 and o.status <= 299 then 1 else 0 end) \
+             order by o.event desc, o.attempt desc limit $10"
         ))
     });
-    let last = DeliveryId {
-        event: EventId(Uuid::max()),
-        attempt: u16::MAX,
-    };
-    let after = page.after.unwrap_or(last);
-    let values = [
+    let after = page.after.unwrap_or(DeliveryId::LAST);
+    let after: [Value<'_>; 3] = [
         page.org.0.into(),
         after.event.0.into(),
         i64::from(after.attempt).into(),
-        page.live.into(),
-        page.kind.map_or(-1, EventKind::index).into(),
-        page.target.map_or(Uuid::nil(), |target| target.0).into(),
-        Uuid::nil().into(),
-        page.delivered.map_or(-1, i64::from).into(),
-        page.limit.into(),
     ];
-    let rows = PAGE.fetch(db, &values).await?;
-    rows.iter().map(|row| attempt(row, 0)).collect()
+    let look = [page.look.saturating_sub(1).into()];
+    let edge = EDGE.fetch(db, &[&after[..], &look].concat()).await?;
+    let rest = match &edge[..] {
+        [last, _more] => Some(DeliveryId {
+            event: EventId(last.id(0)?),
+            attempt: last.small(1)?,
+        }),
+        _ => None,
+    };
+    let filters = [
+        rest.map_or(Uuid::nil(), |last| last.event.0).into(),
+        rest.map_or(0, |last| i64::from(last.attempt)).into(),
+        page.live.into(),
+        page.kind.map(EventKind::index).into(),
+        Value::Id(page.target.map(|target| target.0)),
+        page.delivered.map(i64::from).into(),
+        (i64::from(page.limit) + 1).into(),
+    ];
+    let rows = PAGE.fetch(db, &[&after[..], &filters].concat()).await?;
+    let shown = &rows[..rows.len().min(page.limit as usize)];
+    let full = rows.len() > shown.len();
+    let rows = shown.iter().map(|row| attempt(row, 0));
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    let last = rows.last().map(|row| row.id);
+    let next = if full { last } else { rest };
+    Ok(Deliveries { rows, next })
 }
 
 fn attempt(row: &Row, first: usize) -> Result<DeliveryRow, StoreError> {

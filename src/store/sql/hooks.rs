@@ -9,7 +9,7 @@ use crate::domain::ids::{EndpointId, EventId, MessageSeq, OrgId};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::hooks::{
-    Delivery, DeliveryId, DeliveryPage, DeliveryRow, History, Hooks, Past, PastPage,
+    Deliveries, Delivery, DeliveryId, DeliveryPage, History, Hooks, Past, PastPage,
 };
 
 impl Hooks for Sql {
@@ -35,7 +35,7 @@ impl Hooks for Sql {
 }
 
 impl History for Reader {
-    async fn delivery_page(&self, page: &DeliveryPage) -> Result<Vec<DeliveryRow>, StoreError> {
+    async fn delivery_page(&self, page: &DeliveryPage) -> Result<Deliveries, StoreError> {
         reader::ask!(self, |db| endpoints::delivery_page(db, page))
     }
 

@@ -93,7 +93,7 @@ impl World {
     }
 
     async fn history(&self, page: DeliveryPage) -> Vec<(EventKind, u16, Option<u16>)> {
-        let rows = self.store.delivery_page(&page).await.unwrap();
+        let rows = self.store.delivery_page(&page).await.unwrap().rows;
         let row = |row: &Row| (row.kind, row.id.attempt, row.status);
         rows.iter().map(row).collect()
     }
@@ -110,6 +110,7 @@ fn all() -> DeliveryPage {
         kind: None,
         target: None,
         limit: 100,
+        look: 100,
     }
 }
 
@@ -319,10 +320,33 @@ async fn the_history_is_read_page_by_page_and_by_what_it_was(ground: Ground) {
     assert_eq!(world.history(all()).await, everything);
     let mut page = DeliveryPage { limit: 2, ..all() };
     let first = world.store.delivery_page(&page).await.unwrap();
-    assert_eq!(first[0].message, Some(message.id));
-    assert_eq!(first[0].target, Some(url_id(1)));
-    page.after = Some(first[1].id);
+    assert_eq!(first.rows[0].message, Some(message.id));
+    assert_eq!(first.rows[0].target, Some(url_id(1)));
+    assert_eq!(first.next, Some(first.rows[1].id));
+    page.after = first.next;
     assert_eq!(world.history(page).await, everything[2..]);
+    let end = world.store.delivery_page(&page).await.unwrap();
+    assert_eq!(end.next, None);
+    // One that fits little looks at no more than it may, and says where to go on.
+    page = DeliveryPage {
+        delivered: Some(true),
+        look: 1,
+        ..all()
+    };
+    let first = world.store.delivery_page(&page).await.unwrap();
+    assert_eq!(
+        (first.rows.len(), first.next.map(|id| id.event)),
+        (0, Some(delivered.event))
+    );
+    page.after = first.next;
+    let second = world.store.delivery_page(&page).await.unwrap();
+    assert_eq!(
+        (second.rows.len(), second.next.map(|id| id.attempt)),
+        (1, Some(2))
+    );
+    page.after = second.next;
+    let third = world.store.delivery_page(&page).await.unwrap();
+    assert_eq!((third.rows.len(), third.next), (0, None));
     let of = async |page| world.history(page).await;
     let failed = DeliveryPage {
         delivered: Some(false),

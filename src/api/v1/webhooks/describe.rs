@@ -140,7 +140,8 @@ fn history_routes(book: &mut Book) {
         "listWebhookDeliveries",
         TAG,
         "List the deliveries",
-        "Each attempt to deliver an event, the newest first.",
+        "Each attempt to deliver an event, the newest first. One request looks at 20,000 attempts: with filters that \
+         little fits a page may hold less than `limit`, even nothing, and say `has_more`; go on with `next_cursor`.",
     )
     .query(
         "status",

@@ -25,6 +25,8 @@ use crate::webhooks;
 const LIMIT: u32 = 20;
 /// And at most.
 const LIMIT_MAX: u32 = 100;
+/// Attempts that one request looks at: some tens of milliseconds of a reader.
+const LOOK: u32 = 20_000;
 
 #[derive(Deserialize)]
 struct Wanted {
@@ -96,21 +98,14 @@ impl<'a> Shown<'a> {
 /// `GET /v1/webhooks/deliveries`.
 pub(super) async fn list(visit: Visit) -> Result<Response, ApiError> {
     let page = page(&visit)?;
-    let more = DeliveryPage {
-        limit: page.limit + 1,
-        ..page
-    };
-    let rows = visit.api.store.delivery_page(&more).await;
-    let mut rows = rows.map_err(ApiError::store)?;
-    let has_more = rows.len() > page.limit as usize;
-    rows.truncate(page.limit as usize);
-    let last = rows.last().filter(|_| has_more);
-    let shown: Vec<Shown<'_>> = rows.iter().map(Shown::new).collect();
+    let found = visit.api.store.delivery_page(&page).await;
+    let found = found.map_err(ApiError::store)?;
+    let shown: Vec<Shown<'_>> = found.rows.iter().map(Shown::new).collect();
     let listed = Listed {
         success: true,
         data: &shown,
-        has_more,
-        next_cursor: last.map(|row| row.id.to_string()),
+        has_more: found.next.is_some(),
+        next_cursor: found.next.map(|last| last.to_string()),
     };
     let json = serde_json::to_vec(&listed).map_err(json::unwritable)?;
     Ok(json::answer(StatusCode::OK, json))
@@ -158,6 +153,7 @@ fn page(visit: &Visit) -> Result<DeliveryPage, ApiError> {
         kind,
         target,
         limit,
+        look: LOOK,
     })
 }
 

@@ -4,11 +4,13 @@
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::*;
-use crate::domain::ids::{BindName, IntentId, Place, ReceiptKey};
+use crate::domain::ids::{BindName, EndpointId, EventId, IntentId, OrgId, Place, ReceiptKey};
 use crate::domain::message::State;
 use crate::store::batch::Intent;
+use crate::store::hooks::{DeliveryPage, Hooks, Past};
 use crate::store::memo::Memos;
 use crate::store::rows::{Interrupted, Move, Overdue};
+use crate::store::sql::endpoints;
 use crate::store::upkeep::{Dropped, Upkeep};
 
 /// The tables that grow, and the first columns of their keys.
@@ -94,6 +96,10 @@ async fn ask_everything(sql: &mut Sql, number: i64) {
     sql.overdue(Overdue::Unsent, now, 10).await.unwrap();
     sql.due_events(now, 10).await.unwrap();
     sql.give_up_events(now, 10).await.unwrap();
+    sql.replay(&[(seqs[0], EventId(Uuid::nil()))], now)
+        .await
+        .unwrap();
+    history(sql).await;
     sql.keyed(&[ReceiptKey(7), ReceiptKey(8)], now)
         .await
         .unwrap();
@@ -137,6 +143,34 @@ async fn ask_everything(sql: &mut Sql, number: i64) {
     sql.memos(&[[7; 32], [8; 32]]).await.unwrap();
     sql.drop_memos(now, 10).await.unwrap();
     sql.commit(number).await.unwrap();
+}
+
+/// What is asked of the history of deliveries; beside the writer, in the same words.
+async fn history(sql: &mut Sql) {
+    let (org, target) = (OrgId(Uuid::nil()), EndpointId(Uuid::nil()));
+    let mut db = sql.conn().unwrap().db();
+    let page = DeliveryPage {
+        org,
+        live: true,
+        after: None,
+        delivered: Some(false),
+        kind: None,
+        target: Some(target),
+        limit: 10,
+        look: 100,
+    };
+    endpoints::delivery_page(&mut db, &page).await.unwrap();
+    let past = Past {
+        org,
+        live: true,
+        target: Some(target),
+        after: EventId(Uuid::nil()),
+        upto: EventId(Uuid::max()),
+        failed_only: true,
+        kept_from: message(1).seq,
+        look: 100,
+    };
+    endpoints::past(&mut db, &past).await.unwrap();
 }
 
 async fn check(sql: &mut Sql) {
