@@ -282,12 +282,31 @@ impl Endpoint {
     }
 }
 
-/// All endpoints, as committed.
-#[derive(Clone, Debug, Default)]
+/// Parts that the organisations are spread over: a change of a copy copies one of them.
+const PARTS: usize = 256;
+
+/// At most [`ENDPOINTS_MAX`] of each organisation, in the order of their making.
+type Part = HashMap<OrgId, Vec<Arc<Endpoint>>>;
+
+/// All endpoints, as committed. Copies share what has not changed since: deliveries change endpoints
+/// many times a second where receivers come and go.
+#[derive(Clone, Debug)]
 pub struct Endpoints {
-    owners: HashMap<EndpointId, OrgId>,
-    /// At most [`ENDPOINTS_MAX`] each, in the order of their making.
-    by_org: HashMap<OrgId, Vec<Arc<Endpoint>>>,
+    /// Changed only where one is made or removed.
+    owners: Arc<HashMap<EndpointId, OrgId>>,
+    parts: Box<[Arc<Part>]>,
+    /// How many are called.
+    enabled: usize,
+}
+
+impl Default for Endpoints {
+    fn default() -> Self {
+        Self {
+            owners: Arc::default(),
+            parts: vec![Arc::default(); PARTS].into(),
+            enabled: 0,
+        }
+    }
 }
 
 impl Endpoints {
@@ -305,14 +324,20 @@ impl Endpoints {
         self.owners.is_empty()
     }
 
+    /// How many are called, and how many are not.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.enabled, self.owners.len() - self.enabled)
+    }
+
     /// Every one, in no order.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        self.by_org.values().flatten()
+        self.parts.iter().flat_map(|part| part.values().flatten())
     }
 
     /// An organisation's.
     pub fn of(&self, org: OrgId) -> &[Arc<Endpoint>] {
-        self.by_org.get(&org).map_or(&[], Vec::as_slice)
+        let own = self.parts[Self::place(org)].get(&org);
+        own.map_or(&[], Vec::as_slice)
     }
 
     /// The endpoint with this id.
@@ -336,11 +361,16 @@ impl Endpoints {
 
     /// Has an endpoint, instead of what was known of it.
     pub fn put(&mut self, endpoint: Arc<Endpoint>) {
-        self.owners.insert(endpoint.id, endpoint.org);
-        let own = self.by_org.entry(endpoint.org).or_default();
+        self.enabled += usize::from(endpoint.is_enabled());
+        let own = Arc::make_mut(&mut self.parts[Self::place(endpoint.org)]);
+        let own = own.entry(endpoint.org).or_default();
         match own.iter_mut().find(|one| one.id == endpoint.id) {
-            Some(known) => *known = endpoint,
+            Some(known) => {
+                self.enabled -= usize::from(known.is_enabled());
+                *known = endpoint;
+            }
             None => {
+                Arc::make_mut(&mut self.owners).insert(endpoint.id, endpoint.org);
                 own.push(endpoint);
                 own.sort_by_key(|one| (one.created_at, one.id));
             }
@@ -349,14 +379,24 @@ impl Endpoints {
 
     /// Forgets an endpoint.
     pub fn remove(&mut self, id: EndpointId) {
-        if let Some(org) = self.owners.remove(&id)
-            && let Some(own) = self.by_org.get_mut(&org)
-        {
+        let Some(known) = self.get(id) else {
+            return;
+        };
+        let org = known.org;
+        self.enabled -= usize::from(known.is_enabled());
+        Arc::make_mut(&mut self.owners).remove(&id);
+        let part = Arc::make_mut(&mut self.parts[Self::place(org)]);
+        if let Some(own) = part.get_mut(&org) {
             own.retain(|one| one.id != id);
             if own.is_empty() {
-                self.by_org.remove(&org);
+                part.remove(&org);
             }
         }
+    }
+
+    /// Ids are random in their last bits.
+    const fn place(org: OrgId) -> usize {
+        org.0.as_u128() as usize % PARTS
     }
 }
 
@@ -461,6 +501,24 @@ pub(crate) mod tests {
         endpoints.remove(EndpointId(Uuid::from_u128(1)));
         assert_eq!(told(&endpoints, true), [0; 0]);
         assert_eq!(endpoints.all().count(), 3);
+        assert_eq!(endpoints.counts(), (2, 1));
         assert!(endpoints.get(EndpointId(Uuid::from_u128(1))).is_none());
+    }
+
+    #[test]
+    fn a_change_of_a_copy_costs_the_part_that_it_is_in() {
+        let orgs = (0..1000).map(|id| endpoint(id, OrgId(Uuid::from_u128(id)), Events::ALL));
+        let before = Endpoints::new(orgs);
+        let mut after = before.clone();
+        let org = OrgId(Uuid::from_u128(7));
+        let failing = before.of(org)[0].after(Heard::Failed, Timestamp(9));
+        after.put(Arc::new(failing.unwrap()));
+        let shared = before.parts.iter().zip(&after.parts);
+        let shared = shared.filter(|(before, after)| Arc::ptr_eq(before, after));
+        assert_eq!(shared.count(), PARTS - 1);
+        assert!(Arc::ptr_eq(&before.owners, &after.owners));
+        assert_eq!(before.of(org)[0].failing_since, None);
+        assert_eq!(after.of(org)[0].failing_since, Some(Timestamp(9)));
+        assert_eq!(after.counts(), (1000, 0));
     }
 }

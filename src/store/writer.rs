@@ -544,8 +544,8 @@ impl<R: Rows> Task<R> {
 }
 
 fn count(meter: &webhooks::Endpoints, endpoints: &Endpoints) {
-    let enabled = endpoints.all().filter(|one| one.is_enabled()).count();
-    meter.stand(enabled, endpoints.all().count() - enabled);
+    let (enabled, disabled) = endpoints.counts();
+    meter.stand(enabled, disabled);
 }
 
 /// Tells those who wait for a yes that nothing was kept. A client that has gone needs no answer.

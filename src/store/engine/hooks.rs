@@ -244,7 +244,7 @@ impl<R: Rows> Engine<R> {
         endpoints.get(id).cloned()
     }
 
-    /// The endpoints as the batch leaves them: copied when the first of them changes.
+    /// The endpoints as the batch leaves them: a copy from when the first of them changes.
     fn changing<'e>(&self, effects: &'e mut Effects) -> &'e mut Endpoints {
         let copy = || Endpoints::clone(&self.endpoints);
         effects.endpoints.get_or_insert_with(copy)
