@@ -228,7 +228,7 @@ pub(super) async fn try_out(
     Operator::admit(&admin, &headers)?;
     let endpoint = find(&admin, &id)?;
     let tried = admin.parts.trials.try_out(&endpoint).await;
-    let Some(tried) = tried else {
+    let Ok(tried) = tried else {
         return Err(Refused::unavailable());
     };
     let outcome = match (tried.status, &tried.error) {

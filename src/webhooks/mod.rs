@@ -33,7 +33,7 @@ use self::client::Client;
 pub use self::envelope::body as written;
 use self::host::{Held, Host, Job, Pushed};
 pub use self::sign::new_secret;
-pub use self::trial::{Trials, Tried};
+pub use self::trial::{Busy, Trials, Tried};
 use self::worker::{Ended, Report, Shared};
 use crate::domain::ids::{EndpointId, EventId};
 use crate::domain::time::Timestamp;

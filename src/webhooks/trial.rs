@@ -2,10 +2,9 @@
 //! leaves no trace in the outbox or in the history.
 //! Never here: retries, who may ask.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::client::Client;
@@ -13,20 +12,35 @@ use super::worker::{self, milliseconds};
 use super::{Config, envelope};
 use crate::domain::endpoint::Endpoint;
 use crate::domain::event::EventKind;
-use crate::domain::ids::{EventId, MessageSeq};
+use crate::domain::ids::{EventId, MessageSeq, OrgId};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::{UrlError, WebhookUrl};
 use crate::flow::{About, EventJob, Notice};
 
 /// Trials under way at once; further ones are turned away.
 const TRIALS: usize = 16;
+/// And of one organisation: slow receivers of one do not keep the others from trying theirs.
+const TRIALS_EACH: usize = 4;
 
 /// What calls endpoints at their owners' wish.
 pub struct Trials {
     client: Client,
     allow_loopback: bool,
-    turns: Semaphore,
+    /// Whose trials are under way, at most [`TRIALS`].
+    under_way: Mutex<Vec<OrgId>>,
 }
+
+/// Why an endpoint is not tried now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// Too many of everybody's are being tried.
+    All,
+    /// Too many of the organisation's.
+    Organisation,
+}
+
+/// A place among those under way, given back when it is dropped.
+struct Turn<'a>(&'a Mutex<Vec<OrgId>>, OrgId);
 
 /// What a trial came to.
 #[derive(Debug)]
@@ -57,7 +71,7 @@ impl Trials {
         Self {
             client: Client::new(&config),
             allow_loopback: config.allow_loopback,
-            turns: Semaphore::new(TRIALS),
+            under_way: Mutex::default(),
         }
     }
 
@@ -69,9 +83,12 @@ impl Trials {
         WebhookUrl::parse(text, self.allow_loopback)
     }
 
-    /// Sends an endpoint an event that is of no consequence; `None`: too many are being tried.
-    pub async fn try_out(&self, endpoint: &Endpoint) -> Option<Tried> {
-        let _turn = self.turns.try_acquire().ok()?;
+    /// Sends an endpoint an event that is of no consequence.
+    ///
+    /// # Errors
+    /// [`Busy`]: nothing was sent.
+    pub async fn try_out(&self, endpoint: &Endpoint) -> Result<Tried, Busy> {
+        let _turn = self.turn(endpoint.org)?;
         let at = worker::now();
         let event = EventJob {
             event: EventId(Uuid::now_v7()),
@@ -97,7 +114,7 @@ impl Trials {
             }
             Err(error) => worker::Ended::hopeless(&error.to_string()),
         };
-        Some(Tried {
+        Ok(Tried {
             event: event.event,
             request: String::from_utf8_lossy(&body).into(),
             at,
@@ -106,5 +123,53 @@ impl Trials {
             error: ended.error,
             response: ended.answer.and_then(|answer| answer.text),
         })
+    }
+
+    fn turn(&self, org: OrgId) -> Result<Turn<'_>, Busy> {
+        let mut under_way = lock(&self.under_way);
+        if under_way.iter().filter(|one| **one == org).count() >= TRIALS_EACH {
+            return Err(Busy::Organisation);
+        }
+        if under_way.len() >= TRIALS {
+            return Err(Busy::All);
+        }
+        under_way.push(org);
+        Ok(Turn(&self.under_way, org))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut under_way = lock(self.0);
+        if let Some(place) = under_way.iter().position(|one| *one == self.1) {
+            under_way.swap_remove(place);
+        }
+    }
+}
+
+/// Nothing that can panic runs under this lock; were it poisoned, the list would be whole.
+fn lock(under_way: &Mutex<Vec<OrgId>>) -> MutexGuard<'_, Vec<OrgId>> {
+    under_way.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_organisation_cannot_take_all_turns() {
+        let trials = Trials::new(&Config::default(), Duration::from_secs(1));
+        let org = |number| OrgId(Uuid::from_u128(number));
+        let greedy: Vec<_> = (0..TRIALS_EACH).map(|_| trials.turn(org(0)).ok()).collect();
+        assert!(greedy.iter().all(Option::is_some));
+        assert_eq!(trials.turn(org(0)).err(), Some(Busy::Organisation));
+        let others = (TRIALS_EACH..TRIALS).map(|number| trials.turn(org(number as u128)).ok());
+        let others: Vec<_> = others.collect();
+        assert!(others.iter().all(Option::is_some));
+        assert_eq!(trials.turn(org(99)).err(), Some(Busy::All));
+        drop(greedy);
+        assert!(trials.turn(org(0)).is_ok());
+        drop(others);
+        assert!(lock(&trials.under_way).is_empty());
     }
 }

@@ -107,7 +107,8 @@ fn history_routes(book: &mut Book) {
         "testWebhookEndpoint",
         TAG,
         "Try an endpoint",
-        "Sends an event of the type `endpoint.test` now and tells what was answered.",
+        "Sends an event of the type `endpoint.test` now and tells what was answered. An organisation may try four \
+         endpoints at once.",
     )
     .answers::<Trial>(200, "What was sent and answered.", TRIAL);
     book.add(

@@ -26,10 +26,12 @@ use crate::domain::ids::{EndpointId, OrgId};
 use crate::domain::scope::Scope;
 use crate::store::StoreError;
 use crate::store::hooks::Made;
-use crate::webhooks;
+use crate::webhooks::{self, Busy};
 
 pub(in crate::api) use self::describe::describe;
 
+/// Seconds after which a further endpoint may be tried: most receivers answer sooner.
+const TRIAL_AGAIN_S: u64 = 2;
 /// Octets of a body here at most.
 const BODY_MAX: usize = 16 * 1024;
 
@@ -217,10 +219,18 @@ async fn rotate(mut visit: Visit) -> Result<Response, ApiError> {
 /// Sends an event that is of no consequence, and tells what the receiver said.
 async fn try_out(visit: Visit) -> Result<Response, ApiError> {
     let endpoint = find(&visit)?;
-    let Some(tried) = visit.api.trials.try_out(&endpoint).await else {
-        let message = "too many endpoints are being tried; try again shortly";
-        return Err(ApiError::new(Code::Overloaded, message));
-    };
+    let tried = visit.api.trials.try_out(&endpoint).await;
+    let tried = tried.map_err(|busy| match busy {
+        Busy::All => {
+            let message = "too many endpoints are being tried; try again shortly";
+            ApiError::new(Code::Overloaded, message)
+        }
+        Busy::Organisation => {
+            let message = "your organisation is trying as many endpoints as it may at once; try again \
+                           when one of them has answered";
+            ApiError::new(Code::RateLimitExceeded, message).retry_after(TRIAL_AGAIN_S)
+        }
+    })?;
     let data = json!({
         "event_id": tried.event.to_string(),
         "delivered": matches!(tried.status, Some(200..=299)),
