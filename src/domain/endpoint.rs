@@ -245,12 +245,27 @@ impl Endpoint {
         new
     }
 
-    /// The endpoint with a new key; the one of now holds beside it until `until`.
-    #[must_use]
-    pub fn rotated(&self, secret: SecretString, until: Timestamp) -> Self {
+    /// The endpoint with a new key; the one of now holds beside it from `at` until `until`, or not at
+    /// all: then one that still held ends, too.
+    ///
+    /// # Errors
+    /// Two keys hold until this time: whoever reads by the older one would be cut off before.
+    pub fn rotated(
+        &self,
+        secret: SecretString,
+        at: Timestamp,
+        until: Timestamp,
+    ) -> Result<Self, Timestamp> {
+        if let Some((_, holds)) = &self.old
+            && at < *holds
+            && at < until
+        {
+            return Err(*holds);
+        }
         let mut new = self.clone();
-        new.old = Some((std::mem::replace(&mut new.secret, secret), until));
-        new
+        let old = std::mem::replace(&mut new.secret, secret);
+        new.old = (at < until).then_some((old, until));
+        Ok(new)
     }
 
     /// What an attempt makes of it, if anything. An endpoint that is not called any more stays as it
@@ -454,11 +469,22 @@ pub(crate) mod tests {
     #[test]
     fn both_keys_hold_until_the_cutover() {
         let old = endpoint(1, ORG, Events::ALL);
-        let new = old.rotated("whsec_new".to_owned().into(), Timestamp(10));
+        let secret = |text: &str| SecretString::from(text.to_owned());
+        let new = old.rotated(secret("whsec_new"), Timestamp(5), Timestamp(10));
+        let new = new.unwrap();
         let before = new.secrets(Timestamp(9));
         assert_eq!(before.current, "whsec_new");
         assert_eq!(before.old, Some(old.secret.expose_secret()));
         assert_eq!(new.secrets(Timestamp(10)).old, None);
+        // A third would end the first before its time, unless both are to end.
+        let third = new.rotated(secret("whsec_3"), Timestamp(9), Timestamp(20));
+        assert_eq!(third.unwrap_err(), Timestamp(10));
+        let only = new.rotated(secret("whsec_3"), Timestamp(9), Timestamp(9));
+        let only = only.unwrap();
+        assert_eq!(only.secrets(Timestamp(9)).current, "whsec_3");
+        assert_eq!(only.secrets(Timestamp(9)).old, None);
+        let later = new.rotated(secret("whsec_3"), Timestamp(10), Timestamp(20));
+        assert_eq!(later.unwrap().secrets(Timestamp(10)).old, Some("whsec_new"));
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::domain::ids::{EndpointId, EventId, MessageId, MessageSeq, OrgId};
 use crate::domain::time::Timestamp;
 use crate::flow::EventJob;
 
+/// Why no other answer can come.
+const IN_KIND: &str = "a chore is answered in its own kind";
 /// Events that one request has sent anew at most.
 pub const REPLAY_MAX: u64 = 10_000;
 /// Events that one transaction puts back: accepts wait behind it for a few milliseconds.
@@ -247,6 +249,17 @@ pub enum Made {
     TooMany,
 }
 
+/// What came of rotating a secret.
+#[derive(Clone, Debug)]
+pub enum Rotated {
+    /// The endpoint as it is now.
+    Done(Arc<Endpoint>),
+    /// Two secrets hold until then.
+    Overlap(Timestamp),
+    /// The organisation has no such endpoint.
+    Missing,
+}
+
 /// The changes, each within the open transaction.
 pub(super) trait Hooks {
     /// Every endpoint.
@@ -293,6 +306,7 @@ pub(super) enum HooksWork {
         org: OrgId,
         id: EndpointId,
         secret: SecretString,
+        at: Timestamp,
         until: Timestamp,
     },
     Remove(OrgId, EndpointId),
@@ -308,6 +322,7 @@ pub(super) enum HooksDone {
     Made(Made),
     /// The endpoint as it is now; `None`: there is none.
     Changed(Option<Arc<Endpoint>>),
+    Rotated(Rotated),
     Removed(bool),
     Replayed(u64),
 }
@@ -317,10 +332,14 @@ impl HooksDone {
     pub(super) const fn refusal(&self) -> Option<&'static str> {
         match self {
             Self::Made(Made::TooMany) => Some("refused: there are too many"),
-            Self::Changed(None) | Self::Removed(false) => Some("refused: there is no such thing"),
+            Self::Changed(None) | Self::Removed(false) | Self::Rotated(Rotated::Missing) => {
+                Some("refused: there is no such thing")
+            }
+            Self::Rotated(Rotated::Overlap(_)) => Some("refused: two secrets hold already"),
             Self::Replayed(0) => Some("refused: there is no such event"),
             Self::Made(Made::Done(_))
             | Self::Changed(Some(_))
+            | Self::Rotated(Rotated::Done(_))
             | Self::Removed(true)
             | Self::Replayed(_) => None,
         }
@@ -349,12 +368,10 @@ impl Store {
         endpoint: Endpoint,
         audit: Option<AuditEntry>,
     ) -> Result<Made, StoreError> {
-        match self.hooks(HooksWork::Make(endpoint), audit).await? {
-            HooksDone::Made(made) => Ok(made),
-            HooksDone::Changed(_) | HooksDone::Removed(_) | HooksDone::Replayed(_) => {
-                Ok(Made::TooMany)
-            }
-        }
+        let HooksDone::Made(made) = self.hooks(HooksWork::Make(endpoint), audit).await? else {
+            unreachable!("{IN_KIND}");
+        };
+        Ok(made)
     }
 
     /// Changes an organisation's endpoint; `None`: it has no such endpoint.
@@ -377,8 +394,7 @@ impl Store {
         self.changed(work, audit).await
     }
 
-    /// Gives an endpoint a new secret, beside which the one of now signs until `until`; `None`: the
-    /// organisation has no such endpoint.
+    /// Gives an endpoint a new secret, beside which the one of now signs from `at` until `until`.
     ///
     /// # Errors
     /// As [`Store::make_endpoint`].
@@ -386,16 +402,20 @@ impl Store {
         &self,
         (org, id): (OrgId, EndpointId),
         secret: SecretString,
-        until: Timestamp,
+        (at, until): (Timestamp, Timestamp),
         audit: Option<AuditEntry>,
-    ) -> Result<Option<Arc<Endpoint>>, StoreError> {
+    ) -> Result<Rotated, StoreError> {
         let work = HooksWork::Rotate {
             org,
             id,
             secret,
+            at,
             until,
         };
-        self.changed(work, audit).await
+        let HooksDone::Rotated(rotated) = self.hooks(work, audit).await? else {
+            unreachable!("{IN_KIND}");
+        };
+        Ok(rotated)
     }
 
     /// Forgets an endpoint; `false`: the organisation has no such endpoint.
@@ -474,10 +494,11 @@ impl Store {
         audit: Option<AuditEntry>,
     ) -> Result<u64, StoreError> {
         let events = events.to_vec();
-        match self.hooks(HooksWork::Replay { events, now }, audit).await? {
-            HooksDone::Replayed(count) => Ok(count),
-            HooksDone::Made(_) | HooksDone::Changed(_) | HooksDone::Removed(_) => Ok(0),
-        }
+        let work = HooksWork::Replay { events, now };
+        let HooksDone::Replayed(count) = self.hooks(work, audit).await? else {
+            unreachable!("{IN_KIND}");
+        };
+        Ok(count)
     }
 
     /// A page of an organisation's attempts to deliver.
@@ -505,10 +526,10 @@ impl Store {
         work: HooksWork,
         audit: Option<AuditEntry>,
     ) -> Result<Option<Arc<Endpoint>>, StoreError> {
-        match self.hooks(work, audit).await? {
-            HooksDone::Changed(endpoint) => Ok(endpoint),
-            HooksDone::Made(_) | HooksDone::Removed(_) | HooksDone::Replayed(_) => Ok(None),
-        }
+        let HooksDone::Changed(endpoint) = self.hooks(work, audit).await? else {
+            unreachable!("{IN_KIND}");
+        };
+        Ok(endpoint)
     }
 
     async fn hooks(
@@ -517,7 +538,7 @@ impl Store {
         audit: Option<AuditEntry>,
     ) -> Result<HooksDone, StoreError> {
         let ChoreDone::Hooks(done) = self.command(Chore::Hooks(work), audit).await? else {
-            return Ok(HooksDone::Removed(false));
+            unreachable!("{IN_KIND}");
         };
         Ok(done)
     }

@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::flow::{About, DeliveryRecord, EventJob, Notice, Transition};
 use crate::store::StoreError;
 use crate::store::batch::{Batch, Chore, Effects};
-use crate::store::hooks::{HooksDone, HooksWork, Made};
+use crate::store::hooks::{HooksDone, HooksWork, Made, Rotated};
 use crate::store::jobs::JobsWork;
 use crate::store::rows::Rows;
 
@@ -218,11 +218,16 @@ impl<R: Rows> Engine<R> {
                 org,
                 id,
                 secret,
+                at,
                 until,
             } => {
                 let now = self.endpoint(*id, effects).filter(|one| of(one, *org));
-                let new = now.map(|one| one.rotated(secret.clone(), *until));
-                HooksDone::Changed(self.keep_some(new, effects).await?)
+                let new = now.map(|one| one.rotated(secret.clone(), *at, *until));
+                HooksDone::Rotated(match new {
+                    None => Rotated::Missing,
+                    Some(Err(until)) => Rotated::Overlap(until),
+                    Some(Ok(new)) => Rotated::Done(self.keep(new, effects).await?),
+                })
             }
             HooksWork::Remove(org, id) => {
                 let now = self.endpoint(*id, effects).filter(|one| of(one, *org));

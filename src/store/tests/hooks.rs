@@ -12,7 +12,7 @@ use crate::domain::ledger::{Channel, Terms};
 use crate::flow::{About, DeliveryRecord};
 use crate::store::AuditEntry;
 use crate::store::hooks::{
-    DeliveryId, DeliveryPage, History, Made, Past, PastPage, Replay, Replayed,
+    DeliveryId, DeliveryPage, History, Made, Past, PastPage, Replay, Replayed, Rotated,
 };
 use crate::store::till::Purchase;
 use crate::store::upkeep::{Tidied, Tidy};
@@ -190,8 +190,24 @@ async fn endpoints_outlast_a_restart_as_they_were_changed(ground: Ground) {
     let foreign = store.change_endpoint((OTHER, url_id(1)), change, Timestamp(9), None);
     assert!(foreign.await.unwrap().is_none());
     let secret = "whsec_bmV3".to_owned();
-    let rotated = store.rotate_secret((ORG, url_id(1)), secret.into(), Timestamp(99), None);
-    assert!(rotated.await.unwrap().is_some());
+    let rotate = async |org, secret: String, at, until| {
+        let span = (Timestamp(at), Timestamp(until));
+        let rotated = store.rotate_secret((org, url_id(1)), secret.into(), span, None);
+        rotated.await.unwrap()
+    };
+    assert!(matches!(
+        rotate(OTHER, secret.clone(), 9, 99).await,
+        Rotated::Missing
+    ));
+    assert!(matches!(
+        rotate(ORG, secret.clone(), 9, 99).await,
+        Rotated::Done(_)
+    ));
+    let again = rotate(ORG, "whsec_b25l".to_owned(), 10, 200).await;
+    assert!(
+        matches!(again, Rotated::Overlap(Timestamp(99))),
+        "{again:?}"
+    );
     assert!(
         !store
             .remove_endpoint((OTHER, url_id(2)), None)

@@ -91,10 +91,13 @@ fn changes(book: &mut Book) {
         "rotateWebhookSecret",
         TAG,
         "Rotate an endpoint's secret",
-        "Until `cutover_at` both secrets sign `webhook-signature`, and the old one the headers that hold one signature.",
+        "Until `cutover_at` both secrets sign `webhook-signature`, and the old one the headers that hold one signature. \
+         While two secrets hold there cannot be a third (409): wait until `cutover_at`, or give `overlap_seconds` 0, \
+         after which only the new one holds.",
     )
     .may_take::<SecretRotation>(r#"{"overlap_seconds": 86400}"#)
-    .answers::<Shown<'_>>(200, "The endpoint; keep `secret`, it is not shown again.", CREATED);
+    .answers::<Shown<'_>>(200, "The endpoint; keep `secret`, it is not shown again.", CREATED)
+    .refuses(&[Code::Conflict]);
     book.add(
         Method::POST,
         "/v1/webhooks/endpoints/{id}/rotate-secret",

@@ -25,7 +25,7 @@ use crate::domain::endpoint::{ENDPOINTS_MAX, Endpoint};
 use crate::domain::ids::{EndpointId, OrgId};
 use crate::domain::scope::Scope;
 use crate::store::StoreError;
-use crate::store::hooks::Made;
+use crate::store::hooks::{Made, Rotated};
 use crate::webhooks::{self, Busy};
 
 pub(in crate::api) use self::describe::describe;
@@ -206,14 +206,25 @@ async fn remove(visit: Visit) -> Result<Response, ApiError> {
 async fn rotate(mut visit: Visit) -> Result<Response, ApiError> {
     let endpoint = find(&visit)?;
     let body = visit.body(BODY_MAX).await?;
-    let until = time::now() + form::overlap(&body)?;
+    let now = time::now();
+    let span = (now, now + form::overlap(&body)?);
     let secret: SecretString = webhooks::new_secret();
     let rotated = visit
         .api
         .store
-        .rotate_secret(whose(&endpoint), secret, until, None);
-    let rotated = rotated.await.map_err(store)?.ok_or_else(missing)?;
-    json::success(StatusCode::OK, &Shown::new(&rotated, true))
+        .rotate_secret(whose(&endpoint), secret, span, None);
+    match rotated.await.map_err(store)? {
+        Rotated::Done(rotated) => json::success(StatusCode::OK, &Shown::new(&rotated, true)),
+        Rotated::Overlap(until) => {
+            let message = format!(
+                "two secrets hold until {}, and a third would end the older of them before; wait until \
+                 then, or give overlap_seconds 0, which ends both at once",
+                time::rfc3339(until)
+            );
+            Err(ApiError::new(Code::Conflict, message))
+        }
+        Rotated::Missing => Err(missing()),
+    }
 }
 
 /// Sends an event that is of no consequence, and tells what the receiver said.
