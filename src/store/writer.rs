@@ -398,6 +398,11 @@ impl<R: Rows> Task<R> {
                 }
             }
         };
+        // It may be so already. Until that is known nobody goes by what was remembered before; what is
+        // read meanwhile is forgotten again if it was kept.
+        for gone in &effects.forgotten {
+            self.ends.directory.forget(gone);
+        }
         self.set_sick(&error);
         match self.was_kept(&effects, stop).await {
             Ok(Some(true)) => {

@@ -8,6 +8,7 @@ use crate::domain::ids::{KeyId, UserId};
 use crate::domain::ledger::Terms;
 use crate::domain::scope::{Scope, Scopes};
 use crate::domain::user::{Role, User};
+use crate::store::memory::CommitFault;
 use crate::store::people::{Changed, KeysOf};
 use crate::store::{AuditEntry, Caller};
 
@@ -181,6 +182,29 @@ async fn what_is_revoked_is_not_remembered(ground: Ground) {
     assert_eq!(world.store.keys_of(&left).await.unwrap(), [other]);
     let refused = world.store.audit(1).await.unwrap().remove(0);
     assert_eq!(&*refused.outcome, "refused: there is no such thing");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_is_not_known_whether_a_key_was_revoked_nobody_goes_by_what_was_remembered() {
+    let ground = Ground::memory().await;
+    let world = World::settled(&ground).await;
+    let one = key(1);
+    world.keep_key(&one).await;
+    assert!(world.working(1, 10).await);
+    ground.faults().plan_commits([Some(CommitFault::LostAfter)]);
+    ground.faults().fail_questions(100);
+    let store = world.store.clone();
+    let revoking = tokio::spawn(async move { store.revoke_key(ORG, one.id, audit(10)).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!revoking.is_finished() && !world.store.health().is_well());
+    assert!(
+        !world.working(1, 10).await,
+        "it is so, though nobody knows yet"
+    );
+    ground.faults().fail_questions(0);
+    assert_eq!(revoking.await.unwrap().unwrap(), Changed::Done);
+    assert!(!world.working(1, 10).await);
     world.close().await;
 }
 
