@@ -23,6 +23,7 @@ pub mod jobs;
 pub mod memo;
 #[cfg(test)]
 mod memory;
+pub mod notices;
 mod password;
 pub mod people;
 mod portions;

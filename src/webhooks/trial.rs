@@ -16,6 +16,7 @@ use crate::domain::ids::{EventId, MessageSeq, OrgId};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook_url::{UrlError, WebhookUrl};
 use crate::flow::{About, EventJob, Notice};
+use crate::store::notices::{self, EndpointTest};
 
 /// Trials under way at once; further ones are turned away.
 const TRIALS: usize = 16;
@@ -99,7 +100,7 @@ impl Trials {
                 seq: MessageSeq(0),
                 org: endpoint.org,
                 live: endpoint.live,
-                data: format!("{{\"endpoint\":\"{}\"}}", endpoint.id).into(),
+                data: notices::written(&EndpointTest::new(endpoint.id)),
             })),
             at,
             attempts: 0,

@@ -7,10 +7,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::book::{Book, JSON, example_of};
-use super::words::{ClassName, Failure, Metadata, Number, Status, StatusDetail, Tags};
+use super::words::{Failure, Metadata, Number, Status, StatusDetail, Tags};
 use crate::api::json::Amount;
 use crate::api::time::Text;
 use crate::api::v1::Timeline;
+use crate::store::notices::{BulkCompleted, CreditsLow, EndpointDisabled, EndpointTest};
 
 /// An event as it is sent, whatever it is about.
 #[derive(ToSchema)]
@@ -44,7 +45,6 @@ struct EventMessage {
     from: String,
     status: Status,
     status_detail: StatusDetail,
-    class: Option<ClassName>,
     /// The text; never that of a one-time password.
     #[schema(nullable = false)]
     body: Option<String>,
@@ -117,32 +117,39 @@ const KINDS: &[Kind] = &[
     Kind {
         name: "message.expired",
         text: "The message's time was over before it was delivered; for those who have asked for it.",
-        data: |_| json!({"type": "object"}),
-        example: r#"{"id": "89b82624-f1a2-4f5e-85b5-102e79a06779", "status": "failed", "status_detail": "expired"}"#,
+        data: Book::form::<EventMessage>,
+        example: r#"{"id": "89b82624-f1a2-4f5e-85b5-102e79a06779", "type": "sms", "to": "+255753276939",
+            "from": "MojaWave", "status": "failed", "status_detail": "expired",
+            "body": "Hello from Mojawave! Your order has left.", "segments": 1, "credits_cost": 1,
+            "timeline": {"queued_at": "2026-04-05T12:03:04.485Z", "failed_at": "2026-04-05T12:05:06.751Z"},
+            "failure_code": "expired", "failure_reason": "It was not delivered in time."}"#,
     },
     Kind {
         name: "credits.low",
         text: "A balance has come down to its threshold.",
-        data: |_| json!({"type": "object"}),
-        example: r#"{"service_type": "sms", "balance": 500, "low_balance_threshold": 500}"#,
+        data: Book::form::<CreditsLow>,
+        example: r#"{"service_type": "sms", "balance": 500, "total_purchased": 10000, "total_consumed": 9500,
+            "low_balance_threshold": 500, "is_low_balance": true}"#,
     },
     Kind {
         name: "bulk.completed",
         text: "A bulk job has come to its end.",
-        data: |_| json!({"type": "object"}),
-        example: r#"{"id": "ec0fb57c-8b90-4e21-9f96-48235d6a05ac", "status": "completed"}"#,
+        data: Book::form::<BulkCompleted>,
+        example: r#"{"id": "ec0fb57c-8b90-4e21-9f96-48235d6a05ac", "name": "April", "status": "completed",
+            "total_recipients": 1000}"#,
     },
     Kind {
         name: "endpoint.disabled",
         text: "An endpoint of the organisation is not called any more.",
-        data: |_| json!({"type": "object"}),
-        example: r#"{"id": "we_019d5d7c6a4d7c309a533f1c2f9d6b1e"}"#,
+        data: Book::form::<EndpointDisabled>,
+        example: r#"{"id": "we_019d5d7c6a4d7c309a533f1c2f9d6b1e", "url": "https://example.com/webhooks",
+            "status": "disabled", "disabled_reason": "gone"}"#,
     },
     Kind {
         name: "endpoint.test",
         text: "Sent to try an endpoint.",
-        data: |_| json!({"type": "object"}),
-        example: r#"{}"#,
+        data: Book::form::<EndpointTest>,
+        example: r#"{"endpoint": "we_019d5d7c6a4d7c309a533f1c2f9d6b1e"}"#,
     },
 ];
 
@@ -211,4 +218,122 @@ fn headers() -> Value {
         ),
         header("X-Moaa-Signature", "`sha256=` and the same digits."),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::class::Class;
+    use crate::domain::credits::Credits;
+    use crate::domain::endpoint::Format;
+    use crate::domain::event::EventKind;
+    use crate::domain::ids::{CarrierIndex, EventId, MessageId, MessageSeq, OrgId};
+    use crate::domain::message::{Encoding, FailureCode, Message, State};
+    use crate::domain::phone::{Msisdn, Sender};
+    use crate::domain::time::Timestamp;
+    use crate::flow::{About, EventJob, Notice};
+    use crate::store::notices::tests::sample;
+    use crate::webhooks;
+
+    fn about_message(state: State, failure: Option<FailureCode>) -> About {
+        let message = Message {
+            seq: MessageSeq(0),
+            id: MessageId(Uuid::nil()),
+            org: OrgId(Uuid::nil()),
+            class: Class::Transactional,
+            to: Msisdn::from_digits("255753276939").unwrap(),
+            from: Sender::parse("MojaWave").unwrap(),
+            body: "Habari".into(),
+            encoding: Encoding::Gsm7,
+            segments: 1,
+            carrier: CarrierIndex(0),
+            webhook_url: None,
+            metadata: Some(r#"{"a":1}"#.into()),
+            tags: Some(r#"["b"]"#.into()),
+            client_ref: Some("c".into()),
+            live: true,
+            cost: Credits::whole(1),
+            accepted_at: Timestamp(1),
+            due_at: Timestamp(1),
+            valid_until: Timestamp(2),
+        };
+        About::Message {
+            message: Arc::new(message),
+            sent_at: Some(Timestamp(2)),
+            state,
+            failure,
+        }
+    }
+
+    fn about(kind: EventKind) -> About {
+        if let Some(data) = sample(kind) {
+            return About::Notice(Arc::new(Notice {
+                seq: MessageSeq(0),
+                org: OrgId(Uuid::nil()),
+                live: true,
+                data,
+            }));
+        }
+        match kind {
+            EventKind::Delivered => about_message(State::Delivered, None),
+            EventKind::Canceled => about_message(State::Cancelled, None),
+            EventKind::Expired => about_message(State::Expired, Some(FailureCode::Expired)),
+            EventKind::Failed => about_message(State::Failed, Some(FailureCode::CarrierRejected)),
+            _ => about_message(State::Submitted, None),
+        }
+    }
+
+    fn names(object: &Value) -> BTreeSet<&str> {
+        let members = object.as_object().unwrap().keys();
+        members.map(String::as_str).collect()
+    }
+
+    /// The fields of a form, and those of them that are always there.
+    fn fields<'a>(book: &'a Book, form: &str) -> (BTreeSet<&'a str>, BTreeSet<&'a str>) {
+        let form = &book.schemas[form];
+        let required = form["required"].as_array().unwrap().iter();
+        let required = required.map(|name| name.as_str().unwrap()).collect();
+        (names(&form["properties"]), required)
+    }
+
+    #[test]
+    fn what_is_sent_has_the_fields_that_are_described() {
+        let mut book = Book::default();
+        let kinds = section(&mut book);
+        let (envelope, _) = fields(&book, "EventEnvelope");
+        let mut of_messages = BTreeSet::new();
+        for kind in EventKind::ALL {
+            let job = EventJob {
+                event: EventId(Uuid::nil()),
+                target: None,
+                kind,
+                sequence: 1,
+                about: about(kind),
+                at: Timestamp(3),
+                attempts: 0,
+                attempts_before: 0,
+            };
+            let sent = webhooks::written(&job, Format::Mojawave);
+            let sent: Value = serde_json::from_slice(&sent).unwrap();
+            assert_eq!(names(&sent), envelope, "{kind:?}");
+            let told = &kinds[kind.name()]["post"]["requestBody"]["content"][JSON];
+            let parts = told["schema"]["allOf"].as_array().unwrap();
+            let form = parts[1]["properties"]["data"]["$ref"].as_str().unwrap();
+            let form = form.rsplit('/').next().unwrap();
+            let (all, required) = fields(&book, form);
+            let data = names(&sent["data"]);
+            assert!(required.is_subset(&data), "{kind:?}: {data:?}");
+            if form == "EventMessage" {
+                let data = data.into_iter().map(str::to_owned);
+                of_messages.extend(data);
+            } else {
+                assert_eq!(data, all, "{kind:?}");
+            }
+        }
+        let (all, _) = fields(&book, "EventMessage");
+        assert_eq!(of_messages, all.into_iter().map(str::to_owned).collect());
+    }
 }

@@ -8,7 +8,6 @@ use super::{Engine, new_event};
 use crate::domain::endpoint::{ENDPOINTS_MAX, Endpoint, Endpoints, Heard};
 use crate::domain::event::EventKind;
 use crate::domain::ids::{EndpointId, MessageSeq, OrgId};
-use crate::domain::ledger::{Channel, Purse};
 use crate::domain::message::{FailureCode, Message, State};
 use crate::domain::time::Timestamp;
 use crate::flow::{About, DeliveryRecord, EventJob, Notice, Transition};
@@ -16,6 +15,7 @@ use crate::store::StoreError;
 use crate::store::batch::{Batch, Chore, Effects};
 use crate::store::hooks::{HooksDone, HooksWork, Made, Rotated};
 use crate::store::jobs::JobsWork;
+use crate::store::notices::{self, CreditsLow, EndpointDisabled};
 use crate::store::rows::Rows;
 
 /// What has happened to a message.
@@ -145,7 +145,7 @@ impl<R: Rows> Engine<R> {
                 live: true,
                 kind: EventKind::CreditsLow,
                 at: at.unwrap_or_default(),
-                data: balance(channel, &purse),
+                data: notices::written(&CreditsLow::new(channel, &purse)),
             };
             self.notify(announcement, effects);
         }
@@ -178,7 +178,7 @@ impl<R: Rows> Engine<R> {
                         live: new.live,
                         kind: EventKind::EndpointDisabled,
                         at,
-                        data: disabled(&new, reason.name()),
+                        data: notices::written(&EndpointDisabled::new(&new, reason)),
                     };
                     self.notify(announcement, effects);
                     effects.disabled.push((id, reason));
@@ -282,28 +282,4 @@ impl<R: Rows> Engine<R> {
         let records = batch.deliveries.iter().flat_map(|one| &one.records);
         records.filter_map(|record| Some(record.job.notice()?.seq))
     }
-}
-
-/// The `data` of an event about a balance: names and numbers as `GET /v1/credits` has them.
-fn balance(channel: Channel, purse: &Purse) -> Box<str> {
-    format!(
-        "{{\"service_type\":\"{}\",\"balance\":{},\"total_purchased\":{},\"total_consumed\":{},\
-         \"low_balance_threshold\":{},\"is_low_balance\":true}}",
-        channel.name(),
-        purse.available,
-        purse.purchased(),
-        purse.consumed,
-        purse.threshold
-    )
-    .into()
-}
-
-/// The `data` of an event about an endpoint that is not called any more.
-fn disabled(endpoint: &Endpoint, reason: &str) -> Box<str> {
-    // The URL was checked when it was taken: no octet of it needs escaping.
-    format!(
-        "{{\"id\":\"{}\",\"url\":\"{}\",\"status\":\"disabled\",\"disabled_reason\":\"{reason}\"}}",
-        endpoint.id, endpoint.url
-    )
-    .into()
 }

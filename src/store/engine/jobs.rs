@@ -5,8 +5,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::Engine;
 use super::control::cancelling;
 use super::hooks::Announcement;
@@ -25,6 +23,7 @@ use crate::store::batch::{Batch, Chore, Effects};
 use crate::store::jobs::{
     ChunkState, Expansion, JobView, JobsDone, JobsWork, Order, Ordered, Stepped,
 };
+use crate::store::notices::{self, BulkCompleted};
 use crate::store::rows::{Candidate, Rows, day_of, day_of_seq};
 
 impl<R: Rows> Engine<R> {
@@ -229,18 +228,12 @@ impl<R: Rows> Engine<R> {
 }
 
 /// What is said of a job that is over.
-fn over(JobView { job, state, .. }: &JobView, at: Timestamp) -> Announcement {
-    let data = json!({
-        "id": job.id.0,
-        "name": job.name,
-        "status": state.name(job.due_at, at),
-        "total_recipients": job.total,
-    });
+fn over(view: &JobView, at: Timestamp) -> Announcement {
     Announcement {
-        org: job.org,
-        live: job.live,
+        org: view.job.org,
+        live: view.job.live,
         kind: EventKind::BulkCompleted,
         at,
-        data: data.to_string().into(),
+        data: notices::written(&BulkCompleted::new(view, at)),
     }
 }
