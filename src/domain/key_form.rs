@@ -15,6 +15,8 @@ const NAME_MAX: usize = 64;
 pub struct FormError {
     /// The field.
     pub field: &'static str,
+    /// Which of its items, from 0, if it is one of them.
+    pub item: Option<usize>,
     /// A sentence.
     pub message: String,
 }
@@ -37,16 +39,19 @@ pub fn name(typed: &str) -> Result<Box<str>, FormError> {
 /// # Errors
 /// None, or one that is not known.
 pub fn scopes(typed: &[String]) -> Result<Scopes, FormError> {
-    let read: Option<Vec<Scope>> = typed.iter().map(|name| Scope::parse(name.trim())).collect();
-    read.filter(|read| !read.is_empty())
-        .map(Scopes::of)
-        .ok_or_else(|| {
-            let known = Scope::ALL.map(Scope::name).join(", ");
-            wrong(
-                "scopes",
-                format!("scopes must name at least one of {known}"),
-            )
+    let known = || Scope::ALL.map(Scope::name).join(", ");
+    if typed.is_empty() {
+        let message = format!("scopes must name at least one of {}", known());
+        return Err(wrong("scopes", message));
+    }
+    let read = typed.iter().enumerate().map(|(at, name)| {
+        Scope::parse(name.trim()).ok_or_else(|| {
+            let (shown, known) = (said(name), known());
+            let message = format!("scopes.{at}: `{shown}` is no scope; there are {known}");
+            item("scopes", at, message)
         })
+    });
+    Ok(Scopes::of(read.collect::<Result<Vec<_>, _>>()?))
 }
 
 /// Senders, each once.
@@ -59,8 +64,11 @@ pub fn senders(typed: &[String]) -> Result<Vec<Box<str>>, FormError> {
         return Err(wrong("senders", message));
     }
     let mut senders: Vec<Box<str>> = Vec::with_capacity(typed.len());
-    for text in typed {
-        let sender = Sender::parse(text).map_err(|error| wrong("senders", error.to_string()))?;
+    for (at, text) in typed.iter().enumerate() {
+        let sender = Sender::parse(text).map_err(|error| {
+            let message = format!("senders.{at}: `{}`: {error}", said(text));
+            item("senders", at, message)
+        })?;
         let sender = sender.as_str();
         if !senders
             .iter()
@@ -77,16 +85,43 @@ pub fn senders(typed: &[String]) -> Result<Vec<Box<str>>, FormError> {
 /// # Errors
 /// More than [`LISTED_MAX`], or one that is none.
 pub fn networks(typed: &[String]) -> Result<Vec<IpNet>, FormError> {
-    let read: Option<Vec<IpNet>> = typed.iter().map(|text| network(text)).collect();
-    read.filter(|read| read.len() <= LISTED_MAX).ok_or_else(|| {
-        let message =
-            format!("ips must be at most {LISTED_MAX} addresses or networks, such as 192.0.2.0/24");
-        wrong("ips", message)
-    })
+    if typed.len() > LISTED_MAX {
+        let message = format!("ips must be at most {LISTED_MAX} addresses or networks");
+        return Err(wrong("ips", message));
+    }
+    let read = typed.iter().enumerate().map(|(at, text)| {
+        network(text).ok_or_else(|| {
+            let shown = said(text);
+            let message = format!(
+                "ips.{at}: `{shown}` is no address or network; give one such as 192.0.2.1 or \
+                 192.0.2.0/24"
+            );
+            item("ips", at, message)
+        })
+    });
+    read.collect()
+}
+
+/// What was typed, as it is said again: it may be of any length.
+fn said(typed: &str) -> String {
+    let shown = typed.chars().take(NAME_MAX);
+    shown.flat_map(char::escape_debug).collect()
 }
 
 const fn wrong(field: &'static str, message: String) -> FormError {
-    FormError { field, message }
+    FormError {
+        field,
+        item: None,
+        message,
+    }
+}
+
+const fn item(field: &'static str, item: usize, message: String) -> FormError {
+    FormError {
+        field,
+        item: Some(item),
+        message,
+    }
 }
 
 #[cfg(test)]
@@ -123,5 +158,23 @@ mod tests {
         assert_eq!(senders(&many).unwrap_err().field, "senders");
         assert_eq!(networks(&words(&["10.0.0.0/33"])).unwrap_err().field, "ips");
         assert_eq!(networks(&many).unwrap_err().field, "ips");
+        let error = networks(&words(&["192.0.2.1", "a\0b"])).unwrap_err();
+        assert_eq!(error.item, Some(1));
+        assert!(
+            error.message.starts_with(r"ips.1: `a\0b` is no address"),
+            "{error}"
+        );
+        let error = scopes(&words(&["otp", "root"])).unwrap_err();
+        assert!(
+            error.message.starts_with("scopes.1: `root` is no scope"),
+            "{error}"
+        );
+        let error = senders(&words(&["a sender too long"])).unwrap_err();
+        assert!(
+            error
+                .message
+                .starts_with("senders.0: `a sender too long`: "),
+            "{error}"
+        );
     }
 }

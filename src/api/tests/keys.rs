@@ -340,6 +340,15 @@ async fn nobody_makes_a_key_that_is_worth_more_than_his_own() {
             );
         }
     }
+    let ips = r#"{"scopes":["sms:send"],"ips":["10.0.0.0/8","10.0.0"]}"#;
+    let refused = house.ask("POST", "/v1/keys", &limited, ips).await;
+    assert_eq!(refused.json["error"]["param"], "ips.1");
+    assert_eq!(refused.json["errors"][0]["pointer"], "/ips/1");
+    assert!(
+        refused.text.contains("`10.0.0` is no address"),
+        "{}",
+        refused.text
+    );
     // The organisation's first key has more.
     let listed = house.ask("GET", "/v1/keys", &limited, "").await;
     let keys = listed.json["data"].as_array().unwrap();

@@ -217,7 +217,11 @@ async fn who_comes_too_often_without_a_key_is_told_to_wait_and_nobody_else_is() 
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             assert!(answer.headers.contains_key("retry-after"));
             let good = house.get("/v1/credits", &house.key).await;
-            assert_eq!(good.status, StatusCode::OK, "the same address, with a key in use");
+            assert_eq!(
+                good.status,
+                StatusCode::OK,
+                "the same address, with a key in use"
+            );
             assert!(told >= 100, "{told}");
             return house.close().await;
         }

@@ -289,8 +289,18 @@ fn secret(live: bool) -> NewKey {
     NewKey::from_random(live, octets)
 }
 
-fn mistyped(error: FormError) -> ApiError {
-    field(error.field, error.message)
+fn mistyped(
+    FormError {
+        field,
+        item,
+        message,
+    }: FormError,
+) -> ApiError {
+    let problem = match item {
+        Some(at) => Problem::inside(field, &at.to_string(), message),
+        None => Problem::field(field, message),
+    };
+    ApiError::of_field(Code::Unprocessable, problem)
 }
 
 fn field(name: &str, message: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {
