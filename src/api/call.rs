@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use ipnet::IpNet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::body;
@@ -20,8 +20,8 @@ use super::error::ApiError;
 use super::idempotency::{self, Running};
 use super::limits::{Limits, Standing};
 use crate::bulk::Bulk;
-use crate::ingest::Ingest;
-use crate::store::{Credential, Store};
+use crate::ingest::{Ingest, Refusal};
+use crate::store::{Credential, Store, StoreError};
 use crate::telemetry::metrics::api::Route;
 use crate::tokens::Tokens;
 use crate::webhooks::Trials;
@@ -150,6 +150,22 @@ impl Visit {
         work: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
         within(self.deadline, work).await
+    }
+
+    /// Bounds a change by the request's time. `look` is what its caller does to see whether it was
+    /// made, if that is not known by then.
+    ///
+    /// # Errors
+    /// `server_error` if it is not known, else those of `work`.
+    pub(super) async fn changing<T>(
+        &self,
+        look: &str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, ApiError> {
+        match timeout_at(self.deadline, work).await {
+            Err(_) | Ok(Err(StoreError::InDoubt)) => Err(ApiError::unsure(look)),
+            Ok(done) => done.map_err(|error| ApiError::refused(Refusal::from(error), None)),
+        }
     }
 }
 

@@ -55,15 +55,15 @@ catalogue! {
     Unauthorized "unauthorized" UNAUTHORIZED "authentication_error"
         "The API key is missing, mistyped, unknown, revoked or for the other environment. Send it as \
          `Authorization: Bearer KEY` or `X-API-Key: KEY`. A user's token has expired, is signed by \
-         somebody else, or its user has been removed: sign in again.";
+         somebody else, or its user has been removed: sign in again; it goes into `Authorization` only.";
     KeyExpired "key_expired" UNAUTHORIZED "authentication_error"
         "The API key was good until a time that has passed. Use its successor, or create another.";
     InsufficientBalance "insufficient_balance" PAYMENT_REQUIRED "invalid_request_error"
-        "The balance does not reach for the message; `details` has the balance, what is required and \
+        "The balance does not reach for the message, or for all of the job; `details` has the balance, what is required and \
          the shortfall, in credits. Nothing was kept. Buy credits and send it again.";
     Forbidden "forbidden" FORBIDDEN "permission_error"
-        "The key may not do this; `details.scope` names what it lacks. Use another key, or have one made \
-         with that scope.";
+        "The key may not do this: it lacks the scope that `details.scope` names, or what the message says. \
+         Use another key, or have one made that may.";
     IpNotAllowed "ip_not_allowed" FORBIDDEN "permission_error"
         "The key may be used from certain addresses only, and this is none of them. Call from one, or \
          have the list changed.";
@@ -71,8 +71,8 @@ catalogue! {
         "The organisation may not use this sender: use an approved one, or have it registered. Or the key is \
          held to others: use one of those, or another key.";
     NotFound "not_found" NOT_FOUND "invalid_request_error"
-        "There is nothing at this path, or no message of yours has this id. Ids are as in the \
-         answer to the send; paths have no slash at their end.";
+        "There is nothing at this path, or nothing of yours has this id. Ids are as in the \
+         answer that made it; live keys see what is live, test keys what is not. Paths have no slash at their end.";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "invalid_request_error"
         "The path takes other methods; the Allow header names them.";
     Conflict "conflict" CONFLICT "invalid_request_error"
@@ -115,8 +115,9 @@ catalogue! {
         "There were too many requests in too short a time. Nothing was kept. Try again after the seconds \
          that Retry-After says; the RateLimit headers tell what is left.";
     ServerError "server_error" INTERNAL_SERVER_ERROR "api_error"
-        "Something failed on our side. If the answer says so, the message may have been \
-         accepted: look it up or wait for its webhook before you send it again.";
+        "Something failed on our side. If the answer says so, what you asked for may have been done, or \
+         not: look, as it tells you to, before you ask for it again. A request with an Idempotency-Key can \
+         be repeated as it is: it is done once.";
     Overloaded "overloaded" SERVICE_UNAVAILABLE "api_error"
         "Nothing was kept. Try again after the seconds that Retry-After says.";
 }

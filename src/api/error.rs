@@ -198,8 +198,22 @@ impl ApiError {
     /// Whether a message was kept is not known: perhaps it is a moment later. 503 would invite a
     /// duplicate.
     pub(super) fn in_doubt() -> Self {
-        let message = "the store did not answer in time; the message may have been accepted: wait \
-                       for its webhook before you send it again";
+        let message = "the store did not answer in time; the message may have been accepted, or \
+                       not: look for it in GET /v1/messages, or wait for its webhook, before you \
+                       send it again; with an Idempotency-Key, just repeat the request";
+        Self::doubtful(message)
+    }
+
+    /// Whether a change was made is not known; `look` is what its caller does to see it.
+    pub(super) fn unsure(look: &str) -> Self {
+        let message = format!(
+            "the store did not answer in time; the change may have been made, or not: {look} \
+             before you ask for it again"
+        );
+        Self::doubtful(message)
+    }
+
+    fn doubtful(message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             cause: Some(Box::new(StoreError::InDoubt)),
             ..Self::new(Code::ServerError, message)
@@ -475,6 +489,12 @@ mod tests {
         let error = ApiError::store(StoreError::InDoubt);
         assert_eq!(error.code, Code::ServerError);
         assert!(error.message.contains("may have been accepted"));
+        let error = ApiError::unsure("see GET /v1/keys");
+        assert!(
+            error
+                .message
+                .contains("may have been made, or not: see GET /v1/keys before")
+        );
     }
 
     #[test]

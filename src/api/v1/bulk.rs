@@ -45,6 +45,8 @@ pub(in crate::api) use self::describe::{
 pub(in crate::api) const BODY_MAX: usize = 8 * 1024 * 1024;
 /// Where jobs are; a job's own path is this and its id.
 pub(in crate::api) const JOBS: &str = "/v1/sms/bulk/";
+/// How a caller sees what was made of a change.
+const LOOK: &str = "see GET /v1/sms/bulk";
 /// Jobs of a page, as asked for and at most.
 const PAGE: u32 = 20;
 const PAGE_MAX: u32 = 100;
@@ -131,9 +133,7 @@ pub(super) async fn order(
     let id = prepared.order.job.id;
     prepared.order.memo = once.map(|once| once.memo(StatusCode::ACCEPTED, shown.clone()));
     let creating = visit.api.bulk.create(prepared.order);
-    let done = timeout_at(visit.deadline, creating).await;
-    let done = done.map_err(|_| ApiError::in_doubt())?;
-    match done.map_err(|error| ApiError::refused(Refusal::from(error), None))? {
+    match visit.changing(LOOK, creating).await? {
         Ordered::Done => {}
         Ordered::Repeats(repeat) => return idempotency::repeated(repeat),
         Ordered::Launched => return Err(super::campaigns::launched(None)),
@@ -436,9 +436,7 @@ async fn step(visit: Visit, step: Step) -> Result<Response, ApiError> {
     let id = visit.within(find(&visit)).await?.job.id;
     let org = Some(visit.caller.org.id);
     let stepping = visit.api.bulk.step(org, id, (step, time::now()), None);
-    let done = timeout_at(visit.deadline, stepping).await;
-    let done = done.map_err(|_| ApiError::in_doubt())?;
-    match done.map_err(ApiError::store)? {
+    match visit.changing(LOOK, stepping).await? {
         Stepped::Missing => return Err(missing()),
         Stepped::Done(_) => {}
         // Who asks again for what is so already is told so.

@@ -12,7 +12,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use super::bulk::body::Draft;
@@ -33,6 +32,8 @@ use crate::store::jobs::Campaign;
 
 pub(in crate::api) use self::describe::describe;
 
+/// How a caller sees what was made of a change.
+const LOOK: &str = "see GET /v1/campaigns";
 /// Campaigns of a page, as asked for and at most.
 const PAGE: u32 = 20;
 const PAGE_MAX: u32 = 100;
@@ -129,9 +130,7 @@ async fn create(mut visit: Visit) -> Result<Response, ApiError> {
         job: None,
     };
     let drafting = visit.api.store.draft(campaign.clone());
-    let done = timeout_at(visit.deadline, drafting).await;
-    let done = done.map_err(|_| ApiError::in_doubt())?;
-    done.map_err(ApiError::store)?;
+    visit.changing(LOOK, drafting).await?;
     let mut response = details(StatusCode::CREATED, &campaign)?;
     if let Ok(location) = HeaderValue::try_from(format!("/v1/campaigns/{}", campaign.id)) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -186,9 +185,7 @@ async fn change(mut visit: Visit) -> Result<Response, ApiError> {
     // Each draft has a time of its own: by it a change or a launch knows which it has read.
     campaign.updated_at = time::now().max(Timestamp(seen.0 + 1));
     let changing = visit.api.store.redraft(campaign.clone(), seen);
-    let done = timeout_at(visit.deadline, changing).await;
-    let done = done.map_err(|_| ApiError::in_doubt())?;
-    if !done.map_err(ApiError::store)? {
+    if !visit.changing(LOOK, changing).await? {
         return Err(launched(None));
     }
     details(StatusCode::OK, &campaign)
@@ -209,9 +206,7 @@ pub(in crate::api) fn read_changes(body: &[u8]) -> Result<Map<String, Value>, Ap
 async fn delete(visit: Visit) -> Result<Response, ApiError> {
     let id = visit.within(find(&visit)).await?.id;
     let deleting = visit.api.store.delete_campaign(visit.caller.org.id, id);
-    let done = timeout_at(visit.deadline, deleting).await;
-    let done = done.map_err(|_| ApiError::in_doubt())?;
-    if !done.map_err(ApiError::store)? {
+    if !visit.changing(LOOK, deleting).await? {
         return Err(missing());
     }
     let shown = serde_json::json!({"id": id.0, "deleted": true});

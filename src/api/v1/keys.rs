@@ -11,7 +11,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::time::timeout_at;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -29,12 +28,14 @@ use crate::domain::key_form::{self, FormError};
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::store::people::{Changed, KeysOf};
-use crate::store::{AuditEntry, Caller, Credential, StoreError};
+use crate::store::{AuditEntry, Caller, Credential};
 
 pub(in crate::api) use self::describe::describe;
 
 /// Octets of a body: a hundred senders and a hundred networks are less.
 const BODY_MAX: usize = 16 * 1024;
+/// How a caller sees what was made of a change.
+const LOOK: &str = "see GET /v1/keys";
 /// A week: longer than any roll-out.
 const GRACE_MAX_S: u64 = 604_800;
 
@@ -153,7 +154,7 @@ async fn create(mut visit: Visit) -> Result<Response, ApiError> {
     may_give(&visit.caller, &record)?;
     let audit = note(&visit.caller, ("key.create", "created"), &record);
     let created = visit.api.store.create_key(record.clone(), Some(audit));
-    match change(&visit, created).await? {
+    match visit.changing(LOOK, created).await? {
         Changed::Done => answers::success(StatusCode::CREATED, &Shown::new(&record, Some(&secret))),
         Changed::Full => {
             let message = format!("the organisation has {KEYS_MAX} keys; revoke some first");
@@ -191,7 +192,7 @@ async fn rotate(mut visit: Visit) -> Result<Response, ApiError> {
     audit.subject = old.id.to_string().into();
     let store = &visit.api.store;
     let rotated = store.rotate_key(old.id, ends, record.clone(), audit);
-    match change(&visit, rotated).await? {
+    match visit.changing(LOOK, rotated).await? {
         Changed::Done => {
             answers::success(StatusCode::CREATED, &Shown::new(&record, Some(&new.text)))
         }
@@ -218,7 +219,7 @@ async fn revoke(visit: Visit) -> Result<Response, ApiError> {
     let audit = note(&visit.caller, ("key.revoke", "revoked"), &key);
     let at = audit.at;
     let revoked = visit.api.store.revoke_key(key.org, key.id, audit);
-    match change(&visit, revoked).await? {
+    match visit.changing(LOOK, revoked).await? {
         Changed::Done => {
             let key = ApiKey {
                 revoked_at: Some(at),
@@ -352,22 +353,6 @@ fn may_give(caller: &Credential, key: &ApiKey) -> Result<(), ApiError> {
         Beyond::Live => "a test key can make test keys only",
     };
     Err(ApiError::new(Code::Forbidden, message))
-}
-
-/// Waits for a change as long as the request may take.
-async fn change(
-    visit: &Visit,
-    work: impl Future<Output = Result<Changed, StoreError>>,
-) -> Result<Changed, ApiError> {
-    let unsure = || {
-        let message = "the store did not answer in time; the change may have been made: see GET \
-                       /v1/keys before you try again";
-        ApiError::new(Code::ServerError, message)
-    };
-    match timeout_at(visit.deadline, work).await {
-        Ok(Err(StoreError::InDoubt)) | Err(_) => Err(unsure()),
-        Ok(done) => done.map_err(ApiError::store),
-    }
 }
 
 /// The line of the audit; the log has it too.

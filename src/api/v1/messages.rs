@@ -18,12 +18,15 @@ use crate::domain::ids::MessageId;
 use crate::domain::message::State;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::store::{MessageView, Obstacle, StoreError};
+use crate::store::{MessageView, Obstacle};
 
 pub(in crate::api) use self::describe::{Timeline, describe};
 
 /// Where messages are; a message's own path is this and its id.
 pub(super) const MESSAGES: &str = "/v1/messages/";
+
+/// How a caller sees what was made of a change.
+const LOOK: &str = "read the message again";
 
 pub(in crate::api) fn doors(doors: Doors) -> Doors {
     let (read, send) = (Scope::MessagesRead, Scope::SmsSend);
@@ -56,11 +59,11 @@ async fn events(visit: Visit) -> Result<Response, ApiError> {
 async fn cancel(visit: Visit) -> Result<Response, ApiError> {
     let id = visit.within(find(&visit)).await?.message.id;
     let (store, org) = (&visit.api.store, visit.caller.org.id);
-    match store.take_back(org, id, time::now()).await {
+    let taking = store.take_back(org, id, time::now());
+    match visit.changing(LOOK, taking).await? {
         // Whoever asks twice is told the same.
-        Ok(Ok(()) | Err(Obstacle::Standing(State::Cancelled))) => {}
-        Ok(Err(why)) => return Err(left(why, "canceled")),
-        Err(error) => return Err(unknown(error)),
+        Ok(()) | Err(Obstacle::Standing(State::Cancelled)) => {}
+        Err(why) => return Err(left(why, "canceled")),
     }
     changed(&visit).await
 }
@@ -80,8 +83,8 @@ async fn reschedule(mut visit: Visit) -> Result<Response, ApiError> {
     let due_at = visit.api.ingest.due(Some(due_at), time::now());
     let due_at = due_at.map_err(|refusal| ApiError::refused(refusal, Some(param)))?;
     let (store, org) = (&visit.api.store, visit.caller.org.id);
-    let done = store.reschedule(org, id, due_at).await.map_err(unknown)?;
-    done.map_err(|why| left(why, "given another time"))?;
+    let done = visit.changing(LOOK, store.reschedule(org, id, due_at));
+    done.await?.map_err(|why| left(why, "given another time"))?;
     changed(&visit).await
 }
 
@@ -130,18 +133,6 @@ fn left(why: Obstacle, what: &str) -> ApiError {
         }
     };
     ApiError::new(Code::Conflict, message)
-}
-
-/// A change of which nobody knows whether it was made.
-fn unknown(error: StoreError) -> ApiError {
-    match error {
-        StoreError::InDoubt => ApiError::new(
-            Code::ServerError,
-            "the store did not answer in time; the change may have been made: read the message \
-             again",
-        ),
-        error => ApiError::store(error),
-    }
 }
 
 fn missing() -> ApiError {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{find, store};
+use super::find;
 use crate::api::call::Visit;
 use crate::api::code::Code;
 use crate::api::error::{ApiError, Problem};
@@ -272,8 +272,9 @@ pub(super) async fn replay_event(visit: Visit) -> Result<Response, ApiError> {
 async fn replayed(visit: &Visit, replay: Replay, now: Timestamp) -> Result<Replayed, ApiError> {
     let caller = &visit.caller;
     let whose = (caller.org.id, caller.is_live());
-    let done = visit.api.store.replay_events(whose, replay, now, None);
-    done.await.map_err(store)
+    let replaying = visit.api.store.replay_events(whose, replay, now, None);
+    let look = "see GET /v1/webhooks/deliveries";
+    visit.changing(look, replaying).await
 }
 
 fn not_a_cursor() -> ApiError {

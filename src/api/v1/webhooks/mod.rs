@@ -24,12 +24,13 @@ use crate::api::{json, time};
 use crate::domain::endpoint::{ENDPOINTS_MAX, Endpoint};
 use crate::domain::ids::{EndpointId, OrgId};
 use crate::domain::scope::Scope;
-use crate::store::StoreError;
 use crate::store::hooks::{Made, Rotated};
 use crate::webhooks::{self, Busy};
 
 pub(in crate::api) use self::describe::describe;
 
+/// How a caller sees what was made of a change.
+const LOOK: &str = "see GET /v1/webhooks/endpoints";
 /// Seconds after which a further endpoint may be tried: most receivers answer sooner.
 const TRIAL_AGAIN_S: u64 = 2;
 /// Octets of a body here at most.
@@ -157,8 +158,8 @@ async fn make(mut visit: Visit) -> Result<Response, ApiError> {
         created_at: now,
     };
     let endpoint = blank.changed(&change, now);
-    let made = visit.api.store.make_endpoint(endpoint, None).await;
-    match made.map_err(store)? {
+    let making = visit.api.store.make_endpoint(endpoint, None);
+    match visit.changing(LOOK, making).await? {
         Made::Done(made) => {
             let mut response = json::success(StatusCode::CREATED, &Shown::new(&made, true))?;
             let location = format!("/v1/webhooks/endpoints/{}", made.id);
@@ -189,14 +190,15 @@ async fn change(mut visit: Visit) -> Result<Response, ApiError> {
         .api
         .store
         .change_endpoint(whose(&endpoint), change, time::now(), None);
-    let changed = changed.await.map_err(store)?.ok_or_else(missing)?;
+    let changed = visit.changing(LOOK, changed).await?;
+    let changed = changed.ok_or_else(missing)?;
     json::success(StatusCode::OK, &Shown::new(&changed, false))
 }
 
 async fn remove(visit: Visit) -> Result<Response, ApiError> {
     let endpoint = find(&visit)?;
     let removed = visit.api.store.remove_endpoint(whose(&endpoint), None);
-    if !removed.await.map_err(store)? {
+    if !visit.changing(LOOK, removed).await? {
         return Err(missing());
     }
     let data = json!({"id": endpoint.id.to_string(), "deleted": true});
@@ -213,13 +215,13 @@ async fn rotate(mut visit: Visit) -> Result<Response, ApiError> {
         .api
         .store
         .rotate_secret(whose(&endpoint), secret, span, None);
-    match rotated.await.map_err(store)? {
+    match visit.changing(LOOK, rotated).await? {
         Rotated::Done(rotated) => json::success(StatusCode::OK, &Shown::new(&rotated, true)),
         Rotated::Overlap(until) => {
             let message = format!(
                 "two secrets hold until {}, and a third would end the older of them before; wait until \
                  then, or give overlap_seconds 0, which ends both at once",
-                time::rfc3339(until)
+                time::rfc3339(until).as_str()
             );
             Err(ApiError::new(Code::Conflict, message))
         }
@@ -272,16 +274,6 @@ fn missing() -> ApiError {
     let message =
         "there is no webhook endpoint with this id; GET /v1/webhooks/endpoints lists them";
     ApiError::new(Code::NotFound, message)
-}
-
-/// What the store has to say of a change.
-fn store(error: StoreError) -> ApiError {
-    if matches!(error, StoreError::InDoubt) {
-        let message = "the store did not answer in time; the change may have been made: look \
-                       before you ask for it again";
-        return ApiError::new(Code::ServerError, message);
-    }
-    ApiError::store(error)
 }
 
 /// The bodies as the fuzz targets read them.
