@@ -7,6 +7,7 @@
 //! Never here: what an outcome means; sockets; live messages.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Links;
 use crate::domain::class::{Class, ClassSet};
-use crate::domain::ids::{BindName, CarrierId, CarrierIndex, MessageSeq, ReceiptKey};
+use crate::domain::ids::{BindName, CarrierId, CarrierIndex, MessageSeq, OrgId, ReceiptKey};
 use crate::domain::message::{FailureCode, Message, State};
 use crate::domain::receipt::{Evidence, Receipt};
 use crate::domain::sandbox::{ACCOUNT, Ending, Magic, Reply, Word};
@@ -36,6 +37,9 @@ pub const LANE: usize = 256;
 /// Messages that wait for their answer, their end or their receipt's commit at most; beyond it
 /// nothing is taken, the lanes keep it.
 const HELD_MAX: usize = 10_000;
+/// As many of one organisation at most wait for their time. What it has beyond it comes at once, so
+/// that there is room for others.
+const SHARE: usize = HELD_MAX / 5;
 /// Receipts that may wait for their commit; more wait for room.
 const RECEIPTS_MAX: usize = 1_024;
 /// Receipts of one message at most.
@@ -66,6 +70,16 @@ struct Timed {
     step: Step,
 }
 
+/// What is due when; bounded by [`HELD_MAX`], past which nothing is taken.
+#[derive(Default)]
+struct Timetable {
+    steps: BinaryHeap<Reverse<Timed>>,
+    /// Steps so far.
+    number: u64,
+    /// How many of the steps are whose.
+    of: HashMap<OrgId, usize>,
+}
+
 type Left = Result<Vec<(Message, Timestamp)>, StoreError>;
 
 struct Sandbox {
@@ -74,9 +88,7 @@ struct Sandbox {
     bind: BindName,
     lanes: Arc<Lanes>,
     links: Links,
-    steps: BinaryHeap<Reverse<Timed>>,
-    /// Steps so far.
-    number: u64,
+    steps: Timetable,
     /// Submits and receipts so far.
     sequence: u32,
     answers_to: mpsc::Sender<Answered>,
@@ -98,8 +110,7 @@ pub fn start(
         bind: BindName(ACCOUNT.into()),
         lanes,
         links,
-        steps: BinaryHeap::new(),
-        number: 0,
+        steps: Timetable::default(),
         sequence: 0,
         answers_to,
         told: HashMap::new(),
@@ -147,9 +158,9 @@ impl Sandbox {
 
     /// How long until something is due that can be done.
     fn wait(&self) -> Duration {
-        match self.steps.peek() {
-            Some(Reverse(next)) if self.links.store.health().is_well() => {
-                next.at.since((self.links.now)()).clamp(SOON, LOOK)
+        match self.steps.next() {
+            Some(next) if self.links.store.health().is_well() => {
+                next.since((self.links.now)()).clamp(SOON, LOOK)
             }
             Some(_) | None => LOOK,
         }
@@ -157,12 +168,6 @@ impl Sandbox {
 
     fn held(&self) -> usize {
         self.steps.len() + self.told.len()
-    }
-
-    fn put(&mut self, at: Timestamp, step: Step) {
-        self.number += 1;
-        let number = self.number;
-        self.steps.push(Reverse(Timed { at, number, step }));
     }
 
     fn next_sequence(&mut self) -> u32 {
@@ -195,7 +200,9 @@ impl Sandbox {
             let due_at = ready.message.due_at;
             let submitted = (self.links.now)().since(due_at);
             let answers = Magic::of(ready.message.to).answers(submitted);
-            self.put(due_at + answers, Step::Answer(ready));
+            let now = (self.links.now)();
+            self.steps
+                .put_in_turn(due_at + answers, now, Step::Answer(ready));
         }
     }
 
@@ -205,11 +212,7 @@ impl Sandbox {
         let mut submits = Vec::new();
         while self.told.len() + PARTS_MAX < RECEIPTS_MAX
             && submits.len() < BATCH
-            && self
-                .steps
-                .peek()
-                .is_some_and(|Reverse(next)| next.at <= now)
-            && let Some(Reverse(Timed { step, .. })) = self.steps.pop()
+            && let Some(step) = self.steps.take(now)
         {
             match step {
                 Step::Answer(ready) => submits.push(ready),
@@ -227,7 +230,7 @@ impl Sandbox {
         let seqs: Vec<_> = submits.iter().map(|ready| ready.message.seq).collect();
         let Ok(there) = self.links.store.still_there(self.index, &seqs).await else {
             for ready in submits {
-                self.put(now + AGAIN, Step::Answer(ready));
+                self.steps.put(now + AGAIN, Step::Answer(ready));
             }
             return Ok(());
         };
@@ -317,7 +320,9 @@ impl Sandbox {
     /// A message has been taken then: its end follows.
     fn taken(&mut self, message: Arc<Message>, sent_at: Timestamp) {
         let (after, _) = Magic::of(message.to).ends();
-        self.put(sent_at + after, Step::End(message, sent_at));
+        let now = (self.links.now)();
+        self.steps
+            .put_in_turn(sent_at + after, now, Step::End(message, sent_at));
     }
 
     async fn end(
@@ -400,8 +405,56 @@ impl Sandbox {
             && !*kept
         {
             let at = (self.links.now)() + AGAIN;
-            self.put(at, Step::End(message, sent_at));
+            self.steps.put(at, Step::End(message, sent_at));
         }
+    }
+}
+
+impl Step {
+    fn org(&self) -> OrgId {
+        match self {
+            Self::Answer(ready) => ready.message.org,
+            Self::End(message, _) => message.org,
+        }
+    }
+}
+
+impl Timetable {
+    fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// When the next step is due.
+    fn next(&self) -> Option<Timestamp> {
+        self.steps.peek().map(|Reverse(next)| next.at)
+    }
+
+    fn put(&mut self, at: Timestamp, step: Step) {
+        self.number += 1;
+        let number = self.number;
+        *self.of.entry(step.org()).or_default() += 1;
+        self.steps.push(Reverse(Timed { at, number, step }));
+    }
+
+    /// The same, at once if its organisation has its share already.
+    fn put_in_turn(&mut self, at: Timestamp, now: Timestamp, step: Step) {
+        let held = self.of.get(&step.org()).copied().unwrap_or_default();
+        self.put(if held < SHARE { at } else { at.min(now) }, step);
+    }
+
+    /// Takes a step that is due by now.
+    fn take(&mut self, now: Timestamp) -> Option<Step> {
+        if self.next()? > now {
+            return None;
+        }
+        let Reverse(Timed { step, .. }) = self.steps.pop()?;
+        if let Entry::Occupied(mut held) = self.of.entry(step.org()) {
+            *held.get_mut() -= 1;
+            if *held.get() == 0 {
+                held.remove();
+            }
+        }
+        Some(step)
     }
 }
 

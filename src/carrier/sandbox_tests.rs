@@ -183,3 +183,31 @@ async fn what_waits_no_more_is_left_alone() {
     }
     house.close().await;
 }
+
+#[test]
+fn who_has_more_under_way_than_is_his_leaves_room_for_others() {
+    let of = |org: u128| {
+        let message = Message {
+            org: OrgId(uuid::Uuid::from_u128(org)),
+            ..message("a test", 1)
+        };
+        Step::End(Arc::new(message), Timestamp(0))
+    };
+    let (now, later) = (Timestamp(1_000), Timestamp(61_000));
+    let mut steps = Timetable::default();
+    let mut at_once = 0;
+    for _ in 0..3 * HELD_MAX {
+        assert!(steps.len() < HELD_MAX, "the lanes would be left alone");
+        steps.put_in_turn(later, now, of(1));
+        at_once += usize::from(steps.take(now).is_some());
+    }
+    assert_eq!((steps.len(), at_once), (SHARE, 3 * HELD_MAX - SHARE));
+    steps.put_in_turn(later, now, of(2));
+    assert!(steps.take(now).is_none(), "the other's has its time");
+    for _ in 0..=SHARE {
+        assert!(steps.take(later).is_some());
+    }
+    assert!(steps.of.is_empty() && steps.next().is_none());
+    steps.put_in_turn(later, now, of(1));
+    assert!(steps.take(now).is_none(), "there is room again");
+}
