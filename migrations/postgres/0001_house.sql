@@ -186,7 +186,7 @@ create index messages_open on messages (valid_until) where state in (3, 4);
 create index messages_in_doubt on messages (seq) where state = 3 or (state = 4 and live = 0);
 -- Lists.
 create index messages_by_org on messages (org, seq);
-create index messages_by_ref on messages (client_ref, seq) where client_ref is not null;
+create index messages_by_ref on messages (org, client_ref, seq) where client_ref is not null;
 
 -- One row for each submit_sm. The final receipt is kept on the row it settles.
 create table attempts (

@@ -21,7 +21,7 @@ use crate::store::{Listed, Listing};
 /// Lines, if nobody says.
 const LIMIT: u32 = 20;
 const LIMIT_MAX: u32 = 1000;
-/// Messages that are looked at: an index knows them by organisation and by `client_ref` only.
+/// Messages that are looked at: an index knows them by organisation and by its `client_ref` only.
 const LOOK: u32 = 200_000;
 
 #[derive(Deserialize)]

@@ -42,8 +42,8 @@ pub struct Listing {
     pub live: Option<bool>,
     /// As many at most, 1 to 1000.
     pub limit: u32,
-    /// So many messages are looked at, whether they fit or not: of the organisation's, or of those
-    /// with this `client_ref`.
+    /// So many messages are looked at, whether they fit or not: of the organisation's, or of its
+    /// with this `client_ref`; of everybody's if it names none.
     pub look: u32,
 }
 

@@ -4,7 +4,7 @@
 use super::tables::{MessageRow, Tables};
 use super::{Memory, MemoryReader};
 use crate::domain::ids::MessageSeq;
-use crate::domain::message::State;
+use crate::domain::message::{Message, State};
 use crate::domain::time::Timestamp;
 use crate::store::desk::{Desk, Listed, Listing, Lists};
 use crate::store::{Carriers, StoreError};
@@ -37,12 +37,11 @@ impl Tables {
     fn list(&self, carriers: &Carriers, listing: &Listing) -> Listed {
         let (first, above) = listing.span();
         let own = |row: &&MessageRow| {
-            // Those with a name are looked at whosever they are.
-            let whose = listing.client_ref.is_some()
-                || listing.org.is_none_or(|org| row.message.org == org);
-            let named =
-                listing.client_ref.is_none() || row.message.client_ref == listing.client_ref;
-            whose && named && row.message.seq >= first && row.message.seq < above
+            // As the indexes have it: names are an organisation's own.
+            let looked_at = listing
+                .org
+                .is_none_or(|org| row.message.org == org && named(&row.message, listing));
+            looked_at && row.message.seq >= first && row.message.seq < above
         };
         let look = match listing.is_plain() {
             true => usize::MAX,
@@ -77,6 +76,10 @@ fn fits(row: &MessageRow, listing: &Listing) -> bool {
         && listing.from.as_deref().is_none_or(sender)
         && listing.class.is_none_or(|class| message.class == class)
         && listing.tag.as_deref().is_none_or(tagged)
-        && listing.org.is_none_or(|org| message.org == org)
+        && named(message, listing)
         && listing.live.is_none_or(|live| message.live == live)
+}
+
+fn named(message: &Message, listing: &Listing) -> bool {
+    listing.client_ref.is_none() || message.client_ref == listing.client_ref
 }

@@ -71,8 +71,9 @@ impl Way {
     }
 
     fn of_ref() -> Self {
-        let (index, named) = ("indexed by messages_by_ref", "m.client_ref = $1");
-        let postgres = "order by m.client_ref desc, m.seq desc";
+        let index = "indexed by messages_by_ref";
+        let named = "m.org = $1 and m.client_ref = $5";
+        let postgres = "order by m.org desc, m.client_ref desc, m.seq desc";
         Self::new([index, named, NEWEST_FIRST], ["", named, postgres])
     }
 
@@ -92,12 +93,12 @@ impl Way {
         let page = |[index, by, order]: [&str; 3], tag: &str| {
             format!(
                 "select {COLUMNS}{MORE} from messages m {index} where {by} and {SPAN} \
-                 and m.accepted_at >= $4 and m.accepted_at < $5 \
+                 and m.accepted_at >= $4 and m.accepted_at < $10 \
+                 and ($5 is null or m.client_ref = $5) \
                  and (($6 >> m.state) & 1) = 1 \
                  and ($7 is null or m.recipient = $7) \
                  and ($8 is null or lower(m.sender) = $8) \
                  and ($9 is null or m.class = $9) \
-                 and ($10 is null or m.org = $10) \
                  and ($11 is null or {tag}) \
                  and ($12 is null or m.live = $12) \
                  {order} limit $13"
@@ -124,16 +125,20 @@ async fn list(
     static OF_REF: LazyLock<Way> = LazyLock::new(Way::of_ref);
     static OF_ALL: LazyLock<Way> = LazyLock::new(Way::of_all);
     let org = Value::Id(listing.org.map(|org| org.0));
-    let (way, by) = match (&listing.client_ref, listing.org) {
-        (Some(name), _) => (&*OF_REF, Value::from(&**name)),
-        (None, Some(_)) => (&*OF_ORG, org),
-        (None, None) => (&*OF_ALL, org),
+    let named = listing.client_ref.as_deref();
+    let way = match (listing.org, named) {
+        (Some(_), Some(_)) => &*OF_REF,
+        (Some(_), None) => &*OF_ORG,
+        (None, _) => &*OF_ALL,
     };
     let (mut first, above) = listing.span();
     let mut rest = None;
     if !listing.is_plain() {
-        let values = [by, first.0.into(), above.0.into(), listing.look.into()];
-        if let Some(edge) = way.edge.fetch_optional(db, &values).await? {
+        let (look, named) = (listing.look.into(), named.into());
+        let values = [org, first.0.into(), above.0.into(), look, named];
+        // Only this way's statement has a fifth.
+        let asked = if std::ptr::eq(way, &*OF_REF) { 5 } else { 4 };
+        if let Some(edge) = way.edge.fetch_optional(db, &values[..asked]).await? {
             first = MessageSeq(edge.int(0)? + 1);
             rest = Some(first);
         }
@@ -141,16 +146,16 @@ async fn list(
     let sender = listing.from.as_deref().map(str::to_ascii_lowercase);
     let number = listing.to.as_ref().map(|to| to.digits());
     let values = [
-        by,
+        org,
         first.0.into(),
         above.0.into(),
         listing.since.0.into(),
-        listing.until.0.into(),
+        named.into(),
         listing.mask().into(),
         number.into(),
         sender.as_deref().into(),
         listing.class.map(|class| class.index() as i64).into(),
-        org,
+        listing.until.0.into(),
         listing.tag.as_deref().into(),
         listing.live.map(i64::from).into(),
         (i64::from(listing.limit) + 1).into(),

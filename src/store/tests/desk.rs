@@ -329,5 +329,16 @@ async fn a_list_looks_at_so_many_and_says_where_to_go_on(ground: Ground) {
         }
     }
     assert_eq!((pages, found), (3, vec![first]));
+    // What others call theirs is not looked at.
+    let name = |one: &mut Message| one.client_ref = Some("order 7".into());
+    let own = world.put_down(name).await.id;
+    for _ in 0..5 {
+        world
+            .put_down(|one| (one.org, _) = (OTHER, name(one)))
+            .await;
+    }
+    let page = world.listed(|one| (one.client_ref, one.look) = (Some("order 7".into()), 2));
+    let (ids, page) = page.await;
+    assert_eq!((ids, page.next), (vec![own], None));
     world.close().await;
 }
