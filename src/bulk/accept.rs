@@ -23,7 +23,7 @@ use crate::store::jobs::{Chunk, Job, Order};
 /// Faults that are told of one request.
 const FAULTS_MAX: usize = 100;
 /// Different names of personalisation that a request may use.
-const FIELDS_MAX: usize = 100;
+const NAMES_MAX: usize = 100;
 
 /// What a door hands in.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ pub enum Refused {
     Shared(Refusal),
     /// The text is no template.
     Template(TemplateError),
-    /// More different names than `FIELDS_MAX`.
+    /// More different names than `NAMES_MAX`.
     Fields,
     /// Recipients that cannot be sent to, the first hundred, and how many they are: all of them, or
     /// too bad for the others to be sent to.
@@ -218,7 +218,7 @@ fn fields(template: &Template<'_>, recipients: &[Recipient<'_>]) -> Result<Vec<S
         // Nearly all recipients bring the same names in the same order.
         if !names().eq(before.iter().map(|(name, _)| &**name)) {
             fields.extend(names());
-            if fields.len() > FIELDS_MAX {
+            if fields.len() > NAMES_MAX {
                 return Err(Refused::Fields);
             }
             before = values;
