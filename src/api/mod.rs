@@ -13,6 +13,7 @@ mod docs;
 mod doors;
 mod error;
 mod events;
+mod fields;
 mod idempotency;
 mod json;
 mod limits;

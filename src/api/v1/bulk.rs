@@ -7,7 +7,6 @@ pub(in crate::api) mod body;
 mod describe;
 mod results;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -126,7 +125,7 @@ async fn create(mut visit: Visit) -> Result<Response, ApiError> {
 /// Makes a job durable, and says so.
 pub(super) async fn order(
     visit: &Visit,
-    (mut prepared, unknown): (Prepared, Vec<String>),
+    (mut prepared, unknown): (Prepared, Vec<Box<str>>),
     once: Option<Arc<Once>>,
 ) -> Result<Response, ApiError> {
     let shown = Bytes::from(accepted(&prepared, &unknown, false)?);
@@ -151,7 +150,7 @@ pub(super) async fn prepare(
     visit: &Visit,
     body: Bytes,
     form: bool,
-) -> Result<(Prepared, Vec<String>), ApiError> {
+) -> Result<(Prepared, Vec<Box<str>>), ApiError> {
     let caller = Arc::clone(&visit.caller);
     let work = move |ingest: &Ingest| read(ingest, &caller, &body, form, time::now());
     let done = timeout_at(visit.deadline, visit.api.bulk.on_turn(work)).await;
@@ -168,7 +167,7 @@ fn read(
     body: &[u8],
     form: bool,
     now: Timestamp,
-) -> Result<(Prepared, Vec<String>), ApiError> {
+) -> Result<(Prepared, Vec<Box<str>>), ApiError> {
     let draft = Draft::parse(body).map_err(|error| {
         // Only what is not JSON is refused for being a form.
         if form && serde_json::from_slice::<&RawValue>(body).is_err() {
@@ -179,17 +178,18 @@ fn read(
         }
     })?;
     let request = &draft.request;
-    auth::may_send(caller, request.class, ("from", &request.from))?;
+    let sender = (draft.name("from"), &*request.from);
+    auth::may_send(caller, request.class, sender)?;
     let whose = (&caller.org, caller.is_live());
-    let prepared = bulk::prepare(ingest, whose, request, now).map_err(refused)?;
-    let unknown = draft.unknown.into_iter().map(Cow::into_owned).collect();
-    Ok((prepared, unknown))
+    let prepared = bulk::prepare(ingest, whose, request, now);
+    let prepared = prepared.map_err(|why| refused(why, &draft))?;
+    Ok((prepared, draft.unknown))
 }
 
-fn refused(refused: Refused) -> ApiError {
+fn refused(refused: Refused, draft: &Draft<'_>) -> ApiError {
     match refused {
         Refused::Shared(refusal) => {
-            let param = refusal.field();
+            let param = refusal.field().map(|core| draft.name(core));
             ApiError::refused(refusal, param)
         }
         Refused::Template(error) => {
@@ -236,7 +236,7 @@ fn path(fault: &Fault) -> String {
 /// What an accepted job is answered with.
 pub(super) fn accepted(
     prepared: &Prepared,
-    unknown: &[String],
+    unknown: &[Box<str>],
     dry_run: bool,
 ) -> Result<Vec<u8>, ApiError> {
     let job = &prepared.order.job;

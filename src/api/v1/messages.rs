@@ -13,6 +13,7 @@ use crate::api::code::Code;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
 use crate::api::events::{self, Way};
+use crate::api::fields::NO_TIME;
 use crate::api::{json, render, time};
 use crate::domain::ids::MessageId;
 use crate::domain::message::State;
@@ -95,7 +96,7 @@ async fn reschedule(mut visit: Visit) -> Result<Response, ApiError> {
 pub(in crate::api) fn read_time(body: &[u8]) -> Result<Timestamp, ApiError> {
     let change: Change = json::object(body)?;
     time::parse(&change.schedule_at).ok_or_else(|| {
-        let detail = "schedule_at must be RFC 3339 with an offset, like 2026-04-05T15:03:04+03:00";
+        let detail = format!("schedule_at {NO_TIME}");
         ApiError::of_field(Code::ScheduleInvalid, Problem::field("schedule_at", detail))
     })
 }

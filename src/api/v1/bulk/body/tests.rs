@@ -2,6 +2,7 @@
 //! Never here: what a request means.
 
 use super::*;
+use crate::api::code::Code;
 
 const SEED: &str = r#"{
   "name": "Marketing Campaign Q1",
@@ -75,7 +76,7 @@ fn numbers_stand_as_they_were_written_and_null_is_absent() {
             .eq(values)
     );
     assert_eq!((draft.request.rate_limit, draft.request.strict), (5, true));
-    assert_eq!(draft.unknown, ["extra"]);
+    assert_eq!(draft.unknown, ["extra".into()]);
 }
 
 fn wrong(body: &str) -> (Code, Vec<String>) {
@@ -105,6 +106,8 @@ fn what_is_wrong_is_named_by_its_pointer() {
     );
     assert_eq!(code, Code::Unprocessable);
     assert_eq!(pointers, ["/class", "/on_missing", "/rate_limit"]);
+    let (_, pointers) = wrong(r#"{"senderId":1,"message":"x","recipients":["1"]}"#);
+    assert_eq!(pointers, ["/senderId"]);
     for body in [
         "",
         "[]",
