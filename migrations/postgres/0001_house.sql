@@ -373,6 +373,7 @@ create table jobs (
     completed_at bigint
 );
 create index jobs_of_org on jobs (org, id);
+create index jobs_of_keys on jobs (org, live, id);
 create index jobs_open on jobs (due_at) where state in (0, 1, 3);
 create index jobs_over on jobs (completed_at) where completed_at is not null;
 
@@ -397,9 +398,15 @@ create table campaigns (
     org uuid not null references organisations (id),
     live smallint not null,
     name text not null,
-    body text not null,                 -- the request that will make the job, JSON
+    sender text not null,
+    message text not null,
+    class smallint not null,
+    total integer not null,
+    due_at bigint,
+    body text not null,                 -- the request that will make the job, JSON; then empty
     created_at bigint not null,
     updated_at bigint not null,
     job text                            -- what it was launched as
 );
-create index campaigns_of_org on campaigns (org, id);
+create index campaigns_of_org on campaigns (org, live, id);
+create index campaigns_drafts on campaigns (org) where job is null;

@@ -17,7 +17,7 @@ use super::request::{organisation, read, reason, told};
 use crate::domain::ids::JobId;
 use crate::domain::job::{Counts, Step};
 use crate::domain::time::Timestamp;
-use crate::store::jobs::{JobView, Stepped};
+use crate::store::jobs::{JobView, Stepped, Whose};
 
 /// Jobs that are listed, as asked for and at most.
 const LIMIT: u32 = 50;
@@ -100,8 +100,8 @@ pub(super) async fn list(
     Operator::admit(&admin, &headers)?;
     let which = asked(which)?;
     let org = match &which.org {
-        Some(org) => Some(organisation(&admin, org).await?.id),
-        None => None,
+        Some(org) => Whose::Org(organisation(&admin, org).await?.id),
+        None => Whose::All,
     };
     let limit = which.limit.unwrap_or(LIMIT).min(LIMIT_MAX);
     let found = in_time(admin.parts.store.jobs(org, None, limit)).await?;

@@ -6,13 +6,15 @@ mod campaigns;
 
 use std::sync::Arc;
 
+pub use self::campaigns::{Campaign, DRAFTS_MAX, Draft};
+pub(super) use self::campaigns::{CampaignWork, Campaigns, Drafts};
 use super::batch::{Chore, ChoreDone};
 use super::control::AuditEntry;
 use super::memo::{Memo, Repeat};
 use super::{MessageView, Store, StoreError};
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
-use crate::domain::ids::{CampaignId, JobId, MessageSeq, OrgId};
+use crate::domain::ids::{JobId, MessageSeq, OrgId};
 use crate::domain::job::{Counts, JobState, Step};
 use crate::domain::ledger::Shortfall;
 use crate::domain::message::{Message, State};
@@ -54,6 +56,17 @@ pub struct Job {
     pub created_at: Timestamp,
     /// Not before this.
     pub due_at: Timestamp,
+}
+
+/// Whose jobs are listed.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose {
+    /// Everybody's.
+    All,
+    /// An organisation's.
+    Org(OrgId),
+    /// What an organisation's live keys see, or its test keys.
+    Keys(OrgId, bool),
 }
 
 /// A job and where it stands.
@@ -154,30 +167,6 @@ pub struct Expansion {
     pub at: Timestamp,
 }
 
-/// A draft of a job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Campaign {
-    /// Its id.
-    pub id: CampaignId,
-    /// Whose.
-    pub org: OrgId,
-    /// Of a live key.
-    pub live: bool,
-    /// The client's name for it.
-    pub name: Box<str>,
-    /// The request that will make the job: JSON.
-    pub body: Box<str>,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was changed last.
-    pub updated_at: Timestamp,
-    /// The job that it was launched as.
-    pub job: Option<JobId>,
-}
-
-/// A draft of a campaign: which, and when it was changed last.
-pub type Draft = (CampaignId, Timestamp);
-
 /// A job to accept.
 #[derive(Clone, Debug)]
 pub struct Order {
@@ -242,25 +231,6 @@ pub(super) trait Jobs {
     /// Deletes at most `limit` jobs that were over before a time, with their chunks; returns how
     /// many.
     async fn forget_jobs(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
-
-    /// Writes a new campaign.
-    async fn draft(&mut self, campaign: &Campaign) -> Result<(), StoreError>;
-
-    /// Writes a campaign instead of its draft of that time; `false`: it has changed since, has been
-    /// launched, or is gone.
-    async fn redraft(&mut self, campaign: &Campaign, seen: Timestamp) -> Result<bool, StoreError>;
-
-    /// Writes that an organisation's draft is launched; `false`: it has changed since, has been
-    /// launched, or is gone.
-    async fn launch(
-        &mut self,
-        whose: (OrgId, Draft),
-        job: JobId,
-        at: Timestamp,
-    ) -> Result<bool, StoreError>;
-
-    /// Deletes a campaign; `false`: the organisation has none of this id.
-    async fn delete_campaign(&mut self, org: OrgId, id: CampaignId) -> Result<bool, StoreError>;
 }
 
 /// What is read beside the writer.
@@ -268,10 +238,10 @@ pub(super) trait Board {
     /// A job.
     async fn job_view(&self, id: JobId) -> Result<Option<JobView>, StoreError>;
 
-    /// Jobs before this one, of one organisation or of all, the newest first.
+    /// Jobs before this one, of these, the newest first.
     async fn job_list(
         &self,
-        org: Option<OrgId>,
+        of: Whose,
         before: Option<JobId>,
         limit: u32,
     ) -> Result<Vec<JobView>, StoreError>;
@@ -306,17 +276,6 @@ pub(super) trait Board {
         last: MessageSeq,
         limit: u32,
     ) -> Result<Vec<MessageView>, StoreError>;
-
-    /// An organisation's campaigns before this one, the newest first, without their bodies.
-    async fn campaigns(
-        &self,
-        org: OrgId,
-        before: Option<CampaignId>,
-        limit: u32,
-    ) -> Result<Vec<Campaign>, StoreError>;
-
-    /// A campaign.
-    async fn campaign(&self, org: OrgId, id: CampaignId) -> Result<Option<Campaign>, StoreError>;
 }
 
 /// What the writer is asked for.
@@ -328,9 +287,7 @@ pub(super) enum JobsWork {
     Step(Option<OrgId>, JobId, Step, Timestamp),
     Sweep(JobId, u32, Timestamp),
     Forget(Timestamp, u32),
-    /// A new one, or instead of its draft of a time.
-    Draft(Box<Campaign>, Option<Timestamp>),
-    DeleteCampaign(OrgId, CampaignId),
+    Campaign(CampaignWork),
 }
 
 /// What came of it.
@@ -438,17 +395,17 @@ impl Store {
         Ok(found.filter(|view| org.is_none_or(|org| view.job.org == org)))
     }
 
-    /// Jobs before this one, of one organisation or of all, the newest first.
+    /// Jobs before this one, of these, the newest first.
     ///
     /// # Errors
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].
     pub async fn jobs(
         &self,
-        org: Option<OrgId>,
+        of: Whose,
         before: Option<JobId>,
         limit: u32,
     ) -> Result<Vec<JobView>, StoreError> {
-        self.inner.reader.job_list(org, before, limit).await
+        self.inner.reader.job_list(of, before, limit).await
     }
 
     /// Jobs that are due or being taken back: of each organisation the first `each`, in all the

@@ -7,7 +7,7 @@ use super::control::{AuditEntry, HoldRow, Tally};
 use super::desk::{Listed, Listing, Lists};
 use super::hooks::{Deliveries, Delivery, DeliveryId, DeliveryPage, History, Past, PastPage};
 use super::inbox::{InboxPage, InboxRow};
-use super::jobs::{Board, Campaign, ChunkView, JobView, Standing};
+use super::jobs::{Board, Campaign, ChunkView, Drafts, JobView, Standing, Whose};
 use super::memo::{Answers, Memo, MemoKey};
 #[cfg(test)]
 use super::memory;
@@ -274,11 +274,11 @@ impl Board for Reader {
 
     async fn job_list(
         &self,
-        org: Option<OrgId>,
+        of: Whose,
         before: Option<JobId>,
         limit: u32,
     ) -> Result<Vec<JobView>, StoreError> {
-        each!(self, reader => reader.job_list(org, before, limit).await)
+        each!(self, reader => reader.job_list(of, before, limit).await)
     }
 
     async fn due_jobs(
@@ -315,14 +315,16 @@ impl Board for Reader {
     ) -> Result<Vec<MessageView>, StoreError> {
         each!(self, reader => reader.run_of(first, last, limit).await)
     }
+}
 
+impl Drafts for Reader {
     async fn campaigns(
         &self,
-        org: OrgId,
+        whose: (OrgId, bool),
         before: Option<CampaignId>,
         limit: u32,
     ) -> Result<Vec<Campaign>, StoreError> {
-        each!(self, reader => reader.campaigns(org, before, limit).await)
+        each!(self, reader => reader.campaigns(whose, before, limit).await)
     }
 
     async fn campaign(&self, org: OrgId, id: CampaignId) -> Result<Option<Campaign>, StoreError> {

@@ -8,7 +8,7 @@ use super::control::{AuditEntry, HoldRow};
 use super::desk::Lists;
 use super::hooks::History;
 use super::inbox::{InboxPage, InboxRow};
-use super::jobs::Board;
+use super::jobs::{Board, Drafts};
 use super::memo::Answers;
 use super::people::Roster;
 use super::rows::{AttemptId, Candidate};
@@ -40,7 +40,7 @@ pub(super) enum OrgBy<'a> {
 
 /// What is read beside the writer: committed rows only, any number of readers at once.
 pub(super) trait Reads:
-    Survey + Accounts + Lists + Answers + Roster + Board + History
+    Survey + Accounts + Lists + Answers + Roster + Board + Drafts + History
 {
     /// One message of an organisation.
     async fn message(&self, org: OrgId, id: MessageId) -> Result<Option<MessageView>, StoreError>;

@@ -10,7 +10,7 @@ use super::control::{AuditEntry, HoldRow, Sweep};
 use super::desk::Desk;
 use super::hooks::Hooks;
 use super::inbox::{Keeping, Kept, Match};
-use super::jobs::Jobs;
+use super::jobs::{Campaigns, Jobs};
 use super::memo::Memos;
 use super::people::People;
 use super::till::Till;
@@ -212,7 +212,9 @@ pub(super) struct House {
 /// Unless a method says otherwise it is called between [`Rows::begin`] and [`Rows::commit`], and
 /// its lists may be of any length and name a row twice; where it says *each once*, to name it once
 /// is the caller's matter. An error leaves the transaction to be rolled back.
-pub(super) trait Rows: Upkeep + Till + Desk + Memos + People + Jobs + Hooks + Send {
+pub(super) trait Rows:
+    Upkeep + Till + Desk + Memos + People + Jobs + Campaigns + Hooks + Send
+{
     /// The configured accounts.
     fn carriers(&self) -> &Arc<Carriers>;
 

@@ -116,7 +116,7 @@ fn bulk(body: &[u8]) {
 }
 
 fn campaign(body: &[u8]) {
-    judge(campaigns::read_changes(body));
+    judge(campaigns::changed("{}", body));
 }
 
 /// A refusal is the client's fault and says of which field, unless the body as a whole is none.

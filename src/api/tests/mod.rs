@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bodies;
+mod bulk;
 mod keys;
 mod reads;
 mod repeated;

@@ -34,7 +34,7 @@ use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::ingest::{Ingest, Refusal};
 use crate::store::Credential;
-use crate::store::jobs::{JobView, Ordered, Stepped};
+use crate::store::jobs::{JobView, Ordered, Stepped, Whose};
 
 pub(in crate::api) use self::describe::{
     ACCEPTED, BulkAccepted, BulkRecipient, BulkRequest, OnMissing, REFUSALS, REQUEST, describe,
@@ -153,6 +153,14 @@ pub(super) async fn prepare(
 ) -> Result<(Prepared, Vec<Box<str>>), ApiError> {
     let caller = Arc::clone(&visit.caller);
     let work = move |ingest: &Ingest| read(ingest, &caller, &body, form, time::now());
+    on_turn(visit, work).await
+}
+
+/// Does what takes a core for a while on a thread of its own, when its turn comes.
+pub(super) async fn on_turn<T: Send + 'static>(
+    visit: &Visit,
+    work: impl FnOnce(&Ingest) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
     let done = timeout_at(visit.deadline, visit.api.bulk.on_turn(work)).await;
     let done = done.map_err(|_| {
         let message = "too many bulk requests are being read; try again shortly";
@@ -404,8 +412,8 @@ async fn list(visit: Visit) -> Result<Response, ApiError> {
     let query = Query::read(&visit, &["cursor", "limit"])?;
     let limit = query.number("limit", PAGE, 1..=PAGE_MAX)?;
     let before = query.id("cursor")?.map(JobId);
-    let org = Some(visit.caller.org.id);
-    let jobs = visit.api.store.jobs(org, before, limit + 1).await;
+    let whose = Whose::Keys(visit.caller.org.id, visit.caller.is_live());
+    let jobs = visit.api.store.jobs(whose, before, limit + 1).await;
     let mut jobs = jobs.map_err(ApiError::store)?;
     let more = jobs.len() > limit as usize;
     jobs.truncate(limit as usize);
@@ -413,8 +421,6 @@ async fn list(visit: Visit) -> Result<Response, ApiError> {
         .last()
         .filter(|_| more)
         .map(|view| view.job.id.to_string());
-    // A page may be short: the other environment's jobs are left out of it.
-    jobs.retain(|view| view.job.live == visit.caller.is_live());
     let listed: Vec<_> = jobs.iter().map(listed).collect();
     json::page(&listed, next)
 }

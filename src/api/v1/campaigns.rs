@@ -4,14 +4,14 @@
 
 mod describe;
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::bulk::body::Draft;
@@ -24,11 +24,13 @@ use crate::api::idempotency::{self, Once};
 use crate::api::json;
 use crate::api::query::Query;
 use crate::api::time::{self, Text};
+use crate::domain::class::Class;
 use crate::domain::ids::{CampaignId, JobId};
 use crate::domain::scope::Scope;
 use crate::domain::template::Template;
 use crate::domain::time::Timestamp;
-use crate::store::jobs::Campaign;
+use crate::ingest::Ingest;
+use crate::store::jobs::{Campaign, DRAFTS_MAX};
 
 pub(in crate::api) use self::describe::describe;
 
@@ -50,7 +52,7 @@ pub(in crate::api) fn doors(doors: Doors) -> Doors {
 }
 
 #[derive(Serialize)]
-struct Listed<'a> {
+struct Shown<'a> {
     id: Uuid,
     name: &'a str,
     status: &'static str,
@@ -58,22 +60,19 @@ struct Listed<'a> {
     created_at: Text,
     updated_at: Text,
     livemode: bool,
-}
-
-#[derive(Serialize)]
-struct Details<'a> {
-    #[serde(flatten)]
-    listed: Listed<'a>,
-    from: Cow<'a, str>,
-    message: Cow<'a, str>,
+    from: &'a str,
+    message: &'a str,
     class: &'static str,
-    total_recipients: usize,
+    total_recipients: u32,
     scheduled_at: Option<Text>,
     personalization_fields: Vec<&'a str>,
 }
 
-fn listed(campaign: &Campaign) -> Listed<'_> {
-    Listed {
+fn shown(campaign: &Campaign) -> Shown<'_> {
+    let template = Template::parse(&campaign.message);
+    let mut fields = template.map_or_else(|_| Vec::new(), |template| template.fields().to_vec());
+    fields.sort_unstable();
+    Shown {
         id: campaign.id.0,
         name: &campaign.name,
         status: match campaign.job {
@@ -84,54 +83,62 @@ fn listed(campaign: &Campaign) -> Listed<'_> {
         created_at: time::rfc3339(campaign.created_at),
         updated_at: time::rfc3339(campaign.updated_at),
         livemode: campaign.live,
+        from: &campaign.from,
+        message: &campaign.message,
+        class: campaign.class.name(),
+        total_recipients: campaign.total,
+        scheduled_at: campaign.due_at.map(time::rfc3339),
+        personalization_fields: fields,
     }
 }
 
-fn details(status: StatusCode, campaign: &Campaign) -> Result<Response, ApiError> {
-    let request = Draft::parse(campaign.body.as_bytes())?.request;
-    let template = Template::parse(&request.message);
-    let mut fields = template.map_or_else(|_| Vec::new(), |template| template.fields().to_vec());
-    fields.sort_unstable();
-    let shown = Details {
-        listed: listed(campaign),
-        from: Cow::Borrowed(&request.from),
-        message: Cow::Borrowed(&request.message),
-        class: request.class.name(),
-        total_recipients: request.recipients.len(),
-        scheduled_at: request.due_at.map(time::rfc3339),
-        personalization_fields: fields.clone(),
-    };
-    json::success(status, &shown)
-}
-
-/// The name of a draft that can be read; its places must be well-formed.
-fn checked(body: &[u8]) -> Result<Box<str>, ApiError> {
+/// Gives a campaign this body, which can be read; its places must be well-formed.
+fn fill(mut campaign: Campaign, body: &[u8]) -> Result<Campaign, ApiError> {
     let request = Draft::parse(body)?.request;
     Template::parse(&request.message).map_err(|error| {
         let problem = Problem::field("message", format!("message: {error}"));
         ApiError::of_field(Code::Unprocessable, problem)
     })?;
-    Ok((&*request.name).into())
+    campaign.name = (&*request.name).into();
+    campaign.from = (&*request.from).into();
+    campaign.message = (&*request.message).into();
+    campaign.class = request.class;
+    // At most ten thousand: the body has been checked.
+    campaign.total = u32::try_from(request.recipients.len()).unwrap_or(u32::MAX);
+    campaign.due_at = request.due_at;
+    // It has just been read as JSON: it is UTF-8.
+    campaign.body = String::from_utf8_lossy(body).into();
+    Ok(campaign)
 }
 
 async fn create(mut visit: Visit) -> Result<Response, ApiError> {
     let body = visit.packed_body(BODY_MAX).await?;
-    let name = checked(&body)?;
     let now = time::now();
     let campaign = Campaign {
         id: CampaignId(Uuid::now_v7()),
         org: visit.caller.org.id,
         live: visit.caller.is_live(),
-        name,
-        // It has just been read as JSON: it is UTF-8.
-        body: String::from_utf8_lossy(&body).into(),
+        name: "".into(),
+        from: "".into(),
+        message: "".into(),
+        class: Class::Promotional,
+        total: 0,
+        due_at: None,
+        body: "".into(),
         created_at: now,
         updated_at: now,
         job: None,
     };
+    let campaign = bulk::on_turn(&visit, move |_| fill(campaign, &body)).await?;
     let drafting = visit.api.store.draft(campaign.clone());
-    visit.changing(LOOK, drafting).await?;
-    let mut response = details(StatusCode::CREATED, &campaign)?;
+    if !visit.changing(LOOK, drafting).await? {
+        let message = format!(
+            "the organisation has {DRAFTS_MAX} campaigns that are not launched; delete one that is \
+             not needed"
+        );
+        return Err(ApiError::new(Code::Conflict, message));
+    }
+    let mut response = json::success(StatusCode::CREATED, &shown(&campaign))?;
     if let Ok(location) = HeaderValue::try_from(format!("/v1/campaigns/{}", campaign.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -142,8 +149,8 @@ async fn list(visit: Visit) -> Result<Response, ApiError> {
     let query = Query::read(&visit, &["cursor", "limit"])?;
     let limit = query.number("limit", PAGE, 1..=PAGE_MAX)?;
     let before = query.id("cursor")?.map(CampaignId);
-    let org = visit.caller.org.id;
-    let found = visit.api.store.campaigns(org, before, limit + 1).await;
+    let whose = (visit.caller.org.id, visit.caller.is_live());
+    let found = visit.api.store.campaigns(whose, before, limit + 1).await;
     let mut found = found.map_err(ApiError::store)?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
@@ -151,27 +158,50 @@ async fn list(visit: Visit) -> Result<Response, ApiError> {
         .last()
         .filter(|_| more)
         .map(|last| last.id.to_string());
-    // A page may be short: the other environment's campaigns are left out of it.
-    found.retain(|campaign| campaign.live == visit.caller.is_live());
-    let shown: Vec<_> = found.iter().map(listed).collect();
+    let shown: Vec<_> = found.iter().map(shown).collect();
     json::page(&shown, next)
 }
 
 async fn show(visit: Visit) -> Result<Response, ApiError> {
-    details(StatusCode::OK, &find(&visit).await?)
+    json::success(StatusCode::OK, &shown(&find(&visit).await?))
 }
 
 /// Changes the fields that the body names; `null` takes one away.
 async fn change(mut visit: Visit) -> Result<Response, ApiError> {
-    let body = visit.packed_body(BODY_MAX).await?;
-    let changes = read_changes(&body)?;
+    let changes = visit.packed_body(BODY_MAX).await?;
     let mut campaign = draft(&visit).await?;
-    let fields: serde_json::Result<Map<String, Value>> = serde_json::from_str(&campaign.body);
+    let seen = campaign.updated_at;
+    // Each draft has a time of its own: by it a change or a launch knows which it has read.
+    campaign.updated_at = time::now().max(Timestamp(seen.0 + 1));
+    let work = move |_: &Ingest| {
+        let body = changed(&campaign.body, &changes)?;
+        fill(campaign, body.as_bytes())
+    };
+    let campaign = bulk::on_turn(&visit, work).await?;
+    let changing = visit.api.store.redraft(campaign.clone(), seen);
+    if !visit.changing(LOOK, changing).await? {
+        return Err(launched(None));
+    }
+    json::success(StatusCode::OK, &shown(&campaign))
+}
+
+/// A draft's body with changes to it. Values stand as they were written: a number of many digits is
+/// kept to the last of them.
+///
+/// # Errors
+/// `invalid_request`, `payload_too_large`.
+pub(in crate::api) fn changed(body: &str, changes: &[u8]) -> Result<String, ApiError> {
+    let changes: BTreeMap<String, &RawValue> =
+        serde_json::from_slice(changes).map_err(|error| {
+            let message = format!("the body is not a JSON object that can be read: {error}");
+            ApiError::new(Code::InvalidRequest, message)
+        })?;
+    let fields: serde_json::Result<BTreeMap<String, &RawValue>> = serde_json::from_str(body);
     let mut fields = fields.map_err(json::unwritable)?;
     for (name, value) in changes {
-        match value {
-            Value::Null => fields.remove(&name),
-            value => fields.insert(name, value),
+        match value.get() {
+            "null" => fields.remove(&name),
+            _ => fields.insert(name, value),
         };
     }
     let body = serde_json::to_string(&fields).map_err(json::unwritable)?;
@@ -179,27 +209,7 @@ async fn change(mut visit: Visit) -> Result<Response, ApiError> {
         let message = format!("the campaign is larger than {BODY_MAX} octets; send less");
         return Err(ApiError::new(Code::PayloadTooLarge, message));
     }
-    campaign.name = checked(body.as_bytes())?;
-    campaign.body = body.into();
-    let seen = campaign.updated_at;
-    // Each draft has a time of its own: by it a change or a launch knows which it has read.
-    campaign.updated_at = time::now().max(Timestamp(seen.0 + 1));
-    let changing = visit.api.store.redraft(campaign.clone(), seen);
-    if !visit.changing(LOOK, changing).await? {
-        return Err(launched(None));
-    }
-    details(StatusCode::OK, &campaign)
-}
-
-/// Reads the fields to change.
-///
-/// # Errors
-/// `invalid_request`.
-pub(in crate::api) fn read_changes(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
-    serde_json::from_slice(body).map_err(|error| {
-        let message = format!("the body is not a JSON object that can be read: {error}");
-        ApiError::new(Code::InvalidRequest, message)
-    })
+    Ok(body)
 }
 
 /// Deletes a campaign; the job that it was launched as goes on.
@@ -213,16 +223,22 @@ async fn delete(visit: Visit) -> Result<Response, ApiError> {
     json::success(StatusCode::OK, &shown)
 }
 
-/// Makes the job, once: the draft and the job change in one commit.
+/// Makes the job, once: the draft and the job change in one commit. A draft that has been changed
+/// since is another request.
 async fn launch(visit: Visit) -> Result<Response, ApiError> {
+    let campaign = visit.within(find(&visit)).await?;
+    let seen = campaign.updated_at;
+    let visit = &visit;
     let work = async |once: Option<Arc<Once>>| {
-        let campaign = draft(&visit).await?;
+        if let Some(job) = campaign.job {
+            return Err(launched(Some(job)));
+        }
         let body = Bytes::from(campaign.body.into_string());
-        let (mut prepared, unknown) = bulk::prepare(&visit, body, false).await?;
-        prepared.order.campaign = Some((campaign.id, campaign.updated_at));
-        bulk::order(&visit, (prepared, unknown), once).await
+        let (mut prepared, unknown) = bulk::prepare(visit, body, false).await?;
+        prepared.order.campaign = Some((campaign.id, seen));
+        bulk::order(visit, (prepared, unknown), once).await
     };
-    idempotency::once(&visit, b"", work).await
+    idempotency::once(visit, &seen.0.to_be_bytes(), work).await
 }
 
 fn missing() -> ApiError {

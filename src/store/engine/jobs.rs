@@ -21,7 +21,8 @@ use crate::flow::Ready;
 use crate::store::StoreError;
 use crate::store::batch::{Batch, Chore, Effects};
 use crate::store::jobs::{
-    ChunkState, Expansion, JobView, JobsDone, JobsWork, Order, Ordered, Stepped,
+    CampaignWork, ChunkState, DRAFTS_MAX, Expansion, JobView, JobsDone, JobsWork, Order, Ordered,
+    Stepped,
 };
 use crate::store::notices::{self, BulkCompleted};
 use crate::store::rows::{Candidate, Rows, day_of, day_of_seq};
@@ -47,17 +48,22 @@ impl<R: Rows> Engine<R> {
             JobsWork::Forget(before, limit) => {
                 JobsDone::Count(self.rows.forget_jobs(*before, *limit).await?)
             }
-            JobsWork::Draft(campaign, None) => {
-                self.rows.draft(campaign).await?;
-                JobsDone::Changed(true)
-            }
-            JobsWork::Draft(campaign, Some(seen)) => {
-                JobsDone::Changed(self.rows.redraft(campaign, *seen).await?)
-            }
-            JobsWork::DeleteCampaign(org, id) => {
-                JobsDone::Changed(self.rows.delete_campaign(*org, *id).await?)
-            }
+            JobsWork::Campaign(work) => JobsDone::Changed(self.campaign(work).await?),
         })
+    }
+
+    async fn campaign(&mut self, work: &CampaignWork) -> Result<bool, StoreError> {
+        match work {
+            CampaignWork::Draft(campaign) => {
+                let room = self.rows.drafts(campaign.org).await? < DRAFTS_MAX;
+                if room {
+                    self.rows.draft(campaign).await?;
+                }
+                Ok(room)
+            }
+            CampaignWork::Redraft(campaign, seen) => self.rows.redraft(campaign, *seen).await,
+            CampaignWork::Delete(org, id) => self.rows.delete_campaign(*org, *id).await,
+        }
     }
 
     /// The days of messages that a batch's chores will write.
@@ -89,7 +95,7 @@ impl<R: Rows> Engine<R> {
         }
         if let Some(campaign) = order.campaign {
             let whose = (job.org, campaign);
-            if !self.rows.launch(whose, job.id, job.created_at).await? {
+            if !self.rows.launch(whose, job.id).await? {
                 return Ok(Ordered::Launched);
             }
         }

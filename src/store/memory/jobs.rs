@@ -11,7 +11,8 @@ use crate::domain::ids::{CampaignId, JobId, MessageSeq, OrgId};
 use crate::domain::job::JobState;
 use crate::domain::time::Timestamp;
 use crate::store::jobs::{
-    Board, Campaign, Chunk, ChunkState, ChunkView, Draft, Expansion, Job, JobView, Jobs, Standing,
+    Board, Campaign, Campaigns, Chunk, ChunkState, ChunkView, Draft, Drafts, Expansion, Job,
+    JobView, Jobs, Standing, Whose,
 };
 use crate::store::{MessageView, StoreError};
 
@@ -242,6 +243,14 @@ impl Jobs for Memory {
         }
         Ok(over.len() as u64)
     }
+}
+
+impl Campaigns for Memory {
+    async fn drafts(&mut self, org: OrgId) -> Answer<u32> {
+        let campaigns = self.tables()?.0.work.campaigns.all();
+        let drafts = campaigns.filter(|one| one.org == org && one.job.is_none());
+        Ok(u32::try_from(drafts.count()).unwrap_or(u32::MAX))
+    }
 
     async fn draft(&mut self, campaign: &Campaign) -> Answer<()> {
         self.tables()?.0.work.campaigns.put(campaign.clone());
@@ -253,23 +262,16 @@ impl Jobs for Memory {
         let org = campaign.org;
         let right = |row: &Campaign| row.org == org && row.job.is_none() && row.updated_at == seen;
         Ok(campaigns.change(&campaign.id, right, |row| {
-            row.name.clone_from(&campaign.name);
-            row.body.clone_from(&campaign.body);
-            row.updated_at = campaign.updated_at;
+            row.clone_from(campaign);
         }))
     }
 
-    async fn launch(
-        &mut self,
-        (org, (id, seen)): (OrgId, Draft),
-        job: JobId,
-        at: Timestamp,
-    ) -> Answer<bool> {
+    async fn launch(&mut self, (org, (id, seen)): (OrgId, Draft), job: JobId) -> Answer<bool> {
         let campaigns = &mut self.tables()?.0.work.campaigns;
         let right = |row: &Campaign| row.org == org && row.job.is_none() && row.updated_at == seen;
         Ok(campaigns.change(&id, right, |row| {
             row.job = Some(job);
-            row.updated_at = at;
+            row.body = "".into();
         }))
     }
 
@@ -285,19 +287,18 @@ impl Board for MemoryReader {
         self.look(|tables, _| tables.work.jobs.get(&id).cloned())
     }
 
-    async fn job_list(
-        &self,
-        org: Option<OrgId>,
-        before: Option<JobId>,
-        limit: u32,
-    ) -> Answer<Vec<JobView>> {
+    async fn job_list(&self, of: Whose, before: Option<JobId>, limit: u32) -> Answer<Vec<JobView>> {
         self.look(|tables, _| {
             let all = tables.work.jobs.all().rev();
-            all.filter(|view| org.is_none_or(|org| view.job.org == org))
-                .filter(|view| before.is_none_or(|before| view.job.id < before))
-                .take(limit as usize)
-                .cloned()
-                .collect()
+            all.filter(|JobView { job, .. }| match of {
+                Whose::All => true,
+                Whose::Org(org) => job.org == org,
+                Whose::Keys(org, live) => job.org == org && job.live == live,
+            })
+            .filter(|view| before.is_none_or(|before| view.job.id < before))
+            .take(limit as usize)
+            .cloned()
+            .collect()
         })
     }
 
@@ -331,16 +332,18 @@ impl Board for MemoryReader {
             rows.map(|row| row.view(carriers)).collect()
         })
     }
+}
 
+impl Drafts for MemoryReader {
     async fn campaigns(
         &self,
-        org: OrgId,
+        (org, live): (OrgId, bool),
         before: Option<CampaignId>,
         limit: u32,
     ) -> Answer<Vec<Campaign>> {
         self.look(|tables, _| {
             let all = tables.work.campaigns.all().rev();
-            all.filter(|one| one.org == org)
+            all.filter(|one| one.org == org && one.live == live)
                 .filter(|one| before.is_none_or(|before| one.id < before))
                 .take(limit as usize)
                 .map(|one| Campaign {

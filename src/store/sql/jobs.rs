@@ -1,4 +1,4 @@
-//! Lives here: bulk jobs, their chunks and campaigns, and the databases' faces for them.
+//! Lives here: bulk jobs and their chunks, and the databases' faces for them.
 //! Never here: legal steps (`domain::job`), what recipients say.
 
 use std::sync::LazyLock;
@@ -10,13 +10,13 @@ use super::statement::Statement;
 use super::{ANSWER, Reader, Sql, lost, read, reader, rows, within};
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
-use crate::domain::ids::{CampaignId, JobId, MessageSeq, OrgId};
+use crate::domain::ids::{JobId, MessageSeq, OrgId};
 use crate::domain::job::JobState;
 use crate::domain::message::State;
 use crate::domain::phone::Sender;
 use crate::domain::time::Timestamp;
 use crate::store::jobs::{
-    Board, Campaign, Chunk, ChunkState, ChunkView, Draft, Expansion, Job, JobView, Jobs, Standing,
+    Board, Chunk, ChunkState, ChunkView, Expansion, Job, JobView, Jobs, Standing, Whose,
 };
 use crate::store::{Carriers, MessageView, StoreError};
 
@@ -25,10 +25,8 @@ const JOB: &str = "id, org, live, state, name, sender, template, class, webhook_
      fields, rate_limit, total, cost, created_at, due_at, started_at, completed_at";
 /// The columns that [`chunk_view`] reads.
 const CHUNK: &str = "chunk, state, recipients, refused, cost, first_seq, last_seq";
-/// The columns that [`campaign`] reads.
-const CAMPAIGN: &str = "id, org, live, name, body, created_at, updated_at, job";
 
-const fn corrupt(what: &'static str) -> StoreError {
+pub(super) const fn corrupt(what: &'static str) -> StoreError {
     StoreError::Corrupt { what }
 }
 
@@ -69,20 +67,6 @@ fn chunk_view(row: &Row) -> Result<ChunkView, StoreError> {
         refused: row.small(3)?,
         cost: Credits(row.int(4)?),
         span: first.zip(row.opt_int(6)?.map(MessageSeq)),
-    })
-}
-
-fn campaign(row: &Row) -> Result<Campaign, StoreError> {
-    let launched = row.opt_text(7)?.map(uuid::Uuid::parse_str).transpose();
-    Ok(Campaign {
-        id: CampaignId(row.id(0)?),
-        org: OrgId(row.id(1)?),
-        live: row.flag(2)?,
-        name: row.text(3)?.into(),
-        body: row.text(4)?.into(),
-        created_at: Timestamp(row.int(5)?),
-        updated_at: Timestamp(row.int(6)?),
-        job: launched.map_err(|_| corrupt("campaigns.job"))?.map(JobId),
     })
 }
 
@@ -223,101 +207,34 @@ async fn forget_jobs(db: &mut Db<'_>, before: Timestamp, limit: u32) -> Result<u
     Ok(over.len() as u64)
 }
 
-async fn draft(db: &mut Db<'_>, campaign: &Campaign) -> Result<(), StoreError> {
-    static DRAFT: LazyLock<Statement> = LazyLock::new(|| {
-        Statement::made(format!(
-            "insert into campaigns ({CAMPAIGN}) values ($1, $2, $3, $4, $5, $6, $7, $8)"
-        ))
-    });
-    let job = campaign.job.map(|job| job.to_string());
-    let values = [
-        campaign.id.0.into(),
-        campaign.org.0.into(),
-        campaign.live.into(),
-        (&*campaign.name).into(),
-        (&*campaign.body).into(),
-        campaign.created_at.0.into(),
-        campaign.updated_at.0.into(),
-        job.as_deref().into(),
-    ];
-    DRAFT.execute(db, &values).await?;
-    Ok(())
-}
-
-async fn redraft(
-    db: &mut Db<'_>,
-    campaign: &Campaign,
-    seen: Timestamp,
-) -> Result<bool, StoreError> {
-    static REDRAFT: Statement = Statement::new(
-        "update campaigns set name = $3, body = $4, updated_at = $5 \
-         where id = $1 and org = $2 and job is null and updated_at = $6",
-    );
-    let values = [
-        campaign.id.0.into(),
-        campaign.org.0.into(),
-        (&*campaign.name).into(),
-        (&*campaign.body).into(),
-        campaign.updated_at.0.into(),
-        seen.0.into(),
-    ];
-    Ok(REDRAFT.execute(db, &values).await? == 1)
-}
-
-async fn launch(
-    db: &mut Db<'_>,
-    (org, (id, seen)): (OrgId, Draft),
-    job: JobId,
-    at: Timestamp,
-) -> Result<bool, StoreError> {
-    static LAUNCH: Statement = Statement::new(
-        "update campaigns set job = $3, updated_at = $4 \
-         where id = $1 and org = $2 and job is null and updated_at = $5",
-    );
-    let job = job.to_string();
-    let values = [
-        id.0.into(),
-        org.0.into(),
-        (&*job).into(),
-        at.0.into(),
-        seen.0.into(),
-    ];
-    Ok(LAUNCH.execute(db, &values).await? == 1)
-}
-
-async fn delete_campaign(db: &mut Db<'_>, org: OrgId, id: CampaignId) -> Result<bool, StoreError> {
-    static DELETE: Statement = Statement::new("delete from campaigns where id = $1 and org = $2");
-    Ok(DELETE.execute(db, &[id.0.into(), org.0.into()]).await? == 1)
-}
-
 /// Behind all ids.
-const LAST: uuid::Uuid = uuid::Uuid::max();
+pub(super) const LAST: uuid::Uuid = uuid::Uuid::max();
 
 async fn job_list(
     db: &mut Db<'_>,
-    org: Option<OrgId>,
+    of: Whose,
     before: Option<JobId>,
     limit: u32,
 ) -> Result<Vec<JobView>, StoreError> {
-    static OWN: LazyLock<Statement> = LazyLock::new(|| {
-        Statement::made(format!(
-            "select {JOB} from jobs where org = $1 and id < $2 order by id desc limit $3"
-        ))
-    });
-    static ALL: LazyLock<Statement> = LazyLock::new(|| {
-        Statement::made(format!(
-            "select {JOB} from jobs where id < $1 order by id desc limit $2"
-        ))
-    });
-    let before = before.map_or(LAST, |before| before.0);
-    let rows = match org {
-        Some(org) => {
-            let values = [org.0.into(), before.into(), limit.into()];
-            OWN.fetch(db, &values).await?
+    static ALL: LazyLock<Statement> = LazyLock::new(|| of_jobs(""));
+    static ORG: LazyLock<Statement> = LazyLock::new(|| of_jobs("and org = $3"));
+    static KEYS: LazyLock<Statement> = LazyLock::new(|| of_jobs("and org = $3 and live = $4"));
+    let before = before.map_or(LAST, |before| before.0).into();
+    let rows = match of {
+        Whose::All => ALL.fetch(db, &[before, limit.into()]).await?,
+        Whose::Org(org) => ORG.fetch(db, &[before, limit.into(), org.0.into()]).await?,
+        Whose::Keys(org, live) => {
+            let values = [before, limit.into(), org.0.into(), live.into()];
+            KEYS.fetch(db, &values).await?
         }
-        None => ALL.fetch(db, &[before.into(), limit.into()]).await?,
     };
     rows.iter().map(view).collect()
+}
+
+fn of_jobs(these: &str) -> Statement {
+    Statement::made(format!(
+        "select {JOB} from jobs where id < $1 {these} order by id desc limit $2"
+    ))
 }
 
 async fn due_jobs(
@@ -412,37 +329,6 @@ async fn run_of(
     rows.iter().map(|row| read::viewed(row, carriers)).collect()
 }
 
-async fn campaigns(
-    db: &mut Db<'_>,
-    org: OrgId,
-    before: Option<CampaignId>,
-    limit: u32,
-) -> Result<Vec<Campaign>, StoreError> {
-    static OWN: LazyLock<Statement> = LazyLock::new(|| {
-        Statement::made(format!(
-            "select {} from campaigns where org = $1 and id < $2 order by id desc limit $3",
-            CAMPAIGN.replace("body", "''")
-        ))
-    });
-    let before = before.map_or(LAST, |before| before.0);
-    let values = [org.0.into(), before.into(), limit.into()];
-    OWN.fetch(db, &values).await?.iter().map(campaign).collect()
-}
-
-async fn one_campaign(
-    db: &mut Db<'_>,
-    org: OrgId,
-    id: CampaignId,
-) -> Result<Option<Campaign>, StoreError> {
-    static ONE: LazyLock<Statement> = LazyLock::new(|| {
-        Statement::made(format!(
-            "select {CAMPAIGN} from campaigns where id = $1 and org = $2"
-        ))
-    });
-    let row = ONE.fetch_optional(db, &[id.0.into(), org.0.into()]).await?;
-    row.as_ref().map(campaign).transpose()
-}
-
 impl Jobs for Sql {
     async fn insert_job(&mut self, job: &Job, chunks: &[Chunk]) -> Result<(), StoreError> {
         rows::ask!(self, |db| insert_job(db, job, chunks))
@@ -475,27 +361,6 @@ impl Jobs for Sql {
     async fn forget_jobs(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         rows::ask!(self, |db| forget_jobs(db, before, limit))
     }
-
-    async fn draft(&mut self, campaign: &Campaign) -> Result<(), StoreError> {
-        rows::ask!(self, |db| draft(db, campaign))
-    }
-
-    async fn redraft(&mut self, campaign: &Campaign, seen: Timestamp) -> Result<bool, StoreError> {
-        rows::ask!(self, |db| redraft(db, campaign, seen))
-    }
-
-    async fn launch(
-        &mut self,
-        whose: (OrgId, Draft),
-        job: JobId,
-        at: Timestamp,
-    ) -> Result<bool, StoreError> {
-        rows::ask!(self, |db| launch(db, whose, job, at))
-    }
-
-    async fn delete_campaign(&mut self, org: OrgId, id: CampaignId) -> Result<bool, StoreError> {
-        rows::ask!(self, |db| delete_campaign(db, org, id))
-    }
 }
 
 impl Board for Reader {
@@ -505,11 +370,11 @@ impl Board for Reader {
 
     async fn job_list(
         &self,
-        org: Option<OrgId>,
+        of: Whose,
         before: Option<JobId>,
         limit: u32,
     ) -> Result<Vec<JobView>, StoreError> {
-        reader::ask!(self, |db| job_list(db, org, before, limit))
+        reader::ask!(self, |db| job_list(db, of, before, limit))
     }
 
     async fn due_jobs(
@@ -545,18 +410,5 @@ impl Board for Reader {
         limit: u32,
     ) -> Result<Vec<MessageView>, StoreError> {
         reader::ask!(self, |db| run_of(db, &self.carriers, (first, last), limit))
-    }
-
-    async fn campaigns(
-        &self,
-        org: OrgId,
-        before: Option<CampaignId>,
-        limit: u32,
-    ) -> Result<Vec<Campaign>, StoreError> {
-        reader::ask!(self, |db| campaigns(db, org, before, limit))
-    }
-
-    async fn campaign(&self, org: OrgId, id: CampaignId) -> Result<Option<Campaign>, StoreError> {
-        reader::ask!(self, |db| one_campaign(db, org, id))
     }
 }

@@ -5,6 +5,7 @@
 mod attempts;
 mod bulk;
 mod by_id;
+mod campaigns;
 mod commit;
 mod days;
 pub(super) mod db;

@@ -22,12 +22,12 @@ pub(in crate::api) fn describe(book: &mut Book) {
         TAG,
         "Create a campaign",
         "Keeps a bulk send for later: the body is that of `POST /v1/sms/bulk`. Nothing is sent or paid for before it is \
-         launched, and its numbers are judged then.",
+         launched, and its numbers are judged then. You may have a hundred that are not launched.",
     )
     .takes::<BulkRequest>(REQUEST)
     .answers::<Campaign>(201, "The campaign.", CAMPAIGN)
     .located()
-    .refuses(&[Code::Unprocessable, Code::ScheduleInvalid]);
+    .refuses(&[Code::Conflict, Code::Unprocessable, Code::ScheduleInvalid]);
     let list = Operation::new(
         "listCampaigns",
         TAG,
@@ -44,7 +44,7 @@ pub(in crate::api) fn describe(book: &mut Book) {
         json!({"type": "string"}),
         "`next_cursor` of the page before.",
     )
-    .answers_page::<CampaignSummary>("A page of them.", LIST);
+    .answers_page::<Campaign>("A page of them.", LIST);
     let show = Operation::new(
         "getCampaign",
         TAG,
@@ -120,22 +120,6 @@ struct CampaignChange {
     rate_limit: Option<u32>,
 }
 
-/// A campaign, as lists show it.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "a form only: the answer borrows what it shows")]
-struct CampaignSummary {
-    id: Uuid,
-    name: String,
-    /// `draft` or `launched`.
-    status: String,
-    /// The job that it was launched as.
-    #[schema(required)]
-    job_id: Option<Uuid>,
-    created_at: Text,
-    updated_at: Text,
-    livemode: bool,
-}
-
 /// A campaign.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "a form only: the answer borrows what it shows")]
@@ -190,5 +174,11 @@ const LIST: &str = r#"[{
   "job_id": null,
   "created_at": "2026-04-05T12:06:25.317Z",
   "updated_at": "2026-04-05T12:06:25.317Z",
-  "livemode": true
+  "livemode": true,
+  "from": "MOJAWAVE",
+  "message": "Hello {{name}}, your code is {{code}}",
+  "class": "transactional",
+  "total_recipients": 2,
+  "scheduled_at": null,
+  "personalization_fields": ["code", "name"]
 }]"#;

@@ -1,0 +1,117 @@
+//! Lives here: bulk jobs and campaigns through the API, in process.
+//! Never here: what carriers get of them (`tests/scenarios/bulk.rs`).
+
+use super::*;
+use crate::domain::ids::JobId;
+use crate::store::jobs::DRAFTS_MAX;
+
+impl House {
+    async fn asked(&self, method: &str, path: &str, name: Option<&str>, body: &Value) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.key));
+        if let Some(name) = name {
+            request = request.header("idempotency-key", name);
+        }
+        let body = match body {
+            Value::Null => String::new(),
+            // As it is written.
+            Value::String(text) => text.clone(),
+            body => body.to_string(),
+        };
+        self.call(request.body(Body::from(body)).unwrap()).await
+    }
+
+    async fn campaign(&self, body: &Value) -> String {
+        let made = self.asked("POST", "/v1/campaigns", None, body).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+        made.headers["location"].to_str().unwrap().to_owned()
+    }
+}
+
+fn campaign() -> Value {
+    json!({"name": "Q1", "from": "MojaWave", "message": "Hi {{name}}", "class": "transactional",
+        "recipients": [{"to": "+255753276939", "personalization": {"name": "John"}}]})
+}
+
+#[tokio::test]
+async fn a_list_shows_of_campaigns_what_each_shows() {
+    let house = House::open().await;
+    let path = house.campaign(&campaign()).await;
+    let one = house.asked("GET", &path, None, &Value::Null).await;
+    let list = house
+        .asked("GET", "/v1/campaigns", None, &Value::Null)
+        .await;
+    assert_eq!(list.json["data"], json!([one.json["data"]]));
+    let shown = &one.json["data"];
+    assert_eq!(
+        [&shown["from"], &shown["class"], &shown["total_recipients"]],
+        [&json!("MojaWave"), &json!("transactional"), &json!(1)]
+    );
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_change_of_a_campaign_leaves_numbers_as_they_were_written() {
+    let house = House::open().await;
+    let body = r#"{"from":"MojaWave","message":"{{due}}","recipients":[{"to":"+255753276939",
+        "personalization":{"due":10000000000000000000.50}}]}"#;
+    let path = house.campaign(&json!(body)).await;
+    let changed = house
+        .asked("PATCH", &path, None, &json!({"name": "Q2"}))
+        .await;
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
+    let launch = format!("{path}/launch");
+    let launched = house.asked("POST", &launch, None, &Value::Null).await;
+    assert_eq!(launched.status, StatusCode::ACCEPTED, "{}", launched.text);
+    let id = launched.json["data"]["job_id"].as_str().unwrap();
+    let job = JobId(Uuid::parse_str(id).unwrap());
+    let chunk = house.store.chunk_body(job, 0).await.unwrap().unwrap();
+    let chunk = String::from_utf8_lossy(&chunk).into_owned();
+    assert!(chunk.contains("10000000000000000000.50"), "{chunk:?}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_launch_that_was_refused_is_judged_anew_when_the_draft_is_mended() {
+    let house = House::open().await;
+    let mut body = campaign();
+    body["recipients"] = json!(["+255753276939"]);
+    let path = house.campaign(&body).await;
+    let launch = format!("{path}/launch");
+    let launched = async |name| house.asked("POST", &launch, Some(name), &Value::Null).await;
+    for _ in 0..2 {
+        let refused = launched("one").await;
+        assert_eq!(refused.json["code"], "template_variable_missing");
+    }
+    let mended = json!({"message": "Hi"});
+    let mended = house.asked("PATCH", &path, None, &mended).await;
+    assert_eq!(mended.status, StatusCode::OK, "{}", mended.text);
+    // It is another request now, and needs a name of its own.
+    assert_eq!(launched("one").await.json["code"], "idempotency_key_reused");
+    let first = launched("two").await;
+    assert_eq!(first.status, StatusCode::ACCEPTED, "{}", first.text);
+    let again = launched("two").await;
+    assert_eq!(again.text, first.text);
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    assert_eq!(launched("three").await.json["code"], "conflict");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_organisation_has_so_many_drafts_and_no_more() {
+    let house = House::open().await;
+    let path = house.campaign(&campaign()).await;
+    for _ in 1..DRAFTS_MAX {
+        house.campaign(&campaign()).await;
+    }
+    let full = house
+        .asked("POST", "/v1/campaigns", None, &campaign())
+        .await;
+    assert_eq!(full.status, StatusCode::CONFLICT, "{}", full.text);
+    let launch = format!("{path}/launch");
+    house.asked("POST", &launch, None, &Value::Null).await;
+    house.campaign(&campaign()).await;
+    house.close().await;
+}
