@@ -23,7 +23,7 @@ use crate::domain::ids::OrgId;
 use crate::domain::phone::{Msisdn, Sender};
 use crate::domain::route::Ask;
 use crate::flow::routes::Reload;
-use crate::ingest::explain::explain as explain_route;
+use crate::ingest::explain::{Told, explain as explain_route};
 
 /// Who a message is taken to be from when the question does not say.
 const SENDER: &str = "MNARA";
@@ -92,7 +92,7 @@ pub(super) async fn explain(
         segments,
         live: true,
     };
-    let explanation = explain_route(routes, &ask, &[], now());
+    let explanation = explain_route(routes, &ask, &[], now(), Told::Operator);
     let explanation =
         explanation.ok_or_else(|| Refused::invalid("no carrier serves this country"))?;
     Ok(error::json(StatusCode::OK, &explanation))

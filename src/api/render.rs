@@ -115,7 +115,6 @@ pub(super) fn dry_run(
     warnings: &[Warning],
 ) -> serde_json::Result<Vec<u8>> {
     let accepted = &run.accepted;
-    let cost = run.route.cost_per_segment();
     let to = accepted.to.to_string();
     serde_json::to_vec(&Success {
         success: true,
@@ -129,7 +128,6 @@ pub(super) fn dry_run(
             encoding: run.encoding.name(),
             segments: accepted.segments,
             credits_cost: amount(accepted.cost),
-            cost_micros: cost.map(|cost| cost.saturating_mul(accepted.segments.into())),
             carrier: run.route.carrier(),
             scheduled_at: (accepted.state == State::Scheduled)
                 .then(|| time::rfc3339(accepted.due_at)),
@@ -231,8 +229,6 @@ struct Rehearsal<'a> {
     encoding: &'static str,
     segments: u8,
     credits_cost: serde_json::Value,
-    /// Micro-units of money for all segments, if known.
-    cost_micros: Option<u64>,
     carrier: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduled_at: Option<Text>,

@@ -44,8 +44,18 @@ pub struct Explanation {
     then: Option<Box<str>>,
     /// That patience, in seconds since `carrier` went out of use.
     then_after_s: Option<u64>,
-    /// What a segment costs with it, in micro-units of money, if that is known.
+    /// What a segment costs us with it, in micro-units of money: told to operators, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     cost_per_segment_micros: Option<u64>,
+}
+
+/// Who is told: what we pay carriers is not for customers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Somebody of ours.
+    Operator,
+    /// Whose message it is.
+    Customer,
 }
 
 /// One target in its place.
@@ -58,6 +68,7 @@ struct Candidate {
     /// Why it is passed over, as a code.
     skipped: Option<&'static str>,
     weight: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cost_per_segment_micros: Option<u64>,
     /// Under `predictive`.
     score: Option<f64>,
@@ -90,11 +101,6 @@ impl Explanation {
             ..self
         }
     }
-
-    /// What a segment costs with it, in micro-units, if that is known.
-    pub const fn cost_per_segment(&self) -> Option<u64> {
-        self.cost_per_segment_micros
-    }
 }
 
 /// Explains what [`Routes::foresee`] answers to the same question at the same time; `None` if the
@@ -104,6 +110,7 @@ pub fn explain(
     ask: &Ask<'_>,
     tried: &[CarrierIndex],
     now: Timestamp,
+    told: Told,
 ) -> Option<Explanation> {
     let (table, scores) = (routes.table(), routes.scores());
     let decision = table.decide(ask, &scores, now)?;
@@ -115,6 +122,7 @@ pub fn explain(
         scores: &scores,
         ask,
         decision: &decision,
+        told,
     };
     let place = &decision.place;
     let candidates = decision.order.iter().zip(1..).map(|(ranked, rank)| {
@@ -155,7 +163,7 @@ pub fn explain(
         available: choice.is_some_and(|choice| choice.available),
         then: then.map(|(carrier, _)| view.name(carrier).into()),
         then_after_s: then.map(|(_, seconds)| seconds),
-        cost_per_segment_micros: cost.and_then(|ranked| ranked.target.cost),
+        cost_per_segment_micros: cost.and_then(|ranked| view.cost(ranked)),
     };
     Some(if ask.live {
         explanation
@@ -200,9 +208,15 @@ struct View<'a> {
     scores: &'a Scores,
     ask: &'a Ask<'a>,
     decision: &'a Decision,
+    told: Told,
 }
 
 impl View<'_> {
+    /// What a target costs us, for those who may know.
+    fn cost(&self, ranked: &Ranked) -> Option<u64> {
+        ranked.target.cost.filter(|_| self.told == Told::Operator)
+    }
+
     fn name(&self, carrier: CarrierIndex) -> &str {
         let account = self.table.accounts().get(carrier.index());
         account.map_or("", |account| &account.id.0)
@@ -264,7 +278,7 @@ impl View<'_> {
             chosen: chosen.is_some(),
             skipped: skipped.map(|(code, _)| code),
             weight: (strategy == Strategy::Weighted).then_some(ranked.target.weight),
-            cost_per_segment_micros: ranked.target.cost,
+            cost_per_segment_micros: self.cost(ranked),
             score: (strategy == Strategy::Predictive).then_some(ranked.score),
             reason,
         }
@@ -283,9 +297,10 @@ impl View<'_> {
                 let mine = ranked.target.weight;
                 format!("weight {mine} of {all}; number {rank} for this recipient")
             }
-            Strategy::LeastCost => match ranked.target.cost {
-                Some(cost) => format!("{} micro-units a segment", grouped(cost)),
-                None => "no cost known".into(),
+            Strategy::LeastCost => match (ranked.target.cost, self.cost(ranked)) {
+                (_, Some(cost)) => format!("{} micro-units a segment", grouped(cost)),
+                (Some(_), None) => format!("number {rank} by cost"),
+                (None, None) => "no cost known".into(),
             },
             Strategy::Predictive => self.record(ranked),
         }
@@ -410,7 +425,11 @@ mod tests {
             segments: 1,
             live: true,
         };
-        let explanation = explain(routes, &ask, tried, NOW).unwrap();
+        let explanation = explain(routes, &ask, tried, NOW, Told::Operator).unwrap();
+        let customers = explain(routes, &ask, tried, NOW, Told::Customer).unwrap();
+        assert_eq!(customers.carrier(), explanation.carrier());
+        let customers = serde_json::to_string(&customers).unwrap();
+        assert!(!customers.contains("micro"), "what we pay: {customers}");
         let chosen = routes.choose(&ask, tried, NOW).map(|choice| choice.carrier);
         let names = ["one", "two", "three"];
         assert_eq!(

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use self::explain::Explanation;
+use self::explain::{Explanation, Told};
 use crate::domain::account::Organisation;
 use crate::domain::capability;
 use crate::domain::class::Class;
@@ -245,7 +245,7 @@ impl Ingest {
     ) -> Result<DryRun, Refusal> {
         let foresee = |ask: &Ask<'_>| self.routes.foresee(ask, &[], now);
         let message = self.admit(org, submission, now, foresee)?;
-        let route = explain::explain(&self.routes, &Ask::from(&message), &[], now);
+        let route = explain::explain(&self.routes, &Ask::from(&message), &[], now, Told::Customer);
         Ok(DryRun {
             route: route.ok_or(Refusal::Unroutable)?,
             encoding: message.encoding,
@@ -256,7 +256,7 @@ impl Ingest {
     /// Where the plan in force has a message go now, and why; `None`: it has no place for its number
     /// any more.
     pub fn explain(&self, message: &Message, now: Timestamp) -> Option<Explanation> {
-        explain::explain(&self.routes, &Ask::from(message), &[], now)
+        explain::explain(&self.routes, &Ask::from(message), &[], now, Told::Customer)
     }
 
     /// The id of the network that a number is of, as the plan in force has it.

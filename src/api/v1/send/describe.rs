@@ -145,9 +145,6 @@ struct DryRun {
     encoding: EncodingName,
     segments: u8,
     credits_cost: Amount,
-    /// Micro-units of money for all segments, if known.
-    #[schema(required)]
-    cost_micros: Option<u64>,
     /// The account that it would go to.
     #[schema(required)]
     carrier: Option<String>,
@@ -192,7 +189,6 @@ const REHEARSAL: &str = r#"{
   "encoding": "gsm7",
   "segments": 1,
   "credits_cost": 1,
-  "cost_micros": 4200,
   "carrier": "vodacom_tz",
   "route": {"network": "vodacom_tz", "rule": "default", "strategy": "priority"}
 }"#;
