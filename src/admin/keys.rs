@@ -24,6 +24,7 @@ use crate::domain::ids::KeyId;
 use crate::domain::key_form::{self, FormError};
 use crate::domain::time::Timestamp;
 use crate::store::people::{Changed, KeysOf};
+use crate::tokens::is_token;
 
 /// A week: longer than any roll-out.
 const GRACE_MAX_S: u64 = 604_800;
@@ -57,6 +58,11 @@ struct Wanted {
     expires_at: Option<String>,
     /// Requests a minute.
     rate: Option<u32>,
+    /// A key that was made elsewhere.
+    key: Option<SecretString>,
+    /// It may be one that can be guessed.
+    #[serde(default)]
+    weak: bool,
 }
 
 #[derive(Deserialize)]
@@ -156,7 +162,17 @@ pub(super) async fn create(
     let operator = Operator::admit(&admin, &headers)?;
     let wanted: Wanted = read(body)?;
     let org = organisation(&admin, &wanted.org).await?;
-    let new = secret(!wanted.test);
+    let brought = wanted.key.as_ref();
+    let new = match brought {
+        None => secret(!wanted.test),
+        Some(text) if is_token(text.expose_secret()) => {
+            return Err(Refused::invalid(
+                "the key has the form of a user's token; take another",
+            ));
+        }
+        Some(text) => NewKey::brought(!wanted.test, text.expose_secret(), wanted.weak)
+            .map_err(|error| Refused::invalid(error.to_string()))?,
+    };
     let ids = (KeyId(Uuid::now_v7()), org.id);
     let plain = ApiKey::new(ids, (new.hash, new.prefix), !wanted.test, now());
     let scopes = wanted.scopes.as_deref().map(key_form::scopes);
@@ -184,12 +200,14 @@ pub(super) async fn create(
         Changed::Full => Err(Refused::conflict(format!(
             "the organisation has {KEYS_MAX} keys; revoke some first"
         ))),
-        Changed::Taken | Changed::Missing => {
-            Err(Refused::conflict("the key could not be created; try again"))
-        }
+        Changed::Taken | Changed::Missing => Err(Refused::conflict(match brought {
+            None => "the key could not be created; try again",
+            Some(_) => "there is a key with this secret already, perhaps of another organisation",
+        })),
     });
     operator.told(("key.create", &subject), created)?;
-    let shown = Shown::new(&record, Some(&new.text));
+    // Who brought it has it.
+    let shown = Shown::new(&record, Some(&new.text).filter(|_| brought.is_none()));
     Ok(error::json(StatusCode::CREATED, &shown))
 }
 

@@ -218,6 +218,29 @@ async fn an_organisation_and_its_key_are_created_and_the_key_opens_the_api() {
             .unwrap();
         assert_eq!((&*found.org.name, found.is_live()), ("Demo", true));
     }
+    let bring = |key: &str, weak: bool| {
+        let body = json!({"org": "Demo", "key": key, "weak": weak});
+        house.json("POST", "/admin/v1/keys", body)
+    };
+    let literal = "mk_live_0123456789abcdefghijkl_0123456789";
+    let (status, key) = bring(literal, false).await;
+    assert_eq!((status, &key["key"]), (201, &Value::Null), "{key}");
+    assert_eq!(key["prefix"], "mk_live_0123");
+    let hash = Presented::parse(literal).unwrap().hash;
+    assert!(house.store.credential(&hash).await.unwrap().is_some());
+    let seeds = "sk_live_mw_8472910";
+    for (literal, weak, status) in [
+        (literal, false, 409),
+        (seeds, false, 400),
+        (seeds, true, 201),
+        ("sk_test_mw_0123456789abcdefghij", false, 400),
+        ("eyJ0123456789.abcdefghij.klmnopqrst", true, 400),
+        ("", true, 400),
+    ] {
+        let (found, told) = bring(literal, weak).await;
+        assert_eq!(found, status, "{told}");
+        assert!(!told.to_string().contains("0123456789a"), "{told}");
+    }
     house.close().await;
 }
 

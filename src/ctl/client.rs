@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,6 +62,14 @@ pub enum CtlError {
          the store, and look at the organisations' messages before correcting with `ctl credits add`"
     )]
     Differ(usize),
+    /// A file that was named cannot be read.
+    #[error("cannot read {path}: {cause}", path = path.display())]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        cause: io::Error,
+    },
     /// Standard output failed.
     #[error("cannot print the result: {0}")]
     Output(io::Error),

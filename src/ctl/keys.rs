@@ -1,6 +1,10 @@
 //! Lives here: `ctl keys`.
 //! Never here: rules about keys (`admin` judges).
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -10,6 +14,8 @@ use super::table::table;
 use super::{Target, done, or_dash, period, read};
 
 const KEYS: &str = "/admin/v1/keys";
+/// Octets that are read of a key: many more than one has.
+const SECRET_MAX: u64 = 4096;
 
 /// What to do with keys.
 #[derive(Debug, clap::Subcommand)]
@@ -73,6 +79,13 @@ pub struct KeyArguments {
     /// Requests a minute, instead of the pace of all.
     #[arg(long, value_name = "N")]
     rate: Option<u32>,
+    /// Take the key that stands in this file (-: on standard input) instead of making one: it was
+    /// made elsewhere, and its users shall not notice.
+    #[arg(long, value_name = "FILE")]
+    key_from: Option<PathBuf>,
+    /// It may be one that can be guessed: for test rigs that nobody else reaches.
+    #[arg(long, requires = "key_from")]
+    weak: bool,
 }
 
 impl KeysCommand {
@@ -88,7 +101,7 @@ impl KeysCommand {
                 client::get(target, KEYS, &[("org", &Some(org.clone())), ("all", &all)]).await
             }
             Self::Show { id } => client::get(target, &of(id, ""), &[]).await,
-            Self::Create(arguments) => client::post(target, KEYS, &arguments.body()).await,
+            Self::Create(arguments) => client::post(target, KEYS, &arguments.body()?).await,
             Self::Revoke { id } => client::post(target, &of(id, "/revoke"), &json!({})).await,
             Self::Rotate { id, grace } => {
                 let body = json!({"grace_s": grace.unwrap_or_default()});
@@ -120,10 +133,12 @@ impl KeyArguments {
             ips: Vec::new(),
             expires: None,
             rate: None,
+            key_from: None,
+            weak: false,
         }
     }
 
-    fn body(&self) -> Value {
+    fn body(&self) -> Result<Value, CtlError> {
         let Self {
             org,
             name,
@@ -133,13 +148,38 @@ impl KeyArguments {
             ips,
             expires,
             rate,
+            key_from,
+            weak,
         } = self;
         let scopes = (!scopes.is_empty()).then_some(scopes);
-        json!({
+        let key = key_from.as_deref().map(secret).transpose()?;
+        Ok(json!({
             "org": org, "name": name, "test": test, "scopes": scopes, "senders": senders,
-            "ips": ips, "expires_at": expires, "rate": rate,
-        })
+            "ips": ips, "expires_at": expires, "rate": rate, "key": key, "weak": weak,
+        }))
     }
+}
+
+/// What stands in a file, without the end of its line. It is never an argument: those are seen by
+/// all, and kept in the shell's history.
+fn secret(path: &Path) -> Result<String, CtlError> {
+    let unread = |cause| CtlError::Unread {
+        path: path.to_owned(),
+        cause,
+    };
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        io::stdin()
+            .lock()
+            .take(SECRET_MAX)
+            .read_to_string(&mut text)
+    } else {
+        let file = File::open(path).map_err(unread)?;
+        file.take(SECRET_MAX).read_to_string(&mut text)
+    };
+    read.map_err(unread)?;
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    Ok(text)
 }
 
 #[derive(Deserialize)]

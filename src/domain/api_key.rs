@@ -28,6 +28,12 @@ const RANDOM_DIGITS: usize = 32;
 const CHECK_DIGITS: usize = 6;
 /// Characters of a key that are kept and shown, so that people can tell keys apart.
 const SHOWN: usize = 12;
+/// Characters of the secret of a key that was brought along, of which many must be different: 20 of
+/// hexadecimal are 80 bits.
+const BROUGHT_MIN: usize = 20;
+const DIFFERENT_MIN: usize = 10;
+/// Of such a secret no more than one in so many characters is shown.
+const SHOWN_OF: usize = 4;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -52,6 +58,25 @@ pub enum KeyError {
     Checksum,
 }
 
+/// Why a key that somebody brings along is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BroughtError {
+    /// It could not be presented.
+    #[error("{0}")]
+    Form(#[from] KeyError),
+    /// Its prefix names the other environment.
+    #[error(
+        "the key's prefix names the other environment; say --test for a test key, and only then"
+    )]
+    Environment,
+    /// It can be guessed.
+    #[error(
+        "the key can be guessed: behind its prefix it must have {BROUGHT_MIN} characters, {DIFFERENT_MIN} of \
+         them different; for a test rig that nobody else reaches say --weak"
+    )]
+    Weak,
+}
+
 /// A new key, shown once.
 #[derive(Debug)]
 pub struct NewKey {
@@ -73,9 +98,7 @@ impl Presented {
         if text.is_empty() || text.len() > LENGTH_MAX || !visible {
             return Err(KeyError::Malformed);
         }
-        let known = PREFIXES
-            .iter()
-            .find_map(|(prefix, live)| Some((text.strip_prefix(prefix)?, *live)));
+        let known = known(text);
         let (secret, live) = match known {
             Some(("", _)) => return Err(KeyError::Malformed),
             Some((secret, live)) => (secret, live),
@@ -108,6 +131,38 @@ impl NewKey {
             text: text.into(),
         }
     }
+
+    /// A key that was made elsewhere; `weak`: it may be one that can be guessed.
+    ///
+    /// # Errors
+    /// [`BroughtError`].
+    pub fn brought(live: bool, text: &str, weak: bool) -> Result<Self, BroughtError> {
+        let presented = Presented::parse(text)?;
+        if presented.live.is_some_and(|says| says != live) {
+            return Err(BroughtError::Environment);
+        }
+        let (secret, _) = known(text).unwrap_or((text, None));
+        let mut different: Vec<u8> = secret.bytes().collect();
+        different.sort_unstable();
+        different.dedup();
+        if !weak && (secret.len() < BROUGHT_MIN || different.len() < DIFFERENT_MIN) {
+            return Err(BroughtError::Weak);
+        }
+        let prefix = text.len() - secret.len();
+        let shown = SHOWN.saturating_sub(prefix).min(secret.len() / SHOWN_OF);
+        Ok(Self {
+            hash: presented.hash,
+            prefix: text[..prefix + shown].into(),
+            text: text.to_owned().into(),
+        })
+    }
+}
+
+/// What stands behind a known prefix, and what that says.
+fn known(text: &str) -> Option<(&str, Option<bool>)> {
+    PREFIXES
+        .iter()
+        .find_map(|(prefix, live)| Some((text.strip_prefix(prefix)?, *live)))
 }
 
 /// Whether a secret's check sum is right. Only secrets of the canonical form have one; of others
@@ -223,6 +278,44 @@ mod tests {
                 live: None
             }
         );
+    }
+
+    #[test]
+    fn a_key_is_brought_along_if_it_cannot_be_guessed() {
+        let take = |live, text| NewKey::brought(live, text, false);
+        let own = NewKey::from_random(true, random(3));
+        for (live, text, shown) in [
+            (true, own.text.expose_secret(), "sk_live_mw_"),
+            (true, "mw_live_0123456789abcdefghij", "mw_live_0123"),
+            (false, "0f8fad5b-d9cb-469f-a165-70867728950e", "0f8fad5b-"),
+            (false, "mt_0123456789abcdefghij", "mt_01234"),
+        ] {
+            let key = take(live, text).unwrap();
+            assert!(
+                key.prefix.starts_with(shown) && key.prefix.len() <= SHOWN,
+                "{key:?}"
+            );
+            assert_eq!(key.text.expose_secret(), text);
+            assert_eq!(key.hash, Presented::parse(text).unwrap().hash);
+        }
+        for (live, text, error) in [
+            (
+                false,
+                "mw_live_0123456789abcdefghij",
+                BroughtError::Environment,
+            ),
+            (true, "sk_live_mw_8472910", BroughtError::Weak),
+            (
+                true,
+                "sk_live_mw_00000000000000000000000",
+                BroughtError::Weak,
+            ),
+            (true, "two words", KeyError::Malformed.into()),
+        ] {
+            assert_eq!(take(live, text).unwrap_err(), error, "{text}");
+        }
+        let rig = NewKey::brought(true, "sk_live_mw_8472910", true).unwrap();
+        assert_eq!(&*rig.prefix, "sk_live_mw_8");
     }
 
     #[test]

@@ -46,6 +46,34 @@ fn refused(status: u16, code: &str) -> (u16, String) {
 }
 
 #[tokio::test]
+async fn a_key_that_was_made_elsewhere_is_taken_along() {
+    let world = world().await;
+    let literal = "mt_live_0123456789abcdefghij";
+    let file = world.config.with_file_name("key.txt");
+    std::fs::write(&file, format!("{literal}\n")).unwrap();
+    let path = file.to_str().unwrap();
+    let create = ["keys", "create", "--org", "Tester", "--key-from", path];
+    let made = world.ctl(&create).await;
+    assert_eq!(made["key"], Value::Null, "{made}");
+    let customer = with(&world, &literal.into());
+    assert_eq!(credits(&customer).await.0, 200);
+    let again = world.try_ctl(&create).await;
+    assert!(
+        again.contains("there is a key with this secret already"),
+        "{again}"
+    );
+    std::fs::write(&file, "sk_live_mw_8472910").unwrap();
+    let weak = world.try_ctl(&create).await;
+    assert!(
+        weak.contains("can be guessed") && weak.contains("--weak"),
+        "{weak}"
+    );
+    let nowhere = [&create[..5], &["/nowhere"]].concat();
+    let unread = world.try_ctl(&nowhere).await;
+    assert!(unread.contains("cannot read /nowhere"), "{unread}");
+}
+
+#[tokio::test]
 async fn a_key_ends_at_once_and_its_successor_takes_over() {
     let world = world().await;
     let made = world
