@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::house::House;
 use self::reload::Reloader;
-use crate::bulk::{self, Bulk};
+use crate::bulk::Bulk;
 use crate::config::Config;
 use crate::domain::ids::Place;
 use crate::domain::time::Timestamp;
@@ -183,7 +183,7 @@ impl Daemon {
         ));
         let shutdown_timeout = config.shutdown_timeout;
         let health = Arc::clone(house.store.health());
-        tasks.expand(&config, &bulk, &stops.doors);
+        tasks.expand(&bulk, &stops.doors);
         tasks.open_door(api_listener, config, &house, (ingest, bulk), &stops.doors);
         tracing::info!(%api, %admin, "listening");
         let beat = house.beat;
@@ -408,10 +408,8 @@ impl Tasks {
     }
 
     /// Starts what makes messages of bulk jobs. It ends with the doors: what it makes is new.
-    fn expand(&mut self, config: &Config, bulk: &Bulk, stop: &CancellationToken) {
-        let kept = config.retention.messages_days;
-        let runner = bulk.runner(bulk::Config { kept });
-        self.doors.spawn(runner.run(now, stop.clone()));
+    fn expand(&mut self, bulk: &Bulk, stop: &CancellationToken) {
+        self.doors.spawn(bulk.runner().run(now, stop.clone()));
     }
 
     /// Opens the door: from here on messages are accepted.

@@ -352,6 +352,7 @@ create index jobs_of_org on jobs (org, id);
 create index jobs_of_keys on jobs (org, live, id);
 create index jobs_open on jobs (due_at) where state in (0, 1, 3);
 create index jobs_over on jobs (completed_at) where completed_at is not null;
+create index jobs_with_texts on jobs (completed_at) where template <> '';
 
 -- Recipients of a job that become messages together, as domain::job packs them; then the numbers of
 -- their messages.
@@ -367,6 +368,9 @@ create table job_chunks (
     body blob not null,
     primary key (job, chunk)
 ) strict;
+
+-- Where there may be numbers that erasure has to find.
+create index job_chunks_named on job_chunks (job, chunk) where state <> 1 or refused > 0;
 
 -- Drafts of jobs.
 create table campaigns (
@@ -386,3 +390,4 @@ create table campaigns (
 ) strict;
 create index campaigns_of_org on campaigns (org, live, id);
 create index campaigns_drafts on campaigns (org) where job is null;
+create index campaigns_of_jobs on campaigns (job) where job is not null;

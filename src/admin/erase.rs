@@ -43,6 +43,10 @@ struct Told {
     messages: u64,
     /// Receipts without a message deleted, or that would be.
     receipts: u64,
+    /// Recipients of bulk jobs and campaigns that are not sent to now, or would not be.
+    recipients: u64,
+    /// Answers kept for an `Idempotency-Key` that were emptied, or would be.
+    answers: u64,
     /// Messages that have not ended.
     open: u64,
     /// Ended messages whose owners have not been told of it yet.
@@ -74,8 +78,14 @@ pub(super) async fn erase(
         let detail = json!({"reason": why});
         operator.entry(action, &number.masked(), &detail, "begun")
     });
+    let table = admin.parts.routes.table();
+    let countries = table.plan().countries();
+    let mut its = countries
+        .iter()
+        .filter(|country| number.digits().starts_with(&*country.calling_code));
     let erasure = Erasure {
         number,
+        country: its.next().map(|country| country.code.clone()),
         after: MessageSeq(asked.after.unwrap_or(0).max(0)),
         span: SPAN,
         entry,
@@ -91,6 +101,8 @@ pub(super) async fn erase(
         to: number.masked(),
         messages: erased.messages,
         receipts: erased.receipts,
+        recipients: erased.recipients,
+        answers: erased.answers,
         open: erased.open,
         untold: erased.untold,
         days: erased.days,
@@ -111,10 +123,12 @@ fn number(typed: &str) -> Result<Msisdn, Refused> {
 
 fn done(number: &Msisdn, erased: &Erased, dry_run: bool) -> Done {
     let outcome = format!(
-        "{} erased from messages: {}, from receipts: {}",
+        "{} erased from messages: {}, from receipts: {}, from jobs and campaigns: {}, from answers: {}",
         number.masked(),
         erased.messages,
-        erased.receipts
+        erased.receipts,
+        erased.recipients,
+        erased.answers
     );
     if dry_run {
         Done::would(outcome)

@@ -87,6 +87,11 @@ pub(super) fn repeated(repeat: Repeat) -> Result<Response, ApiError> {
             return Err(ApiError::new(Code::IdempotencyKeyReused, message));
         }
     };
+    if memo.body.is_empty() {
+        let message = "this request was carried out, and is not again; its answer held a number \
+                       that has been erased since";
+        return Err(ApiError::new(Code::Conflict, message));
+    }
     let status = StatusCode::from_u16(memo.status).unwrap_or(StatusCode::OK);
     let mut response = json::answer(status, memo.body.clone());
     let headers = response.headers_mut();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 
 pub use self::accept::{Fault, Foreseen, Prepared, Recipient, Refused, Request};
-pub use self::runner::{Config, Runner};
+pub use self::runner::Runner;
 use crate::domain::account::Organisation;
 use crate::domain::ids::{JobId, OrgId};
 use crate::domain::job::Step;
@@ -45,9 +45,9 @@ impl Bulk {
     }
 
     /// The task that makes messages of jobs. One for each store.
-    pub fn runner(&self, config: Config) -> Runner {
+    pub fn runner(&self) -> Runner {
         let parts = (Arc::clone(&self.ingest), self.store.clone());
-        Runner::new(config, parts, Arc::clone(&self.wake))
+        Runner::new(parts, Arc::clone(&self.wake))
     }
 
     /// Waits for its turn, then does work that takes a core for a while on a thread of its own: the

@@ -39,21 +39,8 @@ const JOBS: u32 = 256;
 const TURNS: usize = 8;
 /// A job whose chunk could not be written is left alone for so long.
 const REST: Duration = Duration::from_secs(10);
-/// How often jobs are looked for that have been over for long, and how many go in one commit.
-const FORGET: Duration = Duration::from_secs(3600);
-const FORGOTTEN: u32 = 16;
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// The runner's own configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// For how many days a job is kept when it is over; `None` = for good. As its messages.
-    pub kept: Option<u32>,
-}
-
 /// The task.
 pub struct Runner {
-    config: Config,
     ingest: Arc<Ingest>,
     store: Store,
     wake: Arc<Notify>,
@@ -61,7 +48,6 @@ pub struct Runner {
     /// When each organisation was served last, by a counter: who waits longest comes first.
     served: HashMap<OrgId, u64>,
     turn: u64,
-    forgotten: Option<Instant>,
     well: bool,
 }
 
@@ -125,20 +111,14 @@ impl Work {
 }
 
 impl Runner {
-    pub(super) fn new(
-        config: Config,
-        (ingest, store): (Arc<Ingest>, Store),
-        wake: Arc<Notify>,
-    ) -> Self {
+    pub(super) fn new((ingest, store): (Arc<Ingest>, Store), wake: Arc<Notify>) -> Self {
         Self {
-            config,
             ingest,
             store,
             wake,
             work: HashMap::new(),
             served: HashMap::new(),
             turn: 0,
-            forgotten: None,
             well: true,
         }
     }
@@ -194,7 +174,6 @@ impl Runner {
     async fn round(&mut self, now: Timestamp, list: bool) -> Result<bool, StoreError> {
         if list {
             self.list(now).await?;
-            self.forget(now).await?;
         }
         let jobs: Vec<JobId> = self.work.keys().copied().collect();
         for job in jobs {
@@ -350,13 +329,14 @@ impl Runner {
         let Some((view, chunk)) = chunk else {
             return Ok(Served::Stopped);
         };
-        let Some(body) = self.store.chunk_body(job, chunk).await? else {
+        let Some(body) = self.store.bodies(job, chunk, chunk).await?.pop() else {
             return Ok(Served::Stopped);
         };
         let composed = Template::parse(&view.job.template)
             .ok()
-            .zip(job::unpack(&body))
+            .zip(job::unpack(&body.packed))
             .map(|(template, entries)| {
+                let chunk = (chunk, body.refused);
                 compose(&self.ingest, (view, chunk), &template, entries, now)
             });
         let Some(expansion) = composed else {
@@ -371,21 +351,6 @@ impl Runner {
             Err(StoreError::Unfit) => Ok(Served::Spoilt),
             Err(error) => Err(error),
         }
-    }
-
-    /// Deletes jobs that have been over for long enough.
-    async fn forget(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let Some(kept) = self.config.kept else {
-            return Ok(());
-        };
-        if self.forgotten.is_some_and(|at| at.elapsed() < FORGET) {
-            return Ok(());
-        }
-        let before = now - DAY * kept;
-        if self.store.forget_jobs(before, FORGOTTEN).await? < u64::from(FORGOTTEN) {
-            self.forgotten = Some(Instant::now());
-        }
-        Ok(())
     }
 }
 
@@ -403,7 +368,7 @@ enum Served {
 /// cannot (its route has been taken out of the plan), fails.
 fn compose(
     ingest: &Ingest,
-    (view, chunk): (&JobView, u32),
+    (view, (chunk, seen)): (&JobView, (u32, u32)),
     template: &Template<'_>,
     entries: Vec<Entry<'_>>,
     now: Timestamp,
@@ -422,6 +387,7 @@ fn compose(
         messages: Vec::with_capacity(entries.len()),
         body: Vec::with_capacity(entries.len()),
         refused: 0,
+        seen,
         at: now,
     };
     for entry in entries {

@@ -29,6 +29,8 @@ struct Told {
     to: String,
     messages: u64,
     receipts: u64,
+    recipients: u64,
+    answers: u64,
     open: u64,
     untold: u64,
     days: BTreeSet<i64>,
@@ -36,7 +38,14 @@ struct Told {
 }
 
 /// What the answers' counts add up to.
-const COUNTS: [&str; 4] = ["messages", "receipts", "open", "untold"];
+const COUNTS: [&str; 6] = [
+    "messages",
+    "receipts",
+    "recipients",
+    "answers",
+    "open",
+    "untold",
+];
 
 impl EraseArguments {
     /// The daemon looks through the messages some seconds at a time, and is asked until it has seen
@@ -96,8 +105,9 @@ impl Told {
             ""
         };
         format!(
-            "{} {would}erased from messages: {}, from receipts: {}",
-            self.to, self.messages, self.receipts
+            "{} {would}erased from messages: {}, from receipts: {}, from jobs and campaigns: {}, \
+             from answers: {}",
+            self.to, self.messages, self.receipts, self.recipients, self.answers
         )
     }
 }
@@ -121,7 +131,7 @@ mod tests {
 
     fn told(messages: u64, open: u64, untold: u64) -> Value {
         json!({"dry_run": false, "outcome": "", "undo": null, "to": "+2557***678",
-            "messages": messages, "receipts": 1, "open": open, "untold": untold,
+            "messages": messages, "receipts": 1, "recipients": 2, "answers": 0, "open": open, "untold": untold,
             "days": [20778 - messages, 20778], "next": null})
     }
 
@@ -129,12 +139,12 @@ mod tests {
     fn what_is_left_is_told_with_what_to_do() {
         assert_eq!(
             EraseArguments::shown(told(3, 0, 0)).unwrap(),
-            "+2557***678 erased from messages: 3, from receipts: 1\n\
+            "+2557***678 erased from messages: 3, from receipts: 1, from jobs and campaigns: 2, from answers: 0\n\
              days (what stays on disk: README): 20775 20778\n"
         );
         assert_eq!(
             EraseArguments::shown(told(3, 2, 1)).unwrap(),
-            "+2557***678 erased from messages: 3, from receipts: 1\n\
+            "+2557***678 erased from messages: 3, from receipts: 1, from jobs and campaigns: 2, from answers: 0\n\
              left as they are, since they have not ended yet: 2\n\
              left as they are, since they have ended, but their owners wait to be told: 1\n\
              give the command again when the last of them has: a day or two after the time for \

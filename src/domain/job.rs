@@ -237,11 +237,13 @@ pub enum Why {
     Missing = 5,
     /// The job names the same number before.
     Duplicate = 6,
+    /// Its number was erased before its turn came.
+    Erased = 7,
 }
 
 impl Why {
     /// All of them, by their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Number,
         Self::Unroutable,
         Self::Sender,
@@ -249,6 +251,7 @@ impl Why {
         Self::Text,
         Self::Missing,
         Self::Duplicate,
+        Self::Erased,
     ];
 
     /// The code in the API.
@@ -261,6 +264,7 @@ impl Why {
             Self::Text => "unprocessable",
             Self::Missing => "template_variable_missing",
             Self::Duplicate => "duplicate",
+            Self::Erased => "erased",
         }
     }
 
@@ -274,6 +278,7 @@ impl Why {
             Self::Text => "The text for this recipient is empty or cannot be sent.",
             Self::Missing => "A placeholder has neither a value for this recipient nor a default.",
             Self::Duplicate => "The job names the same number before.",
+            Self::Erased => "The number was erased before its turn came; nothing is sent to it.",
         }
     }
 }
@@ -367,6 +372,48 @@ pub fn unpack(mut chunk: &[u8]) -> Option<Vec<Entry<'_>>> {
         });
     }
     Some(entries)
+}
+
+/// A chunk from which a number has been erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Without {
+    /// What is left to be kept.
+    pub body: Vec<u8>,
+    /// Recipients that had the number.
+    pub recipients: u32,
+    /// Those of them that waited: nothing is sent to them.
+    pub refused: u32,
+    /// What was held for these.
+    pub cost: Credits,
+}
+
+/// Takes a number out of a chunk, with what was to be said to it; `None`: it is not a chunk.
+pub fn without(chunk: &[u8], number: &Msisdn) -> Option<Without> {
+    let mut left = Without {
+        body: Vec::with_capacity(chunk.len()),
+        recipients: 0,
+        refused: 0,
+        cost: Credits::ZERO,
+    };
+    let erased = Msisdn::ERASED.to_string();
+    for entry in unpack(chunk)? {
+        let entry = match entry {
+            Entry::Waits(waits) if waits.to == *number => {
+                left.refused += 1;
+                left.cost += waits.cost;
+                let why = Why::Erased;
+                Entry::Refused { to: &erased, why }
+            }
+            Entry::Refused { to, why } if number.is_in(to) => Entry::Refused { to: &erased, why },
+            other @ (Entry::Waits(_) | Entry::Sent | Entry::Refused { .. }) => {
+                pack(&other, &mut left.body);
+                continue;
+            }
+        };
+        left.recipients += 1;
+        pack(&entry, &mut left.body);
+    }
+    Some(left)
 }
 
 /// Seven bits an octet, the lowest first.
@@ -554,6 +601,46 @@ mod tests {
         ) {
             unpack(&octets);
         }
+    }
+
+    #[test]
+    fn a_number_is_taken_out_of_a_chunk_and_nobody_else() {
+        let waits = |to: &str, value: &'static str| {
+            Entry::Waits(Waits {
+                to: Msisdn::from_digits(to).unwrap(),
+                cost: Credits(7),
+                client_ref: Some("r"),
+                values: vec![Some(value)],
+            })
+        };
+        let refused = |to, why| Entry::Refused { to, why };
+        let entries = [
+            Entry::Sent,
+            waits("255712345678", "a"),
+            waits("255712345679", "b"),
+            refused("0712 345 678", Why::Unroutable),
+            refused("0712 345 679", Why::Unroutable),
+        ];
+        let mut chunk = Vec::new();
+        entries.iter().for_each(|entry| pack(entry, &mut chunk));
+        let number = Msisdn::from_digits("255712345678").unwrap();
+        let left = without(&chunk, &number).unwrap();
+        let [sent, _, other, _, typed] = entries;
+        let expected = [
+            sent,
+            refused("[erased]", Why::Erased),
+            other,
+            refused("[erased]", Why::Unroutable),
+            typed,
+        ];
+        assert_eq!(unpack(&left.body).unwrap(), expected);
+        assert_eq!(
+            (left.recipients, left.refused, left.cost),
+            (2, 1, Credits(7))
+        );
+        let again = without(&left.body, &number).unwrap();
+        assert_eq!((again.recipients, again.body), (0, left.body));
+        assert_eq!(without(b"\x09", &number), None);
     }
 
     #[test]

@@ -143,6 +143,15 @@ impl Msisdn {
         !at_home.is_empty() && plain.contains(at_home)
     }
 
+    /// Whether a text that is to be a number is this one; `at_home`: local ones are of its country.
+    pub fn is_typed(&self, text: &str, at_home: bool) -> bool {
+        match Self::parse(text) {
+            Ok(Typed::International(number)) => number == *self,
+            Ok(Typed::Local(local)) => at_home && self.digits().ends_with(local.digits()),
+            Err(_) => false,
+        }
+    }
+
     /// For logs: the first four and last three digits, stars between.
     pub fn masked(&self) -> String {
         if self.is_erased() {
@@ -309,6 +318,22 @@ mod tests {
             assert!(!number.is_in(text), "{text}");
         }
         assert!(!Msisdn::ERASED.is_in("she asked"));
+    }
+
+    #[test]
+    fn a_number_is_known_as_it_is_typed_at_home_and_abroad() {
+        let number = Msisdn::from_digits("255753276939").unwrap();
+        for (text, here, abroad) in [
+            ("+255 753-276-939", true, true),
+            ("00255753276939", true, true),
+            ("0753276939", true, false),
+            ("0753276938", false, false),
+            ("+254753276939", false, false),
+            ("x", false, false),
+        ] {
+            let found = (number.is_typed(text, true), number.is_typed(text, false));
+            assert_eq!(found, (here, abroad), "{text}");
+        }
     }
 
     #[test]

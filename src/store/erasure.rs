@@ -1,7 +1,10 @@
 //! Lives here: erasing a person's number from what has ended, some seconds at a time: no index
 //! knows numbers (their order is random, and each accept would pay for it), so all messages are
-//! looked through beside the writer, and what is found is changed in small rounds.
+//! looked through beside the writer, and what is found is changed in small rounds. First from what
+//! waits to become messages (`waiting`), so that none comes to be behind the search.
 //! Never here: SQL; who may ask (`admin`).
+
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -25,6 +28,8 @@ const ROUND: usize = 64;
 pub struct Erasure {
     /// The number.
     pub number: Msisdn,
+    /// Its country, by its ISO code: there it may be typed as a local one.
+    pub country: Option<Box<str>>,
     /// Behind which message to go on; `MessageSeq(0)` = from the start.
     pub after: MessageSeq,
     /// How long to work before an answer is given.
@@ -41,6 +46,10 @@ pub struct Erased {
     pub messages: u64,
     /// Receipts deleted from the inbox, or that would be.
     pub receipts: u64,
+    /// Recipients taken out of bulk jobs and campaigns, or that would be.
+    pub recipients: u64,
+    /// Answers kept for an `Idempotency-Key` that were emptied, or would be.
+    pub answers: u64,
     /// Messages left as they are because they have not ended.
     pub open: u64,
     /// Ended ones left as they are because their owners have not been told of it.
@@ -72,6 +81,9 @@ impl Store {
     ) -> Result<Erased, StoreError> {
         let begun = Instant::now();
         let mut erased = Erased::default();
+        if erasure.after == MessageSeq(0) {
+            self.erase_waiting(erasure, row, &mut erased).await?;
+        }
         let mut span = Span {
             after: erasure.after,
             before: MessageSeq(i64::MAX),
@@ -148,6 +160,7 @@ impl Store {
             entry: entry.clone(),
             row,
             before: (erased.messages, erased.receipts),
+            beside: (erased.recipients, erased.answers),
             left: erased.open + erased.untold,
         };
         match self.tidy_soon(Tidy::Erase(erase)).await? {

@@ -15,10 +15,10 @@ use super::{MessageView, Store, StoreError};
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
 use crate::domain::ids::{JobId, MessageSeq, OrgId};
-use crate::domain::job::{Counts, JobState, Step};
+use crate::domain::job::{Counts, JobState, Step, Without};
 use crate::domain::ledger::Shortfall;
 use crate::domain::message::{Message, State};
-use crate::domain::phone::Sender;
+use crate::domain::phone::{Msisdn, Sender};
 use crate::domain::time::Timestamp;
 
 /// A job as it was asked for.
@@ -163,8 +163,24 @@ pub struct Expansion {
     pub body: Vec<u8>,
     /// How many of them nothing is sent to.
     pub refused: u32,
+    /// How many there were of those before ([`Body::refused`]): it is not the chunk any more that
+    /// was read if somebody's number has been erased from it since.
+    pub seen: u32,
     /// When.
     pub at: Timestamp,
+}
+
+/// A chunk's recipients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// Of which job.
+    pub job: JobId,
+    /// Which of its chunks.
+    pub chunk: u32,
+    /// How many of them nothing is sent to.
+    pub refused: u32,
+    /// They themselves, as `domain::job` packs them. Empty: they were dropped, and it is over.
+    pub packed: Vec<u8>,
 }
 
 /// A job to accept.
@@ -228,8 +244,22 @@ pub(super) trait Jobs {
     /// Drops a job's waiting chunks; returns what was held for them.
     async fn drop_chunks(&mut self, job: JobId) -> Result<Credits, StoreError>;
 
-    /// Deletes at most `limit` jobs that were over before a time, with their chunks; returns how
-    /// many.
+    /// Takes from at most `limit` jobs that were over before a time, and from the campaigns that they
+    /// come from, their texts, and the recipients that were never sent to; returns how many.
+    async fn redact_jobs(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// A chunk's recipients.
+    async fn body(&mut self, job: JobId, number: u32) -> Result<Option<Body>, StoreError>;
+
+    /// Writes a chunk's recipients without an erased one.
+    async fn erase_recipient(
+        &mut self,
+        whose: (JobId, u32),
+        left: &Without,
+    ) -> Result<(), StoreError>;
+
+    /// Deletes at most `limit` jobs that were over before a time, with their chunks and the
+    /// campaigns that they come from; returns how many.
     async fn forget_jobs(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
@@ -258,8 +288,11 @@ pub(super) trait Board {
     /// A job's chunks, in their order.
     async fn chunks(&self, job: JobId) -> Result<Vec<ChunkView>, StoreError>;
 
-    /// A chunk's recipients, as packed.
-    async fn chunk_body(&self, job: JobId, number: u32) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The recipients of a job's chunks, from a chunk to a chunk, both included.
+    async fn bodies(&self, job: JobId, from: u32, until: u32) -> Result<Vec<Body>, StoreError>;
+
+    /// The first chunks behind this one, of all jobs, in which there may be numbers.
+    async fn named(&self, after: (JobId, u32), limit: u32) -> Result<Vec<Body>, StoreError>;
 
     /// Where the messages of a job's chunks stand, from a chunk to a chunk, both included.
     async fn standings(
@@ -269,12 +302,12 @@ pub(super) trait Board {
         until: u32,
     ) -> Result<Vec<Standing>, StoreError>;
 
-    /// Messages with these numbers, both ends included, in their order.
-    async fn run_of(
+    /// The messages of a job's chunks, from a chunk to a chunk, both included, in their order.
+    async fn messages_of(
         &self,
-        first: MessageSeq,
-        last: MessageSeq,
-        limit: u32,
+        job: JobId,
+        from: u32,
+        until: u32,
     ) -> Result<Vec<MessageView>, StoreError>;
 }
 
@@ -287,6 +320,9 @@ pub(super) enum JobsWork {
     Step(Option<OrgId>, JobId, Step, Timestamp),
     Sweep(JobId, u32, Timestamp),
     Forget(Timestamp, u32),
+    Redact(Timestamp, u32),
+    /// Takes a number out of a chunk.
+    Erase((JobId, u32), Msisdn, Timestamp),
     Campaign(CampaignWork),
 }
 
@@ -378,6 +414,24 @@ impl Store {
         self.job_count(JobsWork::Sweep(job, chunk, at)).await
     }
 
+    /// Takes the texts of at most `limit` jobs that were over before a time; returns how many.
+    ///
+    /// # Errors
+    /// As [`Store::expand`].
+    pub async fn redact_jobs(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.job_count(JobsWork::Redact(before, limit)).await
+    }
+
+    /// Takes a number out of a chunk; returns how many recipients had it.
+    pub(super) async fn erase_recipient(
+        &self,
+        whose: (JobId, u32),
+        number: Msisdn,
+        at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.job_count(JobsWork::Erase(whose, number, at)).await
+    }
+
     /// Deletes at most `limit` jobs that were over before a time; returns how many.
     ///
     /// # Errors
@@ -430,12 +484,12 @@ impl Store {
         self.inner.reader.chunks(job).await
     }
 
-    /// A chunk's recipients, as packed.
+    /// The recipients of a job's chunks, from a chunk to a chunk, both included.
     ///
     /// # Errors
     /// [`StoreError::Sql`].
-    pub async fn chunk_body(&self, job: JobId, chunk: u32) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.reader.chunk_body(job, chunk).await
+    pub async fn bodies(&self, job: JobId, from: u32, until: u32) -> Result<Vec<Body>, StoreError> {
+        self.inner.reader.bodies(job, from, until).await
     }
 
     /// Where the messages of a job's chunks stand, from a chunk to a chunk, both included.
@@ -451,17 +505,17 @@ impl Store {
         self.inner.reader.standings(job, from, until).await
     }
 
-    /// Messages with these numbers, both ends included, in their order.
+    /// The messages of a job's chunks, from a chunk to a chunk, both included, in their order.
     ///
     /// # Errors
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].
-    pub async fn run_of(
+    pub async fn messages_of(
         &self,
-        first: MessageSeq,
-        last: MessageSeq,
-        limit: u32,
+        job: JobId,
+        from: u32,
+        until: u32,
     ) -> Result<Vec<MessageView>, StoreError> {
-        self.inner.reader.run_of(first, last, limit).await
+        self.inner.reader.messages_of(job, from, until).await
     }
 
     /// What has become of a job's recipients.

@@ -28,7 +28,7 @@ pub struct Memo {
     pub fingerprint: [u8; 32],
     /// The answer's status.
     pub status: u16,
-    /// The answer's body: it may hold a message's text.
+    /// The answer's body: it may hold a message's text. Empty: it held a number that has been erased.
     pub body: Bytes,
     /// When it was given.
     pub at: Timestamp,
@@ -103,6 +103,9 @@ pub(super) trait Memos {
     /// have written it: the whole is tried again, and finds it.
     async fn put_memos(&mut self, memos: &[Arc<Memo>]) -> Result<(), StoreError>;
 
+    /// Empties these answers: what was asked for stays done, and is not done again.
+    async fn empty_memos(&mut self, keys: &[MemoKey]) -> Result<(), StoreError>;
+
     /// Drops at most `limit` answers given before a time, the oldest first; returns how many.
     async fn drop_memos(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
@@ -111,6 +114,13 @@ pub(super) trait Memos {
 pub(super) trait Answers {
     /// An answer.
     async fn memo(&self, key: &MemoKey) -> Result<Option<Memo>, StoreError>;
+
+    /// The first answers behind this one, in the order of their keys.
+    async fn answers(
+        &self,
+        after: &MemoKey,
+        limit: u32,
+    ) -> Result<Vec<(MemoKey, Bytes)>, StoreError>;
 }
 
 /// What the writer is asked for.
@@ -118,6 +128,8 @@ pub(super) trait Answers {
 pub(super) enum MemoWork {
     /// To keep an answer that goes with nothing else.
     Keep(Arc<Memo>),
+    /// As [`Memos::empty_memos`].
+    Empty(Vec<MemoKey>),
     /// As [`Memos::drop_memos`].
     Drop { before: Timestamp, limit: u32 },
 }
@@ -149,6 +161,11 @@ impl Store {
     ) -> Result<Option<Repeat>, StoreError> {
         let known = self.inner.reader.memo(key).await?;
         Ok(known.map(|known| Repeat::of(&Arc::new(known), fingerprint)))
+    }
+
+    /// Empties these answers.
+    pub(super) async fn empty_answers(&self, keys: Vec<MemoKey>) -> Result<u64, StoreError> {
+        self.count(Chore::Memo(MemoWork::Empty(keys))).await
     }
 
     /// Drops at most `limit` answers given before a time, the oldest first; returns how many.

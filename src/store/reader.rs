@@ -3,11 +3,13 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
+
 use super::control::{AuditEntry, HoldRow, Tally};
 use super::desk::{Listed, Listing, Lists};
 use super::hooks::{Deliveries, Delivery, DeliveryId, DeliveryPage, History, Past, PastPage};
 use super::inbox::{InboxPage, InboxRow};
-use super::jobs::{Board, Campaign, ChunkView, Drafts, JobView, Standing, Whose};
+use super::jobs::{Board, Body, Campaign, ChunkView, Drafts, JobView, Standing, Whose};
 use super::memo::{Answers, Memo, MemoKey};
 #[cfg(test)]
 use super::memory;
@@ -265,6 +267,14 @@ impl Answers for Reader {
     async fn memo(&self, key: &MemoKey) -> Result<Option<Memo>, StoreError> {
         each!(self, reader => reader.memo(key).await)
     }
+
+    async fn answers(
+        &self,
+        after: &MemoKey,
+        limit: u32,
+    ) -> Result<Vec<(MemoKey, Bytes)>, StoreError> {
+        each!(self, reader => reader.answers(after, limit).await)
+    }
 }
 
 impl Board for Reader {
@@ -294,8 +304,12 @@ impl Board for Reader {
         each!(self, reader => reader.chunks(job).await)
     }
 
-    async fn chunk_body(&self, job: JobId, number: u32) -> Result<Option<Vec<u8>>, StoreError> {
-        each!(self, reader => reader.chunk_body(job, number).await)
+    async fn bodies(&self, job: JobId, from: u32, until: u32) -> Result<Vec<Body>, StoreError> {
+        each!(self, reader => reader.bodies(job, from, until).await)
+    }
+
+    async fn named(&self, after: (JobId, u32), limit: u32) -> Result<Vec<Body>, StoreError> {
+        each!(self, reader => reader.named(after, limit).await)
     }
 
     async fn standings(
@@ -307,13 +321,13 @@ impl Board for Reader {
         each!(self, reader => reader.standings(job, from, until).await)
     }
 
-    async fn run_of(
+    async fn messages_of(
         &self,
-        first: MessageSeq,
-        last: MessageSeq,
-        limit: u32,
+        job: JobId,
+        from: u32,
+        until: u32,
     ) -> Result<Vec<MessageView>, StoreError> {
-        each!(self, reader => reader.run_of(first, last, limit).await)
+        each!(self, reader => reader.messages_of(job, from, until).await)
     }
 }
 
@@ -329,6 +343,10 @@ impl Drafts for Reader {
 
     async fn campaign(&self, org: OrgId, id: CampaignId) -> Result<Option<Campaign>, StoreError> {
         each!(self, reader => reader.campaign(org, id).await)
+    }
+
+    async fn draft_after(&self, after: CampaignId) -> Result<Option<Campaign>, StoreError> {
+        each!(self, reader => reader.draft_after(after).await)
     }
 }
 

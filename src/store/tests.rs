@@ -229,6 +229,7 @@ mod control;
 mod desk;
 mod dice;
 mod doubt;
+mod erasing;
 mod faults;
 mod ground;
 mod history;

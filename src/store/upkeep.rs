@@ -155,6 +155,8 @@ pub(super) struct Erase {
     pub(super) row: Option<i64>,
     /// Messages and receipts of the rounds before.
     pub(super) before: (u64, u64),
+    /// Recipients that never were messages, and answers: erased before the messages.
+    pub(super) beside: (u64, u64),
     /// Messages that have been left as they are.
     pub(super) left: u64,
 }

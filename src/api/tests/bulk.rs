@@ -67,8 +67,8 @@ async fn a_change_of_a_campaign_leaves_numbers_as_they_were_written() {
     assert_eq!(launched.status, StatusCode::ACCEPTED, "{}", launched.text);
     let id = launched.json["data"]["job_id"].as_str().unwrap();
     let job = JobId(Uuid::parse_str(id).unwrap());
-    let chunk = house.store.chunk_body(job, 0).await.unwrap().unwrap();
-    let chunk = String::from_utf8_lossy(&chunk).into_owned();
+    let chunk = house.store.bodies(job, 0, 0).await.unwrap().remove(0);
+    let chunk = String::from_utf8_lossy(&chunk.packed).into_owned();
     assert!(chunk.contains("10000000000000000000.50"), "{chunk:?}");
     house.close().await;
 }

@@ -228,7 +228,7 @@ fn code(why: Why) -> Code {
         Why::Sender => Code::SenderInvalid,
         Why::TooLong => Code::MessageTooLong,
         Why::Missing => Code::TemplateVariableMissing,
-        Why::Text | Why::Duplicate => Code::Unprocessable,
+        Why::Text | Why::Duplicate | Why::Erased => Code::Unprocessable,
     }
 }
 
@@ -236,7 +236,7 @@ fn code(why: Why) -> Code {
 fn path(fault: &Fault) -> String {
     match (&fault.field, fault.why) {
         (Some(field), _) => format!("/personalization{}", body::step(field)),
-        (None, Why::Number | Why::Unroutable | Why::Duplicate) => "/to".into(),
+        (None, Why::Number | Why::Unroutable | Why::Duplicate | Why::Erased) => "/to".into(),
         (None, Why::Sender | Why::TooLong | Why::Text | Why::Missing) => String::new(),
     }
 }

@@ -12,17 +12,18 @@ use super::judge::may_cancel;
 use crate::domain::credits::Credits;
 use crate::domain::event::EventKind;
 use crate::domain::ids::{JobId, MessageSeq, OrgId};
-use crate::domain::job::{JobState, Step};
+use crate::domain::job::{JobState, Step, without};
 use crate::domain::ledger::Channel;
 use crate::domain::lifecycle::SegmentState;
 use crate::domain::message::Message;
+use crate::domain::phone::Msisdn;
 use crate::domain::time::Timestamp;
 use crate::flow::Ready;
 use crate::store::StoreError;
 use crate::store::batch::{Batch, Chore, Effects};
 use crate::store::jobs::{
-    CampaignWork, ChunkState, DRAFTS_MAX, Expansion, JobView, JobsDone, JobsWork, Order, Ordered,
-    Stepped,
+    CampaignWork, ChunkState, ChunkView, DRAFTS_MAX, Expansion, JobView, JobsDone, JobsWork, Order,
+    Ordered, Stepped,
 };
 use crate::store::notices::{self, BulkCompleted};
 use crate::store::rows::{Candidate, Rows, day_of, day_of_seq};
@@ -47,6 +48,12 @@ impl<R: Rows> Engine<R> {
             }
             JobsWork::Forget(before, limit) => {
                 JobsDone::Count(self.rows.forget_jobs(*before, *limit).await?)
+            }
+            JobsWork::Redact(before, limit) => {
+                JobsDone::Count(self.rows.redact_jobs(*before, *limit).await?)
+            }
+            JobsWork::Erase(whose, number, at) => {
+                JobsDone::Count(self.erase_recipient(*whose, number, *at, effects).await?)
             }
             JobsWork::Campaign(work) => JobsDone::Changed(self.campaign(work).await?),
         })
@@ -125,7 +132,10 @@ impl<R: Rows> Engine<R> {
             },
         };
         let chunk = self.rows.chunk(expansion.job, expansion.chunk).await?;
-        let Some(chunk) = chunk.filter(|chunk| chunk.state == ChunkState::Waiting) else {
+        let is_it = |chunk: &ChunkView| {
+            chunk.state == ChunkState::Waiting && chunk.refused == expansion.seen
+        };
+        let Some(chunk) = chunk.filter(is_it) else {
             return Ok(false);
         };
         let numbered = expansion.messages.iter().map(|message| {
@@ -221,6 +231,29 @@ impl<R: Rows> Engine<R> {
         self.transitions(&moves.iter().collect::<Vec<_>>(), effects)
             .await?;
         Ok(moves.len() as u64)
+    }
+
+    /// Takes a number out of a chunk. What was held for it while it waited is given back.
+    async fn erase_recipient(
+        &mut self,
+        (job, chunk): (JobId, u32),
+        number: &Msisdn,
+        at: Timestamp,
+        effects: &mut Effects,
+    ) -> Result<u64, StoreError> {
+        let view = self.rows.job(job).await?;
+        let stands = self.rows.chunk(job, chunk).await?;
+        let body = self.rows.body(job, chunk).await?;
+        let (Some(view), Some(stands), Some(body)) = (view, stands, body) else {
+            return Ok(0);
+        };
+        let left = without(&body.packed, number).filter(|left| left.recipients > 0);
+        let Some(left) = left else { return Ok(0) };
+        self.rows.erase_recipient((job, chunk), &left).await?;
+        if stands.state == ChunkState::Waiting {
+            self.give_back(&view, left.cost, at, effects);
+        }
+        Ok(left.recipients.into())
     }
 
     /// Gives back what was held for recipients of a job that will have no messages.

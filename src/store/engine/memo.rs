@@ -45,6 +45,10 @@ impl<R: Rows> Engine<R> {
                 }
                 ChoreDone::Kept(repeat)
             }
+            MemoWork::Empty(keys) => {
+                self.rows.empty_memos(keys).await?;
+                ChoreDone::Count(keys.len() as u64)
+            }
             MemoWork::Drop { before, limit } => {
                 ChoreDone::Count(self.rows.drop_memos(*before, *limit).await?)
             }

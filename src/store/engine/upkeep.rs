@@ -103,8 +103,9 @@ impl<R: Rows> Engine<R> {
         let changed = (erase.before.0 + messages, erase.before.1 + receipts);
         let left = erase.left + (erase.messages.len() as u64 - messages);
         let outcome = format!(
-            "messages erased: {}, left as they are: {left}; receipts deleted: {}",
-            changed.0, changed.1
+            "messages erased: {}, left as they are: {left}; receipts deleted: {}; recipients of \
+             jobs and campaigns erased: {}; answers emptied: {}",
+            changed.0, changed.1, erase.beside.0, erase.beside.1
         );
         let row = match erase.row {
             Some(row) => {

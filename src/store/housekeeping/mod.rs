@@ -56,6 +56,9 @@ const PAGE: u32 = 2048;
 const DELETED: usize = 64;
 /// Messages whose text one transaction takes: one row each.
 const REDACTED: usize = 128;
+/// Jobs that one transaction deletes, each with some fifty chunks.
+const JOBS: u32 = 16;
+const DAY: Duration = Duration::from_secs(86_400);
 /// The writer is left alone for so many times as long as a round took.
 const PAUSE: u32 = 4;
 /// And no longer than this.
@@ -82,6 +85,7 @@ pub async fn keep(
 
 /// The task's own.
 pub(super) struct Keeper<N> {
+    config: Retention,
     plan: Plan,
     clock: Clock,
     begun: Instant,
@@ -95,6 +99,7 @@ pub(super) struct Keeper<N> {
 impl<N: Fn() -> Timestamp> Keeper<N> {
     pub(super) fn new(config: Retention, store: Store, now: N, stop: CancellationToken) -> Self {
         Self {
+            config,
             plan: Plan::new(config),
             clock: Clock::new(config.clock_leap_days_max),
             begun: Instant::now(),
@@ -144,7 +149,7 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
             }
             self.see(now, &mut there.marks).await?;
             let going = match self.plan.next(now, &there) {
-                None => return Ok(true),
+                None => return self.tend_jobs(now).await.map(|()| true),
                 Some(Step::Drop(day)) => self.drop_day(day).await?,
                 Some(Step::Redact(day)) => self.redact_day(day, &there).await?,
             };
@@ -152,6 +157,19 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
                 return Ok(false);
             }
         }
+    }
+
+    /// Bulk jobs that are over, with the campaigns that they come from: as their messages, by when
+    /// they were over. They are few.
+    async fn tend_jobs(&self, now: Timestamp) -> Result<(), StoreError> {
+        let before = |days: Option<u32>| days.map(|days| now - DAY * days);
+        if let Some(before) = before(self.config.messages_days) {
+            while self.store.forget_jobs(before, JOBS).await? == u64::from(JOBS) {}
+        }
+        if let Some(before) = before(self.config.bodies_days) {
+            while self.store.redact_jobs(before, JOBS).await? == u64::from(JOBS) {}
+        }
+        Ok(())
     }
 
     /// Whether the clock may be acted upon; says so when that changes.

@@ -78,6 +78,9 @@ pub(in crate::store) trait Drafts {
 
     /// A campaign.
     async fn campaign(&self, org: OrgId, id: CampaignId) -> Result<Option<Campaign>, StoreError>;
+
+    /// The first campaign behind this one, of all organisations, that has not been launched.
+    async fn draft_after(&self, after: CampaignId) -> Result<Option<Campaign>, StoreError>;
 }
 
 /// What the writer is asked for.

@@ -8,10 +8,10 @@ use super::tables::Tables;
 use super::{Memory, MemoryReader};
 use crate::domain::credits::Credits;
 use crate::domain::ids::{CampaignId, JobId, MessageSeq, OrgId};
-use crate::domain::job::JobState;
+use crate::domain::job::{JobState, Without};
 use crate::domain::time::Timestamp;
 use crate::store::jobs::{
-    Board, Campaign, Campaigns, Chunk, ChunkState, ChunkView, Draft, Drafts, Expansion, Job,
+    Board, Body, Campaign, Campaigns, Chunk, ChunkState, ChunkView, Draft, Drafts, Expansion, Job,
     JobView, Jobs, Standing, Whose,
 };
 use crate::store::{MessageView, StoreError};
@@ -24,6 +24,17 @@ pub(super) struct ChunkRow {
     pub(super) job: JobId,
     pub(super) view: ChunkView,
     pub(super) body: Vec<u8>,
+}
+
+impl ChunkRow {
+    fn named(&self) -> Body {
+        Body {
+            job: self.job,
+            chunk: self.view.number,
+            refused: self.view.refused,
+            packed: self.body.clone(),
+        }
+    }
 }
 
 impl Row for JobView {
@@ -74,6 +85,23 @@ impl Work {
         self.jobs.undo(&kept.jobs);
         self.chunks.undo(&kept.chunks);
         self.campaigns.undo(&kept.campaigns);
+    }
+
+    /// Jobs that were over before a time, the first first.
+    fn over(&self, before: Timestamp) -> Vec<JobId> {
+        let over = self.jobs.all().filter_map(|view| {
+            let at = view.completed_at.filter(|at| *at < before)?;
+            Some((at, view.job.id))
+        });
+        let mut over: Vec<(Timestamp, JobId)> = over.collect();
+        over.sort();
+        over.into_iter().map(|(_, job)| job).collect()
+    }
+
+    fn launched_as(&self, job: JobId) -> Vec<CampaignId> {
+        let campaigns = self.campaigns.all();
+        let its = campaigns.filter(|one| one.job == Some(job));
+        its.map(Row::key).collect()
     }
 
     fn chunks_of(&self, job: JobId) -> impl DoubleEndedIterator<Item = &ChunkRow> {
@@ -225,20 +253,62 @@ impl Jobs for Memory {
         Ok(held)
     }
 
+    async fn redact_jobs(&mut self, before: Timestamp, limit: u32) -> Answer<u64> {
+        let work = &mut self.tables()?.0.work;
+        let mut over = work.over(before);
+        over.retain(|job| {
+            work.jobs
+                .get(job)
+                .is_some_and(|view| !view.job.template.is_empty())
+        });
+        over.truncate(limit as usize);
+        for job in &over {
+            let redact = |view: &mut JobView| view.job.template = "".into();
+            work.jobs.change(job, |_| true, redact);
+            let dropped = |row: &&ChunkRow| row.view.state == ChunkState::Dropped;
+            let chunks: Vec<_> = work.chunks_of(*job).filter(dropped).map(Row::key).collect();
+            for chunk in chunks {
+                work.chunks.change(&chunk, |_| true, |row| row.body.clear());
+            }
+            for campaign in work.launched_as(*job) {
+                let redact = |row: &mut Campaign| row.message = "".into();
+                work.campaigns.change(&campaign, |_| true, redact);
+            }
+        }
+        Ok(over.len() as u64)
+    }
+
+    async fn body(&mut self, job: JobId, number: u32) -> Answer<Option<Body>> {
+        let chunks = &self.tables()?.0.work.chunks;
+        Ok(chunks.get(&(job, number)).map(ChunkRow::named))
+    }
+
+    async fn erase_recipient(&mut self, whose: (JobId, u32), left: &Without) -> Answer<()> {
+        let chunks = &mut self.tables()?.0.work.chunks;
+        chunks.change(
+            &whose,
+            |_| true,
+            |row| {
+                row.body.clone_from(&left.body);
+                row.view.refused += left.refused;
+                row.view.cost -= left.cost;
+            },
+        );
+        Ok(())
+    }
+
     async fn forget_jobs(&mut self, before: Timestamp, limit: u32) -> Answer<u64> {
         let work = &mut self.tables()?.0.work;
-        let over = work.jobs.all().filter_map(|view| {
-            let at = view.completed_at.filter(|at| *at < before)?;
-            Some((at, view.job.id))
-        });
-        let mut over: Vec<(Timestamp, JobId)> = over.collect();
-        over.sort();
+        let mut over = work.over(before);
         over.truncate(limit as usize);
-        for (_, job) in &over {
+        for job in &over {
             work.jobs.remove(job);
             let chunks: Vec<_> = work.chunks_of(*job).map(Row::key).collect();
             for chunk in chunks {
                 work.chunks.remove(&chunk);
+            }
+            for campaign in work.launched_as(*job) {
+                work.campaigns.remove(&campaign);
             }
         }
         Ok(over.len() as u64)
@@ -310,10 +380,20 @@ impl Board for MemoryReader {
         self.look(|tables, _| tables.work.chunks_of(job).map(|row| row.view).collect())
     }
 
-    async fn chunk_body(&self, job: JobId, number: u32) -> Answer<Option<Vec<u8>>> {
+    async fn bodies(&self, job: JobId, from: u32, until: u32) -> Answer<Vec<Body>> {
         self.look(|tables, _| {
-            let row = tables.work.chunks.get(&(job, number));
-            row.map(|row| row.body.clone())
+            let rows = tables.work.chunks.range((job, from)..=(job, until));
+            rows.map(ChunkRow::named).collect()
+        })
+    }
+
+    async fn named(&self, (job, chunk): (JobId, u32), limit: u32) -> Answer<Vec<Body>> {
+        self.look(|tables, _| {
+            let rows = tables.work.chunks.range((job, chunk.saturating_add(1))..);
+            rows.filter(|row| row.view.state != ChunkState::Expanded || row.view.refused > 0)
+                .take(limit as usize)
+                .map(ChunkRow::named)
+                .collect()
         })
     }
 
@@ -321,14 +401,11 @@ impl Board for MemoryReader {
         self.look(|tables, _| tables.standings(job, from, until))
     }
 
-    async fn run_of(
-        &self,
-        first: MessageSeq,
-        last: MessageSeq,
-        limit: u32,
-    ) -> Answer<Vec<MessageView>> {
+    async fn messages_of(&self, job: JobId, from: u32, until: u32) -> Answer<Vec<MessageView>> {
         self.look(|tables, carriers| {
-            let rows = tables.messages.range(first..=last).take(limit as usize);
+            let chunks = tables.work.chunks.range((job, from)..=(job, until));
+            let spans = chunks.filter_map(|row| row.view.span);
+            let rows = spans.flat_map(|(first, last)| tables.messages.range(first..=last));
             rows.map(|row| row.view(carriers)).collect()
         })
     }
@@ -358,6 +435,13 @@ impl Drafts for MemoryReader {
         self.look(|tables, _| {
             let found = tables.work.campaigns.get(&id);
             found.filter(|one| one.org == org).cloned()
+        })
+    }
+
+    async fn draft_after(&self, after: CampaignId) -> Answer<Option<Campaign>> {
+        self.look(|tables, _| {
+            let mut all = tables.work.campaigns.all();
+            all.find(|one| one.id > after && one.job.is_none()).cloned()
         })
     }
 }

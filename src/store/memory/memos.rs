@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::table::Row;
 use super::{Memory, MemoryReader, once};
 use crate::domain::time::Timestamp;
@@ -43,6 +45,14 @@ impl Memos for Memory {
         Ok(())
     }
 
+    async fn empty_memos(&mut self, keys: &[MemoKey]) -> Answer<()> {
+        let table = &mut self.tables()?.0.memos;
+        for key in keys {
+            table.change(key, |_| true, |memo| memo.body = Bytes::new());
+        }
+        Ok(())
+    }
+
     async fn drop_memos(&mut self, before: Timestamp, limit: u32) -> Answer<u64> {
         let table = &mut self.tables()?.0.memos;
         let mut old = table.keys(..before);
@@ -57,5 +67,13 @@ impl Memos for Memory {
 impl Answers for MemoryReader {
     async fn memo(&self, key: &MemoKey) -> Answer<Option<Memo>> {
         self.look(|tables, _| tables.memos.get(key).cloned())
+    }
+
+    async fn answers(&self, after: &MemoKey, limit: u32) -> Answer<Vec<(MemoKey, Bytes)>> {
+        self.look(|tables, _| {
+            let behind = tables.memos.all().filter(|memo| memo.key > *after);
+            let answers = behind.map(|memo| (memo.key, memo.body.clone()));
+            answers.take(limit as usize).collect()
+        })
     }
 }

@@ -147,6 +147,30 @@ async fn one_campaign(
     row.as_ref().map(campaign).transpose()
 }
 
+async fn draft_after(db: &mut Db<'_>, after: CampaignId) -> Result<Option<Campaign>, StoreError> {
+    static NEXT: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "select {CAMPAIGN} from campaigns where id > $1 and job is null order by id limit 1"
+        ))
+    });
+    let row = NEXT.fetch_optional(db, &[after.0.into()]).await?;
+    row.as_ref().map(campaign).transpose()
+}
+
+/// Takes the text from what a job was launched from.
+pub(super) async fn redact(db: &mut Db<'_>, job: JobId) -> Result<(), StoreError> {
+    static REDACT: Statement = Statement::new("update campaigns set message = '' where job = $1");
+    REDACT.execute(db, &[(&*job.to_string()).into()]).await?;
+    Ok(())
+}
+
+/// Deletes what a job was launched from.
+pub(super) async fn forget(db: &mut Db<'_>, job: JobId) -> Result<(), StoreError> {
+    static FORGET: Statement = Statement::new("delete from campaigns where job = $1");
+    FORGET.execute(db, &[(&*job.to_string()).into()]).await?;
+    Ok(())
+}
+
 impl Campaigns for Sql {
     async fn drafts(&mut self, org: OrgId) -> Result<u32, StoreError> {
         rows::ask!(self, |db| drafts(db, org))
@@ -181,5 +205,9 @@ impl Drafts for Reader {
 
     async fn campaign(&self, org: OrgId, id: CampaignId) -> Result<Option<Campaign>, StoreError> {
         reader::ask!(self, |db| one_campaign(db, org, id))
+    }
+
+    async fn draft_after(&self, after: CampaignId) -> Result<Option<Campaign>, StoreError> {
+        reader::ask!(self, |db| draft_after(db, after))
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use super::bulk::Bulk;
+use super::campaigns;
 use super::db::{Conn, Db, Kind, Row, Value, readable};
 use super::messages::COLUMNS;
 use super::statement::Statement;
@@ -11,12 +12,12 @@ use super::{ANSWER, Reader, Sql, lost, read, reader, rows, within};
 use crate::domain::class::Class;
 use crate::domain::credits::Credits;
 use crate::domain::ids::{JobId, MessageSeq, OrgId};
-use crate::domain::job::JobState;
+use crate::domain::job::{JobState, Without};
 use crate::domain::message::State;
 use crate::domain::phone::Sender;
 use crate::domain::time::Timestamp;
 use crate::store::jobs::{
-    Board, Chunk, ChunkState, ChunkView, Expansion, Job, JobView, Jobs, Standing, Whose,
+    Board, Body, Chunk, ChunkState, ChunkView, Expansion, Job, JobView, Jobs, Standing, Whose,
 };
 use crate::store::{Carriers, MessageView, StoreError};
 
@@ -202,6 +203,7 @@ async fn forget_jobs(db: &mut Db<'_>, before: Timestamp, limit: u32) -> Result<u
     for row in &over {
         let id = row.id(0)?;
         CHUNKS.execute(db, &[id.into()]).await?;
+        campaigns::forget(db, JobId(id)).await?;
         JOB.execute(db, &[id.into()]).await?;
     }
     Ok(over.len() as u64)
@@ -267,17 +269,88 @@ async fn chunks(db: &mut Db<'_>, job: JobId) -> Result<Vec<ChunkView>, StoreErro
     rows.iter().map(chunk_view).collect()
 }
 
-async fn chunk_body(
+/// The columns that [`body`] reads.
+const BODY: &str = "job, chunk, refused, body";
+
+fn body(row: &Row) -> Result<Body, StoreError> {
+    Ok(Body {
+        job: JobId(row.id(0)?),
+        chunk: row.small(1)?,
+        refused: row.small(2)?,
+        packed: row.bytes(3)?.into(),
+    })
+}
+
+async fn bodies(
     db: &mut Db<'_>,
     job: JobId,
-    number: u32,
-) -> Result<Option<Vec<u8>>, StoreError> {
-    static BODY: Statement =
-        Statement::new("select body from job_chunks where job = $1 and chunk = $2");
-    let row = BODY
-        .fetch_optional(db, &[job.0.into(), number.into()])
-        .await?;
-    Ok(row.map(|row| row.bytes(0).map(Into::into)).transpose()?)
+    from: u32,
+    until: u32,
+) -> Result<Vec<Body>, StoreError> {
+    static BODIES: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "select {BODY} from job_chunks where job = $1 and chunk >= $2 and chunk <= $3 \
+             order by chunk"
+        ))
+    });
+    let values = [job.0.into(), from.into(), until.into()];
+    BODIES.fetch(db, &values).await?.iter().map(body).collect()
+}
+
+async fn named(
+    db: &mut Db<'_>,
+    (job, chunk): (JobId, u32),
+    limit: u32,
+) -> Result<Vec<Body>, StoreError> {
+    static NAMED: LazyLock<Statement> = LazyLock::new(|| {
+        Statement::made(format!(
+            "select {BODY} from job_chunks indexed by job_chunks_named \
+             where (state <> 1 or refused > 0) and (job, chunk) > ($1, $2) \
+             order by job, chunk limit $3"
+        ))
+    });
+    let values = [job.0.into(), chunk.into(), limit.into()];
+    NAMED.fetch(db, &values).await?.iter().map(body).collect()
+}
+
+async fn erase_recipient(
+    db: &mut Db<'_>,
+    (job, chunk): (JobId, u32),
+    left: &Without,
+) -> Result<(), StoreError> {
+    static ERASE: Statement = Statement::new(
+        "update job_chunks set body = $3, refused = refused + $4, cost = cost - $5 \
+         where job = $1 and chunk = $2",
+    );
+    let values = [
+        job.0.into(),
+        chunk.into(),
+        left.body.as_slice().into(),
+        left.refused.into(),
+        left.cost.0.into(),
+    ];
+    ERASE.execute(db, &values).await?;
+    Ok(())
+}
+
+async fn redact_jobs(db: &mut Db<'_>, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    static OVER: Statement = Statement::new(
+        "select id from jobs indexed by jobs_with_texts where completed_at < $1 and template <> '' \
+         order by completed_at limit $2",
+    );
+    static JOB: Statement = Statement::new("update jobs set template = '' where id = $1");
+    static CHUNKS: Statement =
+        Statement::new("update job_chunks set body = $2 where job = $1 and state = 2");
+    let over = OVER.fetch(db, &[before.0.into(), limit.into()]).await?;
+    for row in &over {
+        let id = row.id(0)?;
+        JOB.execute(db, &[id.into()]).await?;
+        CHUNKS
+            .execute(db, &[id.into(), (&[] as &[u8]).into()])
+            .await?;
+        campaigns::redact(db, JobId(id)).await?;
+    }
+    Ok(over.len() as u64)
 }
 
 async fn standings(
@@ -312,20 +385,22 @@ async fn standings(
         .collect()
 }
 
-async fn run_of(
+async fn messages_of(
     db: &mut Db<'_>,
     carriers: &Carriers,
-    (first, last): (MessageSeq, MessageSeq),
-    limit: u32,
+    (job, from, until): (JobId, u32, u32),
 ) -> Result<Vec<MessageView>, StoreError> {
-    static RUN: LazyLock<Statement> = LazyLock::new(|| {
+    // As in `standings`.
+    static MESSAGES: LazyLock<Statement> = LazyLock::new(|| {
         Statement::made(format!(
             "select {COLUMNS}, m.final_at, m.failure, m.detail, m.possible_duplicate \
-             from messages m where m.seq between $1 and $2 order by m.seq limit $3"
+             from job_chunks c cross join messages m \
+             where c.job = $1 and c.chunk between $2 and $3 \
+             and m.seq between c.first_seq and c.last_seq order by m.seq"
         ))
     });
-    let values = [first.0.into(), last.0.into(), limit.into()];
-    let rows = RUN.fetch(db, &values).await?;
+    let values = [job.0.into(), from.into(), until.into()];
+    let rows = MESSAGES.fetch(db, &values).await?;
     rows.iter().map(|row| read::viewed(row, carriers)).collect()
 }
 
@@ -356,6 +431,24 @@ impl Jobs for Sql {
 
     async fn drop_chunks(&mut self, job: JobId) -> Result<Credits, StoreError> {
         rows::ask!(self, |db| drop_chunks(db, job))
+    }
+
+    async fn redact_jobs(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        rows::ask!(self, |db| redact_jobs(db, before, limit))
+    }
+
+    async fn body(&mut self, job: JobId, number: u32) -> Result<Option<Body>, StoreError> {
+        let found: Result<Vec<Body>, StoreError> =
+            rows::ask!(self, |db| bodies(db, job, number, number));
+        Ok(found?.pop())
+    }
+
+    async fn erase_recipient(
+        &mut self,
+        whose: (JobId, u32),
+        left: &Without,
+    ) -> Result<(), StoreError> {
+        rows::ask!(self, |db| erase_recipient(db, whose, left))
     }
 
     async fn forget_jobs(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
@@ -390,8 +483,12 @@ impl Board for Reader {
         reader::ask!(self, |db| chunks(db, job))
     }
 
-    async fn chunk_body(&self, job: JobId, number: u32) -> Result<Option<Vec<u8>>, StoreError> {
-        reader::ask!(self, |db| chunk_body(db, job, number))
+    async fn bodies(&self, job: JobId, from: u32, until: u32) -> Result<Vec<Body>, StoreError> {
+        reader::ask!(self, |db| bodies(db, job, from, until))
+    }
+
+    async fn named(&self, after: (JobId, u32), limit: u32) -> Result<Vec<Body>, StoreError> {
+        reader::ask!(self, |db| named(db, after, limit))
     }
 
     async fn standings(
@@ -403,12 +500,16 @@ impl Board for Reader {
         reader::ask!(self, |db| standings(db, job, from, until))
     }
 
-    async fn run_of(
+    async fn messages_of(
         &self,
-        first: MessageSeq,
-        last: MessageSeq,
-        limit: u32,
+        job: JobId,
+        from: u32,
+        until: u32,
     ) -> Result<Vec<MessageView>, StoreError> {
-        reader::ask!(self, |db| run_of(db, &self.carriers, (first, last), limit))
+        reader::ask!(self, |db| messages_of(
+            db,
+            &self.carriers,
+            (job, from, until)
+        ))
     }
 }

@@ -23,6 +23,10 @@ impl Memos for Sql {
         rows::ask!(self, |db| put_memos(db, memos))
     }
 
+    async fn empty_memos(&mut self, keys: &[MemoKey]) -> Result<(), StoreError> {
+        rows::ask!(self, |db| empty_memos(db, keys))
+    }
+
     async fn drop_memos(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         rows::ask!(self, |db| drop_memos(db, before, limit))
     }
@@ -32,6 +36,14 @@ impl Answers for Reader {
     async fn memo(&self, key: &MemoKey) -> Result<Option<Memo>, StoreError> {
         let found = reader::ask!(self, |db| memos(db, std::slice::from_ref(key)))?;
         Ok(found.into_iter().next())
+    }
+
+    async fn answers(
+        &self,
+        after: &MemoKey,
+        limit: u32,
+    ) -> Result<Vec<(MemoKey, Bytes)>, StoreError> {
+        reader::ask!(self, |db| answers(db, after, limit))
     }
 }
 
@@ -77,6 +89,32 @@ async fn put_memos(db: &mut Db<'_>, memos: &[Arc<Memo>]) -> Result<(), StoreErro
         ]
     })
     .await?;
+    Ok(())
+}
+
+async fn answers(
+    db: &mut Db<'_>,
+    after: &MemoKey,
+    limit: u32,
+) -> Result<Vec<(MemoKey, Bytes)>, StoreError> {
+    static NEXT: Statement = Statement::new(
+        "select key, fingerprint, status, body, at from memos where key > $1 order by key limit $2",
+    );
+    let rows = NEXT.fetch(db, &[after[..].into(), limit.into()]).await?;
+    let answer = |row| memo(row).map(|memo| (memo.key, memo.body));
+    rows.iter().map(answer).collect()
+}
+
+async fn empty_memos(db: &mut Db<'_>, keys: &[MemoKey]) -> Result<(), StoreError> {
+    static EMPTY: Bulk = Bulk::new(
+        "with v (key, body) as ({rows}) update memos set body = v.body from v \
+         where memos.key == v.key",
+        &[Kind::Bytes, Kind::Bytes],
+    );
+    let none: &[u8] = &[];
+    EMPTY
+        .execute(db, keys, |key| [key[..].into(), none.into()])
+        .await?;
     Ok(())
 }
 

@@ -105,6 +105,7 @@ fn expansion(job: &Job, chunk: u32, messages: usize) -> Expansion {
         messages: (0..messages).map(|_| new()).collect(),
         body: vec![1, 1],
         refused: 2 - messages as u32,
+        seen: 0,
         at: NOW,
     }
 }
@@ -170,10 +171,10 @@ async fn a_job_becomes_messages_chunk_by_chunk_and_costs_what_they_cost(ground: 
     assert!(told[0].seq < told[1].seq);
     let chunks = world.store.chunks(job.id).await.unwrap();
     assert_eq!(chunks[0].span, Some((told[0].seq, told[1].seq)));
-    let body = world.store.chunk_body(job.id, 0).await.unwrap();
+    let bodies = world.store.bodies(job.id, 0, 0).await.unwrap();
     assert_eq!(
-        (body, chunks[1].state),
-        (Some(vec![1, 1]), ChunkState::Waiting)
+        (&*bodies[0].packed, chunks[1].state),
+        (&[1, 1][..], ChunkState::Waiting)
     );
     assert_eq!(world.counts(&job).await, [2, 2, 0, 0, 0]);
     assert_eq!(world.amounts().await, (6, 4, 0));
@@ -182,10 +183,13 @@ async fn a_job_becomes_messages_chunk_by_chunk_and_costs_what_they_cost(ground: 
     assert_eq!(world.amounts().await, (6, 3, 1));
     assert!(world.store.expand(expansion(&job, 1, 2)).await.unwrap());
     assert_eq!(world.counts(&job).await, [0, 3, 1, 0, 0]);
-    let (first, last) = (told[0].seq, MessageSeq(i64::MAX));
-    let run = world.store.run_of(first, last, 3).await.unwrap();
+    let run = world.store.messages_of(job.id, 0, 1).await.unwrap();
     assert_eq!(run[0].message.id, told[0].id);
-    assert_eq!((run.len(), run[1].state), (3, State::Queued));
+    assert_eq!((run.len(), run[1].state), (4, State::Queued));
+    assert_eq!(
+        world.store.messages_of(job.id, 1, 1).await.unwrap().len(),
+        2
+    );
     world.close().await;
 }
 

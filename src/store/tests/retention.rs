@@ -121,6 +121,7 @@ impl World {
     async fn erase(&self, entry: Option<AuditEntry>) -> Erased {
         let erasure = Erasure {
             number: number(),
+            country: Some("TZ".into()),
             after: MessageSeq(0),
             span: Duration::from_secs(60),
             entry,
@@ -473,6 +474,8 @@ async fn a_number_is_erased_from_all_that_has_ended(ground: Ground) {
     let expected = Erased {
         messages: 1,
         receipts: 0,
+        recipients: 0,
+        answers: 0,
         open: 1,
         untold: 1,
         days: [10].into(),
@@ -497,7 +500,8 @@ async fn a_number_is_erased_from_all_that_has_ended(ground: Ground) {
     assert_eq!(lines.len(), 1);
     assert_eq!(
         &*lines[0].outcome,
-        "messages erased: 1, left as they are: 2; receipts deleted: 0"
+        "messages erased: 1, left as they are: 2; receipts deleted: 0; recipients of jobs and \
+         campaigns erased: 0; answers emptied: 0"
     );
 
     world.submit(&open, &["A4"]).await;

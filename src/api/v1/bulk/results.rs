@@ -2,6 +2,8 @@
 //! a CSV file. Recipients are told in the order of the request.
 //! Never here: the job as a whole (`bulk`).
 
+use std::collections::VecDeque;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
@@ -17,12 +19,15 @@ use crate::api::query::Query;
 use crate::api::time::{self, Text};
 use crate::domain::job::{Entry, unpack};
 use crate::domain::message::State;
+use crate::domain::phone::Msisdn;
 use crate::store::jobs::{ChunkState, ChunkView, JobView};
 use crate::store::{MessageView, Store, StoreError};
 
 /// Recipients of a page, as asked for and at most.
 const PAGE: u32 = 100;
 const PAGE_MAX: u32 = 500;
+/// Chunks that are read together: at most two thousand recipients.
+const TOGETHER: usize = 10;
 
 /// A recipient and what has become of it.
 #[derive(Serialize)]
@@ -51,18 +56,13 @@ pub(super) async fn messages(visit: Visit) -> Result<Response, ApiError> {
     let view = find(&visit).await?;
     let store = &visit.api.store;
     let chunks = store.chunks(view.job.id).await.map_err(ApiError::store)?;
-    let mut outcomes = Vec::with_capacity(limit as usize);
-    for (first, chunk) in placed(&chunks) {
-        if first + chunk.recipients <= from {
-            continue;
-        }
-        if outcomes.len() >= limit as usize {
-            break;
-        }
-        let found = of_chunk(store, &view, first, chunk).await;
-        let found = found.map_err(ApiError::store)?;
-        outcomes.extend(found.into_iter().filter(|one| one.recipient >= from));
-    }
+    let until = from.saturating_add(limit);
+    let wanted: Vec<_> = placed(&chunks)
+        .filter(|(first, chunk)| *first < until && first + chunk.recipients > from)
+        .collect();
+    let found = outcomes(store, &view, &wanted).await;
+    let mut outcomes = found.map_err(ApiError::store)?;
+    outcomes.retain(|one| one.recipient >= from);
     outcomes.truncate(limit as usize);
     let next = outcomes.last().map(|last| last.recipient + 1);
     let next = next.filter(|next| *next < view.job.total);
@@ -70,7 +70,7 @@ pub(super) async fn messages(visit: Visit) -> Result<Response, ApiError> {
 }
 
 /// `GET /v1/sms/bulk/{id}/errors.csv`: at most ten thousand lines, so it is put together in memory
-/// (a megabyte and a half), chunk by chunk.
+/// (a megabyte and a half), some chunks at a time.
 pub(super) async fn errors(visit: Visit) -> Result<Response, ApiError> {
     let view = find(&visit).await?;
     let store = &visit.api.store;
@@ -85,8 +85,9 @@ pub(super) async fn errors(visit: Visit) -> Result<Response, ApiError> {
         "client_ref",
     ];
     csv.write_record(header).map_err(unwritable)?;
-    for (first, chunk) in placed(&chunks) {
-        let found = of_chunk(store, &view, first, chunk).await;
+    let placed: Vec<_> = placed(&chunks).collect();
+    for together in placed.chunks(TOGETHER) {
+        let found = outcomes(store, &view, together).await;
         let failed = found.map_err(ApiError::store)?.into_iter();
         for one in failed.filter(|one| one.status == State::Failed.public()) {
             let line = [
@@ -128,22 +129,44 @@ fn placed(chunks: &[ChunkView]) -> impl Iterator<Item = (u32, &ChunkView)> {
     })
 }
 
-/// What has become of a chunk's recipients.
-async fn of_chunk(
+/// What has become of the recipients of chunks that follow one another: two statements.
+async fn outcomes(
     store: &Store,
     view: &JobView,
-    first: u32,
-    chunk: &ChunkView,
+    chunks: &[(u32, &ChunkView)],
 ) -> Result<Vec<Outcome>, StoreError> {
-    let body = store.chunk_body(view.job.id, chunk.number).await?;
-    let body = body.unwrap_or_default();
-    let entries = unpack(&body).ok_or(StoreError::Corrupt {
+    let (Some((_, first)), Some((_, last))) = (chunks.first(), chunks.last()) else {
+        return Ok(Vec::new());
+    };
+    let bodies = store.bodies(view.job.id, first.number, last.number).await?;
+    let messages = store.messages_of(view.job.id, first.number, last.number);
+    let mut messages = VecDeque::from(messages.await?);
+    let mut outcomes = Vec::new();
+    for ((first, chunk), body) in chunks.iter().zip(&bodies) {
+        // Messages that are gone already are passed over.
+        let its = chunk.span.map_or(0, |(_, last)| {
+            messages.partition_point(|view| view.message.seq <= last)
+        });
+        let its: Vec<MessageView> = messages.drain(..its).collect();
+        outcomes.extend(of_chunk((*first, chunk), &body.packed, its)?);
+    }
+    Ok(outcomes)
+}
+
+/// What has become of a chunk's recipients.
+fn of_chunk(
+    (first, chunk): (u32, &ChunkView),
+    packed: &[u8],
+    messages: Vec<MessageView>,
+) -> Result<Vec<Outcome>, StoreError> {
+    if packed.is_empty() {
+        // They were taken back, and who they were is past its time.
+        let places = first..first + chunk.recipients;
+        return Ok(places.map(taken_back).collect());
+    }
+    let entries = unpack(packed).ok_or(StoreError::Corrupt {
         what: "job_chunks.body",
     })?;
-    let messages = match chunk.span {
-        Some((from, until)) => store.run_of(from, until, chunk.recipients).await?,
-        None => Vec::new(),
-    };
     let mut messages = messages.into_iter();
     let outcomes = entries
         .iter()
@@ -174,6 +197,15 @@ async fn of_chunk(
             }),
         });
     Ok(outcomes.collect())
+}
+
+fn taken_back(recipient: u32) -> Outcome {
+    Outcome {
+        to: Msisdn::ERASED.to_string(),
+        status: State::Cancelled.public(),
+        status_detail: State::Cancelled.name(),
+        ..nothing(recipient)
+    }
 }
 
 fn nothing(recipient: u32) -> Outcome {
