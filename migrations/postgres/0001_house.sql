@@ -295,6 +295,7 @@ create table outbox (
     due_at bigint not null,
     attempts bigint not null default 0,
     attempts_before bigint not null default 0, -- those before somebody asked for it anew
+    asked_at bigint,                    -- when somebody asked for it anew, if it is here for that
     kind smallint not null,
     state smallint not null,
     live smallint,

@@ -274,6 +274,7 @@ create table outbox (
     due_at integer not null,
     attempts integer not null default 0,
     attempts_before integer not null default 0, -- those before somebody asked for it anew
+    asked_at integer,                   -- when somebody asked for it anew, if it is here for that
     target blob,                        -- the endpoint; null: the message's own webhook_url
     org blob,
     live integer,

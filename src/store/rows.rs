@@ -431,7 +431,8 @@ pub(super) trait Rows:
     -> Result<Vec<EventJob>, StoreError>;
 
     /// Drops at most `limit` events that happened before a time, the oldest first; returns how many.
-    /// Their ids say when they happened ([`v7`](super::engine::v7)). What was asked for anew stays.
+    /// Their ids say when they happened ([`v7`](super::engine::v7)). What was asked for anew goes by the
+    /// time when it was.
     async fn give_up_events(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     // Operators.

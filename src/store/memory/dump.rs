@@ -391,6 +391,7 @@ fn event(row: &OutboxRow) -> Vec<Column> {
         text(&row.due_at.0),
         text(&row.attempts),
         text(&row.attempts_before),
+        row.asked_at.and_then(|at| text(&at.0)),
         event.target.and_then(|target| text(&target.0)),
         notice.and_then(|notice| text(&notice.org)),
         notice.and_then(|notice| flag(notice.live)),

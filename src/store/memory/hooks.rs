@@ -94,6 +94,7 @@ impl Tables {
             due_at: now,
             attempts: row.attempt,
             attempts_before: row.attempt,
+            asked_at: Some(now),
         };
         if !self.outbox.insert(back) {
             self.outbox.change(&event, |_| true, |row| row.due_at = now);

@@ -40,6 +40,7 @@ impl Tables {
                 due_at: job.at + EVENT_LEASE,
                 attempts: 0,
                 attempts_before: 0,
+                asked_at: None,
             });
         }
     }
@@ -119,7 +120,8 @@ impl Tables {
     pub(super) fn give_up_events(&mut self, before: Timestamp, limit: u32) -> u64 {
         // In order of their ids, and so of their times.
         let old = self.outbox.all();
-        let old = old.filter(|row| row.event.at < before && row.attempts_before == 0);
+        let old = old.filter(|row| row.event.at < before);
+        let old = old.filter(|row| row.asked_at.is_none_or(|asked_at| asked_at < before));
         let old = old.take(limit as usize);
         let old: Vec<EventId> = old.map(|row| row.event.event).collect();
         for event in &old {

@@ -438,6 +438,7 @@ pub(super) struct OutboxRow {
     pub(super) due_at: Timestamp,
     pub(super) attempts: u16,
     pub(super) attempts_before: u16,
+    pub(super) asked_at: Option<Timestamp>,
 }
 
 impl Row for OutboxRow {

@@ -105,9 +105,10 @@ pub(in crate::store) async fn replay(
 ) -> Result<u64, StoreError> {
     static BACK: Bulk = Bulk::new(
         "with v (message, event, due_at) as ({rows}) insert into outbox (event, message, sequence, \
-         kind, at, state, failure, due_at, attempts, attempts_before, target, org, live, data) \
+         kind, at, state, failure, due_at, asked_at, attempts, attempts_before, target, org, live, \
+         data) \
          select d.event, d.message, d.sequence, d.kind, d.happened_at, d.state, d.failure, \
-         v.due_at, d.attempt, d.attempt, d.target, \
+         v.due_at, v.due_at, d.attempt, d.attempt, d.target, \
          case when d.data is null then null else d.org end, \
          case when d.data is null then null else d.live end, d.data \
          from v join deliveries d on d.message == v.message and d.event = v.event \

@@ -176,13 +176,17 @@ pub(in crate::store) async fn give_up_events(
     limit: u32,
 ) -> Result<u64, StoreError> {
     // By the key: an index of its own on `at` would cost every event, and every delay of one, an
-    // entry more. What was asked for anew may be old, and ends with its attempts.
+    // entry more. What was asked for anew may be old: it has its time from then on.
     static GIVE_UP: Statement = Statement::new(
         "delete from outbox where event <= (select event from (select event from outbox \
-         where event < $1 and attempts_before = 0 order by event limit $2) old \
-         order by event desc limit 1) and attempts_before = 0",
+         where event < $1 and (asked_at is null or asked_at < $3) order by event limit $2) old \
+         order by event desc limit 1) and (asked_at is null or asked_at < $3)",
     );
-    let values = [first_event_of(before).0.into(), limit.into()];
+    let values = [
+        first_event_of(before).0.into(),
+        limit.into(),
+        before.0.into(),
+    ];
     Ok(GIVE_UP.execute(db, &values).await?)
 }
 

@@ -297,6 +297,7 @@ pub(in crate::store) static TABLES: [Table; 21] = [
             int("due_at"),
             int("attempts"),
             int("attempts_before"),
+            int("asked_at"),
             id("target"),
             id("org"),
             int("live"),

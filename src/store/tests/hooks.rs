@@ -26,7 +26,7 @@ on_each_store! {
     a_balance_that_comes_down_is_told_once_for_each_crossing,
     the_history_is_read_page_by_page_and_by_what_it_was,
     an_event_is_sent_anew_with_its_own_id_and_a_schedule_of_its_own,
-    what_was_asked_for_anew_is_not_given_up_for_its_age,
+    what_was_asked_for_anew_is_given_up_from_then_on,
     events_of_a_span_are_put_back_page_by_page,
     what_retention_deletes_soon_is_not_sent_anew,
     notices_go_with_the_messages_of_their_time,
@@ -442,7 +442,7 @@ async fn an_event_is_sent_anew_with_its_own_id_and_a_schedule_of_its_own(ground:
     world.close().await;
 }
 
-async fn what_was_asked_for_anew_is_not_given_up_for_its_age(ground: Ground) {
+async fn what_was_asked_for_anew_is_given_up_from_then_on(ground: Ground) {
     let mut world = World::with_endpoints(&ground, vec![endpoint(1, ORG, Events::ALL)]).await;
     let _ = world.send_quietly("A1").await;
     let sent = world.jobs().remove(0);
@@ -453,6 +453,20 @@ async fn what_was_asked_for_anew_is_not_given_up_for_its_age(ground: Ground) {
     assert_eq!(asked.await.unwrap().events, 1);
     assert_eq!(world.store.give_up_events(now, 10).await.unwrap(), 0);
     assert_eq!(world.store.claim_events(now, 10).await.unwrap().len(), 1);
+    // Asked for again while it waits: that does not begin its time anew.
+    let later = Timestamp(60_000);
+    let asked = world.store.replay_events((ORG, true), replay, later, None);
+    assert_eq!(asked.await.unwrap().events, 1);
+    assert_eq!(world.store.give_up_events(now, 10).await.unwrap(), 0);
+    assert_eq!(world.store.give_up_events(later, 10).await.unwrap(), 1);
+    assert!(
+        world
+            .store
+            .claim_events(later, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     world.close().await;
 }
 
