@@ -84,8 +84,8 @@ impl Tables {
 
     /// Puts an event's last attempt back; whether there is one.
     fn put_back(&mut self, event: EventId, now: Timestamp) -> bool {
-        let last = self.last_attempts().into_iter();
-        let back = last.filter(|row| row.event.event == event).next();
+        let mut last = self.last_attempts().into_iter();
+        let back = last.find(|row| row.event.event == event);
         let Some(row) = back.cloned() else {
             return false;
         };
