@@ -127,6 +127,11 @@ async fn while_two_secrets_hold_both_sign_and_the_old_one_leads_the_legacy_heade
     let signatures: Vec<&str> = header(&both, "webhook-signature").split(' ').collect();
     assert_eq!(signatures.len(), 2);
     assert!(signatures.iter().all(|one| one.starts_with("v1,")));
+    let third = ask(client, Method::POST, &rotate, Value::Null, 409).await;
+    assert_eq!(third["code"], "conflict");
+    let until = rotated["data"]["cutover_at"].as_str().unwrap();
+    let message = third["message"].as_str().unwrap();
+    assert!(message.contains(until), "{message}");
     let at_once = json!({"overlap_seconds": 0});
     let last = ask(client, Method::POST, &rotate, at_once, 200).await;
     at.set_secret(last["data"]["secret"].as_str().unwrap());
@@ -195,8 +200,14 @@ async fn what_was_told_can_be_read_and_told_again() {
     .await;
     let span = format!("{}/replay?since=2020-01-01T00:00:00Z", path(&made));
     let replayed = ask(client, Method::POST, &span, Value::Null, 202).await;
-    assert_eq!(replayed["data"]["replayed"], 1);
+    let all = json!({"replayed": 1, "has_more": false, "next_cursor": null});
+    assert_eq!(replayed["data"], all);
+    let behind = format!("{span}&cursor={name}");
+    let none = ask(client, Method::POST, &behind, Value::Null, 202).await;
+    assert_eq!(none["data"]["replayed"], 0);
     told(&at, 4).await;
+    let wrong = format!("{span}&cursor=dlv_1");
+    ask(client, Method::POST, &wrong, Value::Null, 400).await;
     let backwards = format!("{span}&until=2019-01-01T00:00:00Z");
     ask(client, Method::POST, &backwards, Value::Null, 400).await;
 
