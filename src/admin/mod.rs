@@ -30,11 +30,11 @@ mod webhooks;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Router, middleware};
 use metrics_exporter_prometheus::PrometheusHandle;
 use mnara_smpp::receipt::IdDialect;
 use secrecy::SecretString;
@@ -221,6 +221,7 @@ fn router(
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::not_allowed)
         .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn(request::without_nul))
         .with_state(Arc::new(admin));
     let tasks = async {
         tokio::join!(keeping, working);

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
-use axum::extract::Query;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,6 +34,9 @@ const TO_CHANGE: Duration = Duration::from_secs(12);
 /// Where `ctl` tells the login name of whoever typed the command.
 const OPERATOR: &str = "x-mnara-operator";
 const OPERATOR_MAX: usize = 64;
+/// What nobody types, and PostgreSQL cannot keep; how JSON spells it, and what is said of it.
+const NUL_ESCAPED: &[u8] = b"\\u0000";
+const NUL: &str = "the request has a NUL character; leave it out";
 /// Characters of a reason.
 const REASON: std::ops::RangeInclusive<usize> = 3..=200;
 
@@ -166,8 +170,26 @@ pub(super) fn read<T: for<'de> Deserialize<'de>>(body: Body) -> Result<T, Refuse
             Refused::invalid("the body broke off; send it again")
         }
     })?;
+    if body
+        .windows(NUL_ESCAPED.len())
+        .any(|part| part == NUL_ESCAPED)
+    {
+        return Err(Refused::invalid(NUL));
+    }
     serde_json::from_slice(&body)
         .map_err(|error| Refused::invalid(format!("the body cannot be read: {error}")))
+}
+
+/// No path or query has one: nothing has such a name.
+pub(super) async fn without_nul(request: Request, next: Next) -> Response {
+    if request
+        .uri()
+        .path_and_query()
+        .is_some_and(|all| all.as_str().contains("%00"))
+    {
+        return Refused::invalid(NUL).into_response();
+    }
+    next.run(request).await
 }
 
 /// Reads a query; unknown fields are refused by `T`.

@@ -259,6 +259,8 @@ async fn what_cannot_be_created_is_refused_with_its_reason() {
             json!({"name": "a\u{0}b", "country": "TZ"}),
             400,
         ),
+        ("/admin/v1/keys", json!({"org": "a\u{0}b"}), 400),
+        ("/admin/v1/orgs?after=a%00", json!({}), 400),
         ("/admin/v1/orgs", json!({"name": "a", "country": "XX"}), 400),
         (
             "/admin/v1/orgs",

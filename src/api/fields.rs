@@ -30,6 +30,10 @@ const UNKNOWN_MAX: usize = 20;
 /// The code of what is missing or of a wrong type, and of what is too much or means nothing.
 pub(super) const MALFORMED: Code = Code::InvalidRequest;
 pub(super) const SENSELESS: Code = Code::Unprocessable;
+/// A field that there will be: hours of the day to send in.
+const NOT_BUILT: &str = "send_window";
+/// What is said of a text with a U+0000.
+const NUL: &str = "has a NUL character; leave it out";
 /// What is said of a time that is none.
 pub(super) const NO_TIME: &str = "must be RFC 3339 with an offset, like 2026-04-05T15:03:04+03:00";
 
@@ -155,6 +159,8 @@ impl<'de, F: Form<'de>> Deserialize<'de> for Fields<'de, F> {
                         fields.once(list, earlier.map(|_| list));
                     } else if let Some((field, name)) = named(F::OWN, &key) {
                         fields.put(field, name, map.next_value()?);
+                    } else if key == NOT_BUILT {
+                        fields.not_built(map.next_value()?);
                     } else {
                         map.next_value::<IgnoredAny>()?;
                         if fields.unknown.len() < UNKNOWN_MAX {
@@ -203,6 +209,15 @@ impl<'a, F: Form<'a>> Fields<'a, F> {
         let earlier = earlier.map(|_| self.names.of(field));
         self.names.0[field as usize] = name;
         self.once(self.names.of(field), earlier);
+    }
+
+    /// Whoever names hours of the day must not have it sent at others.
+    fn not_built(&mut self, value: &RawValue) {
+        if value.get() != "null" {
+            let detail =
+                format!("{NOT_BUILT} is not available; give the time to send at as schedule_at");
+            self.problem(SENSELESS, Problem::field(NOT_BUILT, detail));
+        }
     }
 
     /// Notes a field that was given before. One note is enough: the body may hold thousands of them.
@@ -256,6 +271,12 @@ impl<'a, F: Form<'a>> Fields<'a, F> {
     /// The text of a field.
     pub(super) fn text(&mut self, field: Field) -> Option<Cow<'a, str>> {
         match read_text(self.json(field)?) {
+            // It ends the text on many handsets and in many carriers' software, and PostgreSQL cannot
+            // keep it. Without an escape there is none.
+            Ok(Cow::Owned(text)) if text.contains('\0') => {
+                self.wrong(SENSELESS, field, NUL);
+                Some(text.into())
+            }
             Ok(text) => Some(text),
             Err(wrong) => {
                 self.wrong(MALFORMED, field, wrong);
@@ -280,16 +301,7 @@ impl<'a, F: Form<'a>> Fields<'a, F> {
 
     /// The text to send.
     pub(super) fn message(&mut self) -> Cow<'a, str> {
-        let message = self.needed(Field::Message, "give the text to send");
-        // A NUL ends the text on many handsets and in many carriers' software.
-        if message.contains('\0') {
-            self.wrong(
-                SENSELESS,
-                Field::Message,
-                "has a NUL character; leave it out",
-            );
-        }
-        message
+        self.needed(Field::Message, "give the text to send")
     }
 
     /// The class, `default` where none is given; `wrong` is said of one that is none of these.
@@ -348,6 +360,8 @@ impl<'a, F: Form<'a>> Fields<'a, F> {
         for (key, value) in members {
             let (code, detail) = match value_length(value.get()) {
                 Err(wrong) => (MALFORMED, format!("{name}.{key} {wrong}")),
+                Ok(_) if key.contains('\0') => (SENSELESS, format!("{name} has a key that {NUL}")),
+                Ok(_) if has_nul(value.get()) => (SENSELESS, format!("{name}.{key} {NUL}")),
                 Ok(_) if key.chars().count() > METADATA_KEY_MAX => {
                     let most = METADATA_KEY_MAX;
                     let detail = format!("{name} has a key of more than {most} characters");
@@ -381,6 +395,7 @@ impl<'a, F: Form<'a>> Fields<'a, F> {
         }
         for (index, item) in items.iter().enumerate() {
             let (code, wrong) = match read_text(item.get()) {
+                Ok(text) if text.contains('\0') => (SENSELESS, NUL.into()),
                 Ok(text) if text.chars().count() <= TAG_MAX => continue,
                 Ok(_) => {
                     let wrong = format!("has more than {TAG_MAX} characters");
@@ -435,6 +450,11 @@ pub(super) fn kind(json: &str) -> &'static str {
         Some(b'n') => "null",
         _ => "a number",
     }
+}
+
+/// Whether a value is a text with a U+0000; `json` is one JSON value, already scanned.
+fn has_nul(json: &str) -> bool {
+    json.contains("\\u0000") && read_text(json).is_ok_and(|text| text.contains('\0'))
 }
 
 /// The characters of a value that a client brings along, or what is wrong with it.

@@ -47,6 +47,11 @@ invalid_request tags.0 "tags":[1]
 invalid_request tags.1 "tags":["a","\ud800"]
 unprocessable tags "tags":["","","","","","","","","","",""]
 unprocessable class "class":"OTP"
+unprocessable metadata.a "metadata":{"a":"x\u0000"}
+unprocessable metadata.b "metadata":{"a":"\\u0000","b":"\u0000"}
+unprocessable tags.0 "tags":["\u0000"]
+unprocessable client_ref "client_ref":"a\u0000"
+unprocessable send_window "send_window":{"from":"08:00","until":"20:00"}
 unprocessable webhook_url "webhook_url":"http://127.0.0.1/x"
 unprocessable webhook_url "webhook_url":"no url"
 schedule_invalid schedule_at "schedule_at":"2026-04-05T12:03:04"
@@ -58,12 +63,12 @@ schedule_invalid scheduleAt "scheduleAt":"2999-01-01T00:00:00Z"
 const VALUES: &str = r"
 422 invalid_number to |MojaWave|x
 422 invalid_number to +25575327693x|MojaWave|x
-422 invalid_number to +2557532\u000076939|MojaWave|x
+422 unprocessable to +2557532\u000076939|MojaWave|x
 422 invalid_number to +255222111111|MojaWave|x
 422 invalid_number to +14155550100|MojaWave|x
 422 unroutable_number to +255713276939|MojaWave|x
 422 sender_invalid from +255753276939||x
-422 sender_invalid from +255753276939|Mo\u0000ja|x
+422 unprocessable from +255753276939|Mo\u0000ja|x
 403 sender_not_approved from +255753276939|Stranger|x
 422 unprocessable message +255753276939|MojaWave|
 422 unprocessable message +255753276939|MojaWave|a\u0000b

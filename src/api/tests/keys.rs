@@ -38,7 +38,12 @@ impl House {
     }
 
     /// Another key of the organisation; its text.
-    async fn key_with(&self, seed: u8, live: bool, change: impl Fn(&mut ApiKey)) -> String {
+    pub(super) async fn key_with(
+        &self,
+        seed: u8,
+        live: bool,
+        change: impl Fn(&mut ApiKey),
+    ) -> String {
         let new = NewKey::from_random(live, [seed; 32]);
         let ids = (KeyId(Uuid::now_v7()), self.org().await);
         let mut key = ApiKey::new(ids, (new.hash, new.prefix), live, Timestamp(0));
@@ -48,7 +53,7 @@ impl House {
         new.text.expose_secret().to_owned()
     }
 
-    async fn ask(&self, method: &str, path: &str, key: &str, body: &str) -> Answer {
+    pub(super) async fn ask(&self, method: &str, path: &str, key: &str, body: &str) -> Answer {
         let request = Request::builder().method(method).uri(path);
         let request = request.header("authorization", format!("Bearer {key}"));
         self.call(request.body(Body::from(body.to_owned())).unwrap())

@@ -6,6 +6,7 @@ mod bad_input;
 mod bodies;
 mod bulk;
 mod keys;
+mod nul;
 mod reads;
 mod repeated;
 
