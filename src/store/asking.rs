@@ -20,6 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The daemon's own work waits until it is known what has become of it.
 const FOR_EVER: Duration = Duration::MAX;
 
+/// What a chore came to, which is told in the chore's own kind: `own!(done, Kind(what) => what)`.
+macro_rules! own {
+    ($done:expr, $kind:pat => $what:expr) => {{
+        let $kind = $done else {
+            unreachable!("a chore is answered in its own kind");
+        };
+        $what
+    }};
+}
+pub(super) use own;
+
 /// Nobody has taken it up.
 const WAITS: u8 = 0;
 /// A transaction with it has been begun.
@@ -106,10 +117,7 @@ impl Store {
     }
 
     pub(super) async fn count(&self, chore: Chore) -> Result<u64, StoreError> {
-        let ChoreDone::Count(count) = self.errand(chore).await? else {
-            unreachable!("a chore is answered in its own kind");
-        };
-        Ok(count)
+        Ok(own!(self.errand(chore).await?, ChoreDone::Count(count) => count))
     }
 }
 

@@ -2,6 +2,7 @@
 //! cancelling and resending single ones, the audit that goes with each in the same commit.
 //! Never here: SQL (`sqlite::control`), who may do it, when it is safe (`admin`).
 
+use super::asking::own;
 use super::batch::{Chore, ChoreDone};
 use super::engine::judge;
 use super::reads::Reads;
@@ -217,10 +218,8 @@ impl Store {
     /// # Errors
     /// As of [`Store::create_org`].
     pub async fn sweep(&self, sweep: Sweep) -> Result<Swept, StoreError> {
-        match self.control(Control::Sweep(sweep), None).await? {
-            Controlled::Swept(swept) => Ok(swept),
-            Controlled::Done | Controlled::Left(_) => Ok(Swept::default()),
-        }
+        let done = self.control(Control::Sweep(sweep), None).await?;
+        Ok(own!(done, Controlled::Swept(swept) => swept))
     }
 
     /// Cancels a scheduled or queued message; the latter's lane must have been recalled. `otp`
@@ -301,11 +300,8 @@ impl Store {
         control: Control,
         audit: Option<AuditEntry>,
     ) -> Result<Controlled, StoreError> {
-        let ChoreDone::Controlled(done) = self.command(Chore::Control(control), audit).await?
-        else {
-            unreachable!("a chore is answered in its own kind");
-        };
-        Ok(done)
+        let done = self.command(Chore::Control(control), audit).await?;
+        Ok(own!(done, ChoreDone::Controlled(done) => done))
     }
 
     /// The audit's last lines, newest first.

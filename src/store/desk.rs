@@ -2,6 +2,7 @@
 //! off; the questions to the rows and the handle's methods.
 //! Never here: SQL; what operators do (`control`); who may ask (`api`).
 
+use super::asking::own;
 use super::batch::{Chore, ChoreDone};
 use super::control::Obstacle;
 use super::rows::first_of_day;
@@ -194,10 +195,8 @@ impl Store {
     }
 
     async fn desk(&self, work: DeskWork) -> Result<DeskDone, StoreError> {
-        let ChoreDone::Desk(done) = self.command(Chore::Desk(work), None).await? else {
-            unreachable!("a chore is answered in its own kind");
-        };
-        Ok(done)
+        let done = self.command(Chore::Desk(work), None).await?;
+        Ok(own!(done, ChoreDone::Desk(done) => done))
     }
 }
 

@@ -9,6 +9,7 @@ use arc_swap::Guard;
 use secrecy::SecretString;
 use uuid::Uuid;
 
+use super::asking::own;
 use super::batch::{Chore, ChoreDone};
 use super::control::AuditEntry;
 use super::housekeeping::first_kept;
@@ -21,8 +22,6 @@ use crate::domain::ids::{EndpointId, EventId, MessageId, MessageSeq, OrgId};
 use crate::domain::time::Timestamp;
 use crate::flow::EventJob;
 
-/// Why no other answer can come.
-const IN_KIND: &str = "a chore is answered in its own kind";
 /// Events that one request has sent anew at most.
 pub const REPLAY_MAX: u64 = 10_000;
 /// Events that one transaction puts back: accepts wait behind it for a few milliseconds.
@@ -368,10 +367,8 @@ impl Store {
         endpoint: Endpoint,
         audit: Option<AuditEntry>,
     ) -> Result<Made, StoreError> {
-        let HooksDone::Made(made) = self.hooks(HooksWork::Make(endpoint), audit).await? else {
-            unreachable!("{IN_KIND}");
-        };
-        Ok(made)
+        let done = self.hooks(HooksWork::Make(endpoint), audit).await?;
+        Ok(own!(done, HooksDone::Made(made) => made))
     }
 
     /// Changes an organisation's endpoint; `None`: it has no such endpoint.
@@ -412,10 +409,8 @@ impl Store {
             at,
             until,
         };
-        let HooksDone::Rotated(rotated) = self.hooks(work, audit).await? else {
-            unreachable!("{IN_KIND}");
-        };
-        Ok(rotated)
+        let done = self.hooks(work, audit).await?;
+        Ok(own!(done, HooksDone::Rotated(rotated) => rotated))
     }
 
     /// Forgets an endpoint; `false`: the organisation has no such endpoint.
@@ -428,7 +423,7 @@ impl Store {
         audit: Option<AuditEntry>,
     ) -> Result<bool, StoreError> {
         let done = self.hooks(HooksWork::Remove(org, id), audit).await?;
-        Ok(matches!(done, HooksDone::Removed(true)))
+        Ok(own!(done, HooksDone::Removed(removed) => removed))
     }
 
     /// Sends events of an organisation and environment anew, the oldest first and at most
@@ -495,10 +490,8 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let events = events.to_vec();
         let work = HooksWork::Replay { events, now };
-        let HooksDone::Replayed(count) = self.hooks(work, audit).await? else {
-            unreachable!("{IN_KIND}");
-        };
-        Ok(count)
+        let done = self.hooks(work, audit).await?;
+        Ok(own!(done, HooksDone::Replayed(count) => count))
     }
 
     /// A page of an organisation's attempts to deliver.
@@ -526,10 +519,8 @@ impl Store {
         work: HooksWork,
         audit: Option<AuditEntry>,
     ) -> Result<Option<Arc<Endpoint>>, StoreError> {
-        let HooksDone::Changed(endpoint) = self.hooks(work, audit).await? else {
-            unreachable!("{IN_KIND}");
-        };
-        Ok(endpoint)
+        let done = self.hooks(work, audit).await?;
+        Ok(own!(done, HooksDone::Changed(endpoint) => endpoint))
     }
 
     async fn hooks(
@@ -537,10 +528,8 @@ impl Store {
         work: HooksWork,
         audit: Option<AuditEntry>,
     ) -> Result<HooksDone, StoreError> {
-        let ChoreDone::Hooks(done) = self.command(Chore::Hooks(work), audit).await? else {
-            unreachable!("{IN_KIND}");
-        };
-        Ok(done)
+        let done = self.command(Chore::Hooks(work), audit).await?;
+        Ok(own!(done, ChoreDone::Hooks(done) => done))
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mnara_smpp::receipt::IdDialect;
 
+use super::asking::own;
 use super::batch::{Chore, ChoreDone};
 use super::reads::Reads;
 use super::rows::AttemptId;
@@ -301,8 +302,5 @@ impl Store {
 }
 
 fn inbox_done(done: ChoreDone) -> InboxDone {
-    let ChoreDone::Receipts(done) = done else {
-        unreachable!("a chore is answered in its own kind");
-    };
-    done
+    own!(done, ChoreDone::Receipts(done) => done)
 }

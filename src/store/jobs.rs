@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 pub use self::campaigns::{Campaign, DRAFTS_MAX, Draft};
 pub(super) use self::campaigns::{CampaignWork, Campaigns, Drafts};
+use super::asking::own;
 use super::batch::{Chore, ChoreDone};
 use super::control::AuditEntry;
 use super::memo::{Memo, Repeat};
@@ -357,15 +358,11 @@ impl Store {
     /// [`StoreError::Short`], [`StoreError::Unavailable`], [`StoreError::Closed`],
     /// [`StoreError::Unfit`]: nothing was kept. [`StoreError::InDoubt`]: it may have been.
     pub async fn order_job(&self, order: Order) -> Result<Ordered, StoreError> {
-        match self
-            .jobs_command(JobsWork::Create(Box::new(order)), None)
-            .await?
-        {
-            JobsDone::Ordered(Ordered::Short(short)) => Err(StoreError::Short(short)),
-            JobsDone::Ordered(ordered) => Ok(ordered),
-            JobsDone::Stepped(_) | JobsDone::Changed(_) | JobsDone::Count(_) => {
-                unreachable!("a chore is answered in its own kind")
-            }
+        let work = JobsWork::Create(Box::new(order));
+        let done = self.jobs_command(work, None).await?;
+        match own!(done, JobsDone::Ordered(ordered) => ordered) {
+            Ordered::Short(short) => Err(StoreError::Short(short)),
+            ordered => Ok(ordered),
         }
     }
 
@@ -392,12 +389,8 @@ impl Store {
         audit: Option<AuditEntry>,
     ) -> Result<Stepped, StoreError> {
         let work = JobsWork::Step(org, job, step, at);
-        match self.jobs_command(work, audit).await? {
-            JobsDone::Stepped(stepped) => Ok(stepped),
-            JobsDone::Ordered(_) | JobsDone::Changed(_) | JobsDone::Count(_) => {
-                Ok(Stepped::Missing)
-            }
-        }
+        let done = self.jobs_command(work, audit).await?;
+        Ok(own!(done, JobsDone::Stepped(stepped) => stepped))
     }
 
     /// Cancels what no carrier has of a chunk of a job that is being taken back; returns how many
@@ -530,14 +523,12 @@ impl Store {
 
     async fn job_changed(&self, work: JobsWork) -> Result<bool, StoreError> {
         let done = self.errand(Chore::Jobs(work)).await?;
-        Ok(matches!(done, ChoreDone::Jobs(JobsDone::Changed(true))))
+        Ok(own!(done, ChoreDone::Jobs(JobsDone::Changed(changed)) => changed))
     }
 
     async fn job_count(&self, work: JobsWork) -> Result<u64, StoreError> {
-        match self.errand(Chore::Jobs(work)).await? {
-            ChoreDone::Jobs(JobsDone::Count(count)) => Ok(count),
-            _ => Ok(0),
-        }
+        let done = self.errand(Chore::Jobs(work)).await?;
+        Ok(own!(done, ChoreDone::Jobs(JobsDone::Count(count)) => count))
     }
 
     async fn jobs_command(
@@ -545,10 +536,8 @@ impl Store {
         work: JobsWork,
         audit: Option<AuditEntry>,
     ) -> Result<JobsDone, StoreError> {
-        let ChoreDone::Jobs(done) = self.command(Chore::Jobs(work), audit).await? else {
-            return Ok(JobsDone::Changed(false));
-        };
-        Ok(done)
+        let done = self.command(Chore::Jobs(work), audit).await?;
+        Ok(own!(done, ChoreDone::Jobs(done) => done))
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::asking::own;
 use super::batch::{Chore, ChoreDone};
 use super::{Store, StoreError};
 use crate::domain::time::Timestamp;
@@ -143,10 +144,7 @@ impl Store {
     /// [`StoreError::Unfit`]: it was not kept. [`StoreError::InDoubt`]: it may have been.
     pub async fn keep_answer(&self, memo: Arc<Memo>) -> Result<Option<Repeat>, StoreError> {
         let keep = Chore::Memo(MemoWork::Keep(memo));
-        let ChoreDone::Kept(repeat) = self.errand(keep).await? else {
-            unreachable!("a chore is answered in its own kind");
-        };
-        Ok(repeat)
+        Ok(own!(self.errand(keep).await?, ChoreDone::Kept(repeat) => repeat))
     }
 
     /// What the request of this name was answered, if it was; `fingerprint` tells whether it is

@@ -47,6 +47,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use self::asking::own;
 use self::batch::{Accept, Chore, ChoreDone, Deliveries, Receipts, Settle};
 pub use self::control::{AuditEntry, Bookmark, HoldRow, Obstacle, Sweep, SweepAudit, Swept, Tally};
 pub use self::copy::{Compared, Content, Copied, CopyError, Progress, Stage, copy};
@@ -462,10 +463,8 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<EventJob>, StoreError> {
-        let ChoreDone::Events(done) = self.errand(Chore::ClaimEvents { now, limit }).await? else {
-            unreachable!("a chore is answered in its own kind");
-        };
-        Ok(done)
+        let done = self.errand(Chore::ClaimEvents { now, limit }).await?;
+        Ok(own!(done, ChoreDone::Events(events) => events))
     }
 
     /// Whether commits work at present.

@@ -1,6 +1,7 @@
 //! Lives here: what organisations, keys and users ask of the rows and of the writer.
 //! Never here: SQL; what a key is worth (`domain::account`); what is remembered (`directory`).
 
+use super::asking::own;
 use super::batch::{Chore, ChoreDone};
 use super::control::AuditEntry;
 use super::directory::Credential;
@@ -287,9 +288,6 @@ impl Store {
         audit: Option<AuditEntry>,
     ) -> Result<Changed, StoreError> {
         let done = self.command(Chore::People(work), audit).await?;
-        let ChoreDone::People(changed) = done else {
-            return Ok(Changed::Missing);
-        };
-        Ok(changed)
+        Ok(own!(done, ChoreDone::People(changed) => changed))
     }
 }

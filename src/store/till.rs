@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::Guard;
 
+use super::asking::own;
 use super::batch::{Chore, ChoreDone};
 use super::control::AuditEntry;
 use super::{Store, StoreError};
@@ -156,10 +157,8 @@ impl Store {
     /// As for every operator's command ([`StoreError::Unavailable`]: nothing was done;
     /// [`StoreError::InDoubt`]).
     pub async fn buy(&self, purchase: Purchase, audit: AuditEntry) -> Result<Bought, StoreError> {
-        match self.till(TillWork::Buy(purchase), audit).await? {
-            TillDone::Bought(bought) => Ok(bought),
-            TillDone::Changed(_) => Ok(Bought::Missing),
-        }
+        let done = self.till(TillWork::Buy(purchase), audit).await?;
+        Ok(own!(done, TillDone::Bought(bought) => bought))
     }
 
     /// Sets the balance from which on down a purse counts as low; `false`: there is no such purse.
@@ -244,16 +243,12 @@ impl Store {
     }
 
     async fn change(&self, work: TillWork, audit: AuditEntry) -> Result<bool, StoreError> {
-        match self.till(work, audit).await? {
-            TillDone::Changed(changed) => Ok(changed),
-            TillDone::Bought(_) => Ok(false),
-        }
+        let done = self.till(work, audit).await?;
+        Ok(own!(done, TillDone::Changed(changed) => changed))
     }
 
     async fn till(&self, work: TillWork, audit: AuditEntry) -> Result<TillDone, StoreError> {
-        let ChoreDone::Till(done) = self.command(Chore::Till(work), Some(audit)).await? else {
-            unreachable!("a chore is answered in its own kind");
-        };
-        Ok(done)
+        let done = self.command(Chore::Till(work), Some(audit)).await?;
+        Ok(own!(done, ChoreDone::Till(done) => done))
     }
 }

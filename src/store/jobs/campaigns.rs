@@ -5,6 +5,7 @@ use super::{JobsDone, JobsWork};
 use crate::domain::class::Class;
 use crate::domain::ids::{CampaignId, JobId, OrgId};
 use crate::domain::time::Timestamp;
+use crate::store::asking::own;
 use crate::store::batch::{Chore, ChoreDone};
 use crate::store::{Store, StoreError};
 
@@ -149,9 +150,6 @@ impl Store {
 
     async fn campaign_changed(&self, work: CampaignWork) -> Result<bool, StoreError> {
         let done = self.command(Chore::Jobs(JobsWork::Campaign(work)), None);
-        Ok(matches!(
-            done.await?,
-            ChoreDone::Jobs(JobsDone::Changed(true))
-        ))
+        Ok(own!(done.await?, ChoreDone::Jobs(JobsDone::Changed(changed)) => changed))
     }
 }
