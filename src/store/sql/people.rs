@@ -16,6 +16,17 @@ use crate::store::StoreError;
 use crate::store::people::KeysOf;
 use crate::store::reads::OrgBy;
 
+/// Reads keys `k`, as [`api_key`] takes them.
+macro_rules! keys {
+    ($more:literal) => {
+        concat!(
+            "select k.id, k.org, k.hash, k.prefix, k.live, k.name, k.scopes, k.senders, k.networks, \
+             k.expires_at, k.rate, k.created_at, k.revoked_at, k.replaced_by, k.last_used_at",
+            $more
+        )
+    };
+}
+
 /// As [`People::create_org`](crate::store::people::People::create_org).
 pub(in crate::store) async fn create_org(
     db: &mut Db<'_>,
@@ -76,12 +87,10 @@ pub(in crate::store) async fn key(
     db: &mut Db<'_>,
     hash: &[u8; 32],
 ) -> Result<Option<(ApiKey, Organisation)>, StoreError> {
-    static KEY: Statement = Statement::new(
-        "select k.id, k.org, k.hash, k.prefix, k.live, k.name, k.scopes, k.senders, k.networks, \
-         k.expires_at, k.rate, k.created_at, k.revoked_at, k.replaced_by, k.last_used_at, \
-         o.id, o.name, o.country, o.senders, o.webhook_secret, o.created_at \
-         from api_keys k join organisations o on o.id = k.org where k.hash = $1",
-    );
+    static KEY: Statement = Statement::new(keys!(
+        ", o.id, o.name, o.country, o.senders, o.webhook_secret, o.created_at \
+         from api_keys k join organisations o on o.id = k.org where k.hash = $1"
+    ));
     let row = KEY.fetch_optional(db, &[(&hash[..]).into()]).await?;
     row.map(|row| Ok((api_key(&row)?, org(&row, KEY_COLUMNS)?)))
         .transpose()
@@ -92,10 +101,7 @@ pub(in crate::store) async fn key_by_id(
     db: &mut Db<'_>,
     id: KeyId,
 ) -> Result<Option<ApiKey>, StoreError> {
-    static KEY: Statement = Statement::new(
-        "select id, org, hash, prefix, live, name, scopes, senders, networks, expires_at, rate, \
-         created_at, revoked_at, replaced_by, last_used_at from api_keys where id = $1",
-    );
+    static KEY: Statement = Statement::new(keys!(" from api_keys k where k.id = $1"));
     let row = KEY.fetch_optional(db, &[id.0.into()]).await?;
     row.as_ref().map(api_key).transpose()
 }
@@ -105,12 +111,10 @@ pub(in crate::store) async fn keys_of(
     db: &mut Db<'_>,
     wanted: &KeysOf,
 ) -> Result<Vec<ApiKey>, StoreError> {
-    static KEYS: Statement = Statement::new(
-        "select id, org, hash, prefix, live, name, scopes, senders, networks, expires_at, rate, \
-         created_at, revoked_at, replaced_by, last_used_at from api_keys \
-         where org = $1 and coalesce(revoked_at, $2) >= $2 and live <= $3 \
-         order by id desc limit $4",
-    );
+    static KEYS: Statement = Statement::new(keys!(
+        " from api_keys k where k.org = $1 and coalesce(k.revoked_at, $2) >= $2 \
+         and k.live <= $3 order by k.id desc limit $4"
+    ));
     // Revoked at a time is revoked then.
     let after = wanted.unrevoked.map_or(i64::MIN, |at| at.0 + 1);
     let values = [
