@@ -1,9 +1,11 @@
-//! Lives here: messages as rows of a CSV file (RFC 4180).
+//! Lives here: CSV files (RFC 4180), and messages as their rows.
 //! Never here: which messages.
 
 use std::borrow::Cow;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
 
 use super::events::per_segment;
 use super::json::amount;
@@ -42,6 +44,18 @@ pub(super) fn head() -> Bytes {
     let mut rows = Rows::default();
     rows.write(COLUMNS);
     rows.written()
+}
+
+/// A file of this name: an answer.
+pub(super) fn file(name: &str, rows: impl Into<Body>) -> Response {
+    let mut response = Response::new(rows.into());
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_static("text/csv; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, kind);
+    if let Ok(name) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    response
 }
 
 /// Rows in memory.
@@ -98,7 +112,8 @@ impl Rows {
         ]);
     }
 
-    fn write(&mut self, cells: [&str; COLUMNS.len()]) {
+    /// A row of any file.
+    pub(super) fn write<const CELLS: usize>(&mut self, cells: [&str; CELLS]) {
         for (at, cell) in cells.into_iter().enumerate() {
             if at > 0 {
                 self.0.push(b',');

@@ -137,26 +137,8 @@ pub(super) fn dry_run(
     })
 }
 
-/// A message's details.
-pub(super) fn message(view: &MessageView) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Success {
-        success: true,
-        data: details(view),
-        warnings: &[],
-    })
-}
-
-/// A page of a list; `next` is the cursor of the next one.
-pub(super) fn list(views: &[MessageView], next: Option<&str>) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Page {
-        success: true,
-        data: views.iter().map(details).collect(),
-        has_more: next.is_some(),
-        next_cursor: next,
-    })
-}
-
-fn details(view: &MessageView) -> Details<'_> {
+/// What a list shows of a message, and its details.
+pub(super) fn details(view: &MessageView) -> Details<'_> {
     let message = &view.message;
     let (queued_at, sent_at) = (
         time::rfc3339(message.accepted_at),
@@ -209,14 +191,6 @@ struct Success<'a, T> {
 }
 
 #[derive(Serialize)]
-struct Page<'a> {
-    success: bool,
-    data: Vec<Details<'a>>,
-    has_more: bool,
-    next_cursor: Option<&'a str>,
-}
-
-#[derive(Serialize)]
 struct Rehearsal<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -235,8 +209,9 @@ struct Rehearsal<'a> {
     route: &'a Explanation,
 }
 
+/// A message's details.
 #[derive(Serialize)]
-struct Details<'a> {
+pub(super) struct Details<'a> {
     id: Uuid,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -411,9 +386,8 @@ pub(super) mod tests {
     fn what_is_not_kept_any_more_is_told_as_such() {
         let mut view = view();
         let shown = |view: &MessageView| {
-            let json = message(view).unwrap();
-            let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
-            let text = |name: &str| value["data"][name].as_str().unwrap().to_owned();
+            let value = serde_json::to_value(details(view)).unwrap();
+            let text = |name: &str| value[name].as_str().unwrap().to_owned();
             (text("to"), text("body"))
         };
         let whole = ("+255753276939".to_owned(), "Habari".to_owned());

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use hyper::body::Frame;
 use tokio::sync::Semaphore;
@@ -55,14 +54,7 @@ pub(super) fn answer(visit: &Visit, mut wanted: Wanted) -> Result<Response, ApiE
             wanted,
         }),
     };
-    let mut response = Response::new(Body::new(file));
-    *response.status_mut() = StatusCode::OK;
-    let headers = response.headers_mut();
-    let kind = HeaderValue::from_static("text/csv; charset=utf-8");
-    headers.insert(header::CONTENT_TYPE, kind);
-    let name = HeaderValue::from_static("attachment; filename=\"messages.csv\"");
-    headers.insert(header::CONTENT_DISPOSITION, name);
-    Ok(response)
+    Ok(csv::file("messages.csv", Body::new(file)))
 }
 
 /// What is left to be read.

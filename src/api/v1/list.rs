@@ -2,7 +2,7 @@
 //! Never here: the fields of a message (`render`), the file's form (`csv`), cursors' form (`cursor`).
 
 use axum::extract::Query;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
 use super::export;
@@ -53,8 +53,8 @@ async fn list(visit: Visit) -> Result<Response, ApiError> {
     let (store, ingest) = (&visit.api.store, &visit.api.ingest);
     let page = wanted.page(store, ingest).await.map_err(ApiError::store)?;
     let next = page.next.map(|at| cursor::seal(visit.caller.org.id, at));
-    let json = render::list(&page.messages, next.as_deref()).map_err(json::unwritable)?;
-    Ok(json::answer(StatusCode::OK, json))
+    let shown: Vec<_> = page.messages.iter().map(render::details).collect();
+    json::page(&shown, next)
 }
 
 async fn file(visit: Visit) -> Result<Response, ApiError> {

@@ -107,8 +107,7 @@ async fn changed(visit: &Visit) -> Result<Response, ApiError> {
 }
 
 fn told(view: &MessageView) -> Result<Response, ApiError> {
-    let json = render::message(view).map_err(json::unwritable)?;
-    Ok(json::answer(StatusCode::OK, json))
+    json::success(StatusCode::OK, &render::details(view))
 }
 
 /// Why a message was left as it is.

@@ -37,15 +37,6 @@ struct Wanted {
     limit: Option<String>,
 }
 
-/// A page of a list.
-#[derive(Serialize)]
-struct Listed<'a, T> {
-    success: bool,
-    data: &'a [T],
-    has_more: bool,
-    next_cursor: Option<String>,
-}
-
 /// An attempt to deliver an event.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Delivery)]
@@ -101,14 +92,7 @@ pub(super) async fn list(visit: Visit) -> Result<Response, ApiError> {
     let found = visit.api.store.delivery_page(&page).await;
     let found = found.map_err(ApiError::store)?;
     let shown: Vec<Shown<'_>> = found.rows.iter().map(Shown::new).collect();
-    let listed = Listed {
-        success: true,
-        data: &shown,
-        has_more: found.next.is_some(),
-        next_cursor: found.next.map(|last| last.to_string()),
-    };
-    let json = serde_json::to_vec(&listed).map_err(json::unwritable)?;
-    Ok(json::answer(StatusCode::OK, json))
+    json::page(&shown, found.next.map(|last| last.to_string()))
 }
 
 fn page(visit: &Visit) -> Result<DeliveryPage, ApiError> {
