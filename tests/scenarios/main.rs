@@ -19,7 +19,6 @@ mod bulk;
 mod commanded;
 mod configuration;
 mod credits;
-mod curl;
 mod disk;
 mod doubt;
 mod drain;

@@ -5,13 +5,14 @@
 mod printed;
 
 use hyper::Method;
+use mnara_loadtest::smsc::{Rule, Script, Then};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, SqliteConnection};
 use tokio::process::Command;
 
 use self::printed::holds;
-use crate::world::{Answer, Customer, LIMIT, Plan, World, eventually, header};
+use crate::world::{Answer, Carrier, Customer, LIMIT, Plan, World, eventually, header};
 
 /// The key of the seed's examples.
 const KEY: &str = "sk_live_mw_8472910";
@@ -52,6 +53,39 @@ const ACCEPTED: &str = r#"{
   }
 }"#;
 
+/// The same as printed, for who prefers to wait for a carrier.
+const SENT: &str = r#"{
+  "success": true,
+  "data": {
+    "id": "89b82624-f1a2-4f5e-85b5-102e79a06779",
+    "type": "sms",
+    "to": "+255753276939",
+    "status": "sent",
+    "segments": 1,
+    "credits_cost": 1,
+    "queued_at": "2026-04-05T12:03:04.485Z",
+    "sent_at": "2026-04-05T12:04:04.393Z"
+  }
+}"#;
+
+/// "Quickstart", its answer.
+const STARTED: &str = r#"{
+  "success": true,
+  "data": {
+    "id": "89b82624-f1a2-4f5e-85b5-102e79a06779",
+    "type": "sms",
+    "to": "+255753276939",
+    "status": "sent",
+    "body": "Hello from Mojawave! Your verification code is 1234.",
+    "segments": 1,
+    "credits_cost": 1,
+    "timeline": {
+      "queued_at": "2026-04-05T12:03:04.485Z",
+      "sent_at": "2026-04-05T12:04:04.393Z"
+    }
+  }
+}"#;
+
 /// "SMS — Get Message Details".
 const DETAILS: &str = r#"{
   "success": true,
@@ -68,6 +102,60 @@ const DETAILS: &str = r#"{
       "sent_at": "2026-04-05T12:04:04.393Z",
       "delivered_at": "2026-04-05T12:05:06.751Z"
     }
+  }
+}"#;
+
+/// "SMS — Bulk Send".
+const BULK: &str = r#"{
+  "name": "Marketing Campaign Q1",
+  "from": "MOJAWAVE",
+  "message": "Hello , your code is ",
+  "recipients": [
+    {
+      "to": "+255712345678",
+      "personalization": {
+        "name": "John",
+        "code": "ABC123"
+      }
+    },
+    {
+      "to": "+255712345678",
+      "personalization": {
+        "name": "Jane",
+        "code": "ABC123"
+      }
+    }
+  ],
+  "webhook_url": "https://example.com/webhooks"
+}"#;
+
+/// Its answer.
+const JOB: &str = r#"{
+  "success": true,
+  "data": {
+    "job_id": "ec0fb57c-8b90-4e21-9f96-48235d6a05ac",
+    "status": "scheduled",
+    "total_recipients": 2,
+    "estimated_credits": 2,
+    "has_personalization": true,
+    "personalization_fields": ["code", "name"],
+    "scheduled_at": "2026-04-05T12:07:14.559Z",
+    "created_at": "2026-04-05T12:06:25.317Z"
+  }
+}"#;
+
+/// "SMS — Get Bulk Job Details".
+const JOB_DONE: &str = r#"{
+  "success": true,
+  "data": {
+    "id": "ec0fb57c-8b90-4e21-9f96-48235d6a05ac",
+    "name": "Marketing Campaign Q1",
+    "status": "completed",
+    "total_recipients": 2,
+    "sent_count": 2,
+    "progress_percent": 100.0,
+    "total_credits_cost": 2,
+    "completed_at": "2026-04-05T12:08:09.610Z"
   }
 }"#;
 
@@ -108,7 +196,11 @@ const CREDITS: &str = r#"{
 /// The seed's customer: its key as printed, and one simulated carrier. Keys that are made are longer,
 /// and no mail is sent yet: these two stand in the rows by our hand.
 async fn printed_world() -> (World, Customer) {
-    let mut world = World::start(Plan::simple()).await;
+    printed_world_of(Plan::simple()).await
+}
+
+async fn printed_world_of(plan: Plan) -> (World, Customer) {
+    let mut world = World::start(plan).await;
     let create = ["org", "create", "MojaWave", "--country", "TZ"];
     let org = world
         .ctl(&[&create[..], &["--sender", "MojaWave"]].concat())
@@ -229,6 +321,75 @@ async fn send_details_and_webhook_are_as_printed() {
     );
     assert_eq!(header(delivered, "X-MojaWave-Signature").len(), 64);
     assert_eq!(world.hook.counts().bad_signatures, 0);
+}
+
+#[tokio::test]
+async fn who_waits_is_answered_sent_as_printed() {
+    let silent = Script {
+        rules: vec![Rule::always(Then::NoReceipt)],
+        ..Script::default()
+    };
+    let plan = Plan::of([Carrier::simulated("vodacom_tz", silent)]);
+    let (world, customer) = printed_world_of(plan).await;
+    let body = SEND.replace("https://example.com/webhook/sms", &world.hook.url());
+    let request = hyper::Request::post(format!("http://{}/v1/sms/send", customer.api))
+        .header("authorization", format!("Bearer {KEY}"))
+        .header("prefer", "wait=10")
+        .body(body.into());
+    let answer = customer.request(request.unwrap()).await.unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    holds(SENT, &answer.text(), &[]);
+    holds(STARTED, &answer.text(), &[]);
+}
+
+#[tokio::test]
+async fn a_bulk_request_its_answer_and_its_job_are_as_printed() {
+    let tigo = Carrier::simulated("tigo_tz", Script::default());
+    let (world, customer) = printed_world_of(Plan::of([tigo])).await;
+    let body = BULK.replace("https://example.com/webhooks", &world.hook.url());
+    let bulk = "/v1/sms/bulk";
+    let answer = customer.call(Method::POST, bulk, body).await.unwrap();
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    holds(JOB, &answer.text(), &[]);
+    let id = answer.json()["data"]["job_id"].clone();
+    let path = format!("{bulk}/{}", id.as_str().unwrap());
+    let done = eventually("it is completed", LIMIT, async || {
+        let job = get(&customer, &path).await;
+        (job.json()["data"]["status"] == "completed").then_some(job)
+    })
+    .await;
+    holds(JOB_DONE, &done.text(), &[]);
+    assert_eq!(done.json()["data"]["id"], id);
+}
+
+#[tokio::test]
+async fn every_answer_has_the_headers_of_the_printed_limits() {
+    let (world, customer) = printed_world().await;
+    let tester = world.tester_of("MojaWave").await;
+    let number = |answer: &Answer, name: &str| {
+        let value = answer.headers[name].to_str().unwrap();
+        value.parse::<u64>().unwrap()
+    };
+    let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap();
+    for (customer, path, limit) in [
+        (&customer, "/v1/sms/bulk", 600),
+        (&tester, "/v1/sms/bulk", 120),
+        (&customer, "/v1/credits", 120),
+    ] {
+        let answer = get(customer, path).await;
+        assert_eq!(number(&answer, "X-RateLimit-Limit"), limit, "{path}");
+        assert_eq!(
+            number(&answer, "X-RateLimit-Remaining"),
+            limit - 1,
+            "{path}"
+        );
+        let reset = number(&answer, "X-RateLimit-Reset");
+        assert!((now..=now + 70).contains(&reset), "{path}: {now}, {reset}");
+    }
+    let path = "/v1/messages/89b82624-f1a2-4f5e-85b5-102e79a06779";
+    let refused = customer.call(Method::GET, path, "").await.unwrap();
+    assert_eq!(refused.status, 404);
+    assert_eq!(number(&refused, "X-RateLimit-Limit"), 600);
 }
 
 #[tokio::test]
