@@ -225,8 +225,9 @@ impl<R: Rows> Engine<R> {
             .filter(|one| may_cancel(one, &under_way, false, self.unsure).is_ok())
             .map(|one| cancelling(one.message, at, "its job was canceled"))
             .collect();
-        for one in &moves {
-            self.forget_waiting(&one.message, at);
+        // The chunk as a whole: what of it is not taken back is only looked at.
+        if let Some(until) = moves.iter().map(|one| one.message.valid_until).max() {
+            self.forget_waiting((first, last), until, at);
         }
         self.transitions(&moves.iter().collect::<Vec<_>>(), effects)
             .await?;
