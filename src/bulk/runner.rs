@@ -26,18 +26,22 @@ use crate::store::jobs::{ChunkState, ChunkView, Expansion, JobView, Standing, St
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::bulk as meter;
 
-/// How often it is looked what is due and what has been sent, if nobody wakes the task,
+/// How often it is looked what is due, if nobody wakes the task; and what has been sent of a job
+/// that empties its window in a second,
 const LOOK: Duration = Duration::from_millis(250);
-/// and how often at most where nothing moves: a doubt may last for a day.
-const LOOK_MAX: Duration = Duration::from_secs(16);
+/// of a slow one,
+const LOOK_SLOW: Duration = Duration::from_secs(1);
+/// and of one where nothing moves: a doubt may last for a day, but carriers come back.
+const LOOK_MAX: Duration = Duration::from_secs(4);
 /// How often jobs are looked up of which nothing has been heard.
 const LIST: Duration = Duration::from_secs(1);
-/// Jobs of one organisation that are worked at together, and of all. The others wait.
+/// Jobs of one organisation that are worked at together, and of all. The others wait. Those that only
+/// wait for an outcome take no place from those that have something to do.
 const EACH: u32 = 8;
 const JOBS: u32 = 256;
 /// Organisations that are served between two looks.
 const TURNS: usize = 8;
-/// A job whose chunk could not be written is left alone for so long.
+/// A job that could not be read or written is left alone for so long.
 const REST: Duration = Duration::from_secs(10);
 /// The task.
 pub struct Runner {
@@ -48,6 +52,10 @@ pub struct Runner {
     /// When each organisation was served last, by a counter: who waits longest comes first.
     served: HashMap<OrgId, u64>,
     turn: u64,
+    /// Jobs that are left alone, and until when.
+    resting: HashMap<JobId, Instant>,
+    /// The last thing that was asked of the store failed.
+    doubted: bool,
     well: bool,
 }
 
@@ -119,6 +127,8 @@ impl Runner {
             work: HashMap::new(),
             served: HashMap::new(),
             turn: 0,
+            resting: HashMap::new(),
+            doubted: false,
             well: true,
         }
     }
@@ -177,16 +187,18 @@ impl Runner {
         }
         let jobs: Vec<JobId> = self.work.keys().copied().collect();
         for job in jobs {
-            self.look(job, now).await?;
+            let done = self.look(job, now).await;
+            self.spare(job, done)?;
         }
         let turns = self.turns(Instant::now());
         let mut busy = false;
         for job in turns {
             let done = self.expand(job, now).await;
+            let done = self.spare(job, done)?.unwrap_or(Served::Spoilt);
             let Some(work) = self.work.get_mut(&job) else {
                 continue;
             };
-            match done? {
+            match done {
                 Served::Made(messages) => {
                     meter::expanded(messages);
                     work.went(messages, Instant::now());
@@ -196,25 +208,61 @@ impl Runner {
                 Served::Stopped => {
                     self.work.remove(&job);
                 }
-                Served::Spoilt => work.not_before = Instant::now() + REST,
+                Served::Spoilt => {
+                    self.resting.insert(job, Instant::now() + REST);
+                }
             }
         }
         Ok(busy)
     }
 
+    /// What is wrong with one job is no reason to leave the others alone.
+    ///
+    /// # Errors
+    /// It is the store that does not answer.
+    fn spare<T>(
+        &mut self,
+        job: JobId,
+        done: Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let error = match done {
+            Ok(done) => {
+                self.doubted = false;
+                return Ok(Some(done));
+            }
+            Err(error) => error,
+        };
+        let its_own = matches!(error, StoreError::Corrupt { .. } | StoreError::Unfit);
+        let gone = matches!(error, StoreError::Unavailable | StoreError::Closed);
+        // Two in a row that say nothing of a row: it is not the jobs.
+        if gone || (!its_own && std::mem::replace(&mut self.doubted, true)) {
+            return Err(error);
+        }
+        tracing::error!(job = %job, %error, "a bulk job cannot be read or written; it waits");
+        meter::spared();
+        self.resting.insert(job, Instant::now() + REST);
+        Ok(None)
+    }
+
     /// Finds out which jobs there are.
     async fn list(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let due = self.store.due_jobs(now, EACH, JOBS).await?;
+        self.resting.retain(|_, until| *until > Instant::now());
+        let mut due = self.store.due_jobs(now, EACH, JOBS).await?;
+        due.retain(|view| !self.resting.contains_key(&view.job.id));
         let there: HashSet<JobId> = due.iter().map(|view| view.job.id).collect();
         self.work.retain(|job, _| there.contains(job));
         for view in due {
             if view.state == JobState::Canceling {
-                self.work.remove(&view.job.id);
-                self.take_back(view, now).await?;
+                let job = view.job.id;
+                self.work.remove(&job);
+                let done = self.take_back(view, now).await;
+                self.spare(job, done)?;
             } else if !self.work.contains_key(&view.job.id) {
-                let chunks = self.store.chunks(view.job.id).await?;
-                let work = Work::new(view, chunks, Instant::now());
-                self.work.insert(work.view.job.id, work);
+                let chunks = self.store.chunks(view.job.id).await;
+                if let Some(chunks) = self.spare(view.job.id, chunks)? {
+                    let work = Work::new(view, chunks, Instant::now());
+                    self.work.insert(work.view.job.id, work);
+                }
             }
         }
         let orgs: HashSet<OrgId> = self.work.values().map(|work| work.view.job.org).collect();
@@ -229,7 +277,7 @@ impl Runner {
             return Ok(());
         };
         let since = work.looked.elapsed();
-        if work.unsent != u64::MAX && since < work.again {
+        if self.resting.contains_key(&id) || (work.unsent != u64::MAX && since < work.again) {
             return Ok(());
         }
         let mut unsent = 0;
@@ -246,12 +294,10 @@ impl Runner {
                 .retain(|chunk| waiting.get(chunk).is_some_and(|number| *number > 0));
             unsent = waiting.values().sum();
         }
-        work.again = match work.unsent == unsent {
-            true => (2 * work.again).min(LOOK_MAX),
-            false => LOOK,
-        };
         if work.unsent != u64::MAX {
-            work.window = job::window(work.unsent.saturating_sub(unsent), since);
+            let sent = work.unsent.saturating_sub(unsent);
+            work.window = job::window(sent, since);
+            work.again = again(work.again, (sent, since), work.window);
         }
         work.unsent = unsent;
         work.looked = Instant::now();
@@ -300,7 +346,9 @@ impl Runner {
     /// The jobs whose turn it is: of each organisation one, those first that have waited longest.
     fn turns(&mut self, now: Instant) -> Vec<JobId> {
         let mut first: HashMap<OrgId, (u64, JobId)> = HashMap::new();
-        for (id, work) in self.work.iter().filter(|(_, work)| work.is_ready(now)) {
+        let ready =
+            |(id, work): &(&JobId, &Work)| work.is_ready(now) && !self.resting.contains_key(id);
+        for (id, work) in self.work.iter().filter(ready) {
             let one = first.entry(work.view.job.org).or_insert((work.served, *id));
             *one = (*one).min((work.served, *id));
         }
@@ -347,11 +395,19 @@ impl Runner {
         match self.store.expand(expansion).await {
             Ok(true) => Ok(Served::Made(made)),
             Ok(false) => Ok(Served::Stopped),
-            // The writer has said why.
-            Err(StoreError::Unfit) => Ok(Served::Spoilt),
             Err(error) => Err(error),
         }
     }
+}
+
+/// When a job is to be looked at again of which so many were sent in so long: four times while its
+/// window empties; where nothing was sent, after twice the time.
+fn again(before: Duration, (sent, since): (u64, Duration), window: u64) -> Duration {
+    let Some(left) = window.checked_div(4 * sent) else {
+        return (2 * before).clamp(LOOK, LOOK_MAX);
+    };
+    let left = u32::try_from(left).unwrap_or(u32::MAX);
+    since.saturating_mul(left).clamp(LOOK, LOOK_SLOW)
 }
 
 /// What came of a turn.
@@ -433,4 +489,28 @@ fn message(
     rendered.map_err(|_| job::Why::Missing)?;
     let composed = ingest.compose(shared, (waits.to, waits.cost), text, now);
     composed.map_err(|refusal| accept::why(&refusal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_looked_at_as_often_as_its_window_empties() {
+        let ms = Duration::from_millis;
+        for (before, sent, since, window, expected) in [
+            // It waits for outcomes: less and less often, within bounds.
+            (LOOK, 0, LOOK, 400, ms(500)),
+            (ms(3_000), 0, ms(3_000), 400, LOOK_MAX),
+            (LOOK_MAX, 0, LOOK_MAX, 400, LOOK_MAX),
+            // It flies.
+            (LOOK_MAX, 4_000, LOOK, 4_000, LOOK),
+            (LOOK, 500, LOOK, 4_000, ms(500)),
+            // It crawls.
+            (LOOK, 1, LOOK, 400, LOOK_SLOW),
+        ] {
+            let found = again(before, (sent, since), window);
+            assert_eq!(found, expected, "{sent} in {since:?}");
+        }
+    }
 }

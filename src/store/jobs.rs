@@ -277,8 +277,9 @@ pub(super) trait Board {
         limit: u32,
     ) -> Result<Vec<JobView>, StoreError>;
 
-    /// What there is to be done for: jobs that are due, or being taken back; of each organisation
-    /// the first due, at most `each`; in all the first due, at most `limit`.
+    /// What there is to be done for: first jobs that are being taken back, then those that are due,
+    /// then those that only wait for outcomes; of each organisation and kind the first due, at most
+    /// `each`; in all at most `limit`.
     async fn due_jobs(
         &self,
         now: Timestamp,
@@ -455,8 +456,8 @@ impl Store {
         self.inner.reader.job_list(of, before, limit).await
     }
 
-    /// Jobs that are due or being taken back: of each organisation the first `each`, in all the
-    /// first `limit`.
+    /// Jobs that are being taken back, that are due, and that only wait for outcomes: of each
+    /// organisation and kind the first `each`, in all the first `limit`.
     ///
     /// # Errors
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].

@@ -311,7 +311,7 @@ pub const ALL: &[(&str, Kind, &str)] = &[
     (
         BULK_JOBS,
         Kind::Counter,
-        "Bulk jobs accepted, completed, failed and canceled.",
+        "Bulk jobs accepted, completed, failed, canceled, and spared: unreadable, tried again later.",
     ),
     (
         BULK_RECIPIENTS,

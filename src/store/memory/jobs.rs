@@ -118,15 +118,24 @@ impl Tables {
         });
         let mut open: Vec<&JobView> = open.collect();
         open.sort_by_key(|view| (view.job.due_at, view.job.id));
-        let mut of_org: HashMap<OrgId, u32> = HashMap::new();
-        let mut turns: Vec<(bool, u32, &JobView)> = Vec::new();
+        let rest = |view: &JobView| {
+            let waits = |row: &ChunkRow| row.view.state == ChunkState::Waiting;
+            match view.state {
+                JobState::Canceling => 0,
+                _ if self.work.chunks_of(view.job.id).any(waits) => 1,
+                _ => 2,
+            }
+        };
+        let mut of_org: HashMap<(OrgId, u8), u32> = HashMap::new();
+        let mut turns: Vec<(u8, u32, &JobView)> = Vec::new();
         for view in open {
-            let turn = of_org.entry(view.job.org).or_default();
+            let rest = rest(view);
+            let turn = of_org.entry((view.job.org, rest)).or_default();
             *turn += 1;
-            turns.push((view.state != JobState::Canceling, *turn, view));
+            turns.push((rest, *turn, view));
         }
         turns.retain(|(_, turn, _)| *turn <= each);
-        turns.sort_by_key(|(later, turn, view)| (*later, *turn, view.job.due_at, view.job.id));
+        turns.sort_by_key(|(rest, turn, view)| (*rest, *turn, view.job.due_at, view.job.id));
         let due = turns.into_iter().map(|(.., view)| view);
         due.take(limit as usize).cloned().collect()
     }

@@ -247,10 +247,12 @@ async fn due_jobs(
 ) -> Result<Vec<JobView>, StoreError> {
     static DUE: LazyLock<Statement> = LazyLock::new(|| {
         Statement::made(format!(
-            "select {JOB} from (select jobs.*, row_number() over (partition by org \
-             order by due_at, id) as turn from jobs where state in (0, 1, 3) \
-             and (due_at <= $1 or state = 3)) as due where turn <= $2 \
-             order by case when state = 3 then 0 else 1 end, turn, due_at, id limit $3"
+            "select {JOB} from (select due.*, row_number() over (partition by org, rest \
+             order by due_at, id) as turn from (select jobs.*, case when state = 3 then 0 \
+             when exists (select 1 from job_chunks c where c.job = jobs.id and c.state = 0) \
+             then 1 else 2 end as rest from jobs where state in (0, 1, 3) \
+             and (due_at <= $1 or state = 3)) as due) as due where turn <= $2 \
+             order by rest, turn, due_at, id limit $3"
         ))
     });
     let values = [now.0.into(), each.into(), limit.into()];

@@ -357,8 +357,18 @@ async fn jobs_that_are_due_are_found_fairly(ground: Ground) {
         found.iter().map(|view| view.job.id.0.as_u128()).collect()
     };
     assert_eq!(ids(due(9, 9).await.unwrap()), [6, 2, 5, 3, 4]);
-    assert_eq!(ids(due(1, 9).await.unwrap()), [2, 5]);
+    assert_eq!(ids(due(1, 9).await.unwrap()), [6, 2, 5]);
     assert_eq!(ids(due(9, 2).await.unwrap()), [6, 2]);
+    // What only waits for an outcome takes nobody's place.
+    assert!(
+        world
+            .store
+            .expand(expansion(&job(2, 1), 0, 2))
+            .await
+            .unwrap()
+    );
+    assert_eq!(ids(due(1, 9).await.unwrap()), [6, 3, 5, 2]);
+    assert_eq!(ids(due(9, 9).await.unwrap()), [6, 3, 5, 4, 2]);
     let own = world.store.jobs(Whose::Org(ORG), None, 2).await.unwrap();
     assert_eq!(ids(own), [6, 4]);
     let before = Some(JobId(Uuid::from_u128(4)));

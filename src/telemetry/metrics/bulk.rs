@@ -22,6 +22,11 @@ pub fn ended(event: &'static str) {
     counter!(BULK_JOBS, "event" => event).increment(1);
 }
 
+/// A job could not be read or written, and is left alone for a while.
+pub fn spared() {
+    counter!(BULK_JOBS, "event" => "spared").increment(1);
+}
+
 /// So many jobs are worked at.
 pub fn at_work(jobs: usize) {
     gauge!(BULK_AT_WORK).set(jobs as f64);
