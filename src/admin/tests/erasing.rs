@@ -33,7 +33,8 @@ async fn a_number_is_erased_only_as_it_is_known_worldwide_and_for_a_reason() {
     assert_eq!(status, 200, "{told}");
     assert_eq!(
         told["outcome"],
-        "+2557***678 erased from messages: 0, from receipts: 0"
+        "+2557***678 erased from messages: 0, from receipts: 0, from jobs and campaigns: 0, \
+         from answers: 0"
     );
     let (_, audit) = house.json("GET", "/admin/v1/audit", "").await;
     assert_eq!(audit["audit"][0]["subject"], "+2557***678", "{audit}");
