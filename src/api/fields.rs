@@ -93,6 +93,13 @@ impl Field {
     }
 }
 
+/// The core's name of a field that clients may call otherwise.
+pub(super) fn core_name(name: &str) -> &str {
+    let known = SHARED.iter().map(|field| field.names());
+    let mut named = known.filter(|names| names.contains(&name));
+    named.next().map_or(name, |names| names[0])
+}
+
 /// A kind of request.
 pub(super) trait Form<'a> {
     /// What its body is.

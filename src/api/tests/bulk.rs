@@ -115,3 +115,58 @@ async fn an_organisation_has_so_many_drafts_and_no_more() {
     house.campaign(&campaign()).await;
     house.close().await;
 }
+
+#[tokio::test]
+async fn what_is_unknown_is_warned_of_as_with_a_send_and_hours_are_not_passed_over() {
+    let house = House::open().await;
+    let mut body = campaign();
+    body["urgency"] = json!("high");
+    let made = house.asked("POST", "/v1/sms/bulk", None, &body).await;
+    assert_eq!(made.status, StatusCode::ACCEPTED, "{}", made.text);
+    let warning = &made.json["data"]["warnings"][0];
+    assert_eq!(
+        (&warning["param"], &warning["code"]),
+        (&json!("urgency"), &json!("unknown_field"))
+    );
+    body["send_window"] = json!({"from": "08:00", "until": "20:00"});
+    for path in ["/v1/sms/bulk", "/v1/sms/bulk?dry_run=true", "/v1/campaigns"] {
+        let refused = house.asked("POST", path, None, &body).await;
+        let told = (refused.status.as_u16(), &refused.json["error"]["param"]);
+        assert_eq!(told, (422, &json!("send_window")), "{}", refused.text);
+        assert!(refused.text.contains("schedule_at"), "{}", refused.text);
+    }
+    let path = house.campaign(&campaign()).await;
+    let window = json!({"send_window": "08:00-20:00"});
+    let refused = house.asked("PATCH", &path, None, &window).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_change_may_call_fields_as_a_request_may() {
+    let house = House::open().await;
+    let mut body = campaign();
+    body["sender"] = body["from"].take();
+    let path = house.campaign(&body).await;
+    let at = time::rfc3339(time::now() + Duration::from_secs(3600));
+    let change = async |change: Value| house.asked("PATCH", &path, None, &change).await;
+    let changed = change(json!({"from": "MOJAWAVE", "scheduleAt": at.as_str()})).await;
+    assert_eq!(changed.json["data"]["from"], "MOJAWAVE", "{}", changed.text);
+    assert_eq!(changed.json["data"]["scheduled_at"], at.as_str());
+    let changed = change(json!({"scheduledAt": null, "senderId": "Mojawave", "from": null})).await;
+    assert_eq!(changed.json["data"]["from"], "Mojawave", "{}", changed.text);
+    assert_eq!(changed.json["data"]["scheduled_at"], Value::Null);
+    let twice = change(json!({"sender": "a", "from": "b"})).await;
+    assert_eq!(twice.json["code"], "invalid_request", "{}", twice.text);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_campaign_has_a_sender_that_could_be_one() {
+    let house = House::open().await;
+    let mut body = campaign();
+    body["from"] = "x".repeat(1_000_000).into();
+    let refused = house.asked("POST", "/v1/campaigns", None, &body).await;
+    assert_eq!(refused.json["code"], "sender_invalid", "{}", refused.status);
+    house.close().await;
+}

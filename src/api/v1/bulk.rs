@@ -26,6 +26,7 @@ use crate::api::error::{ApiError, Problem};
 use crate::api::idempotency::{self, Once};
 use crate::api::json::{self, Amount};
 use crate::api::query::Query;
+use crate::api::render::Warning;
 use crate::api::time::{self, Text};
 use crate::bulk::{self, Fault, Prepared, Refused};
 use crate::domain::ids::JobId;
@@ -82,7 +83,7 @@ struct Accepted<'a> {
     /// Recipients that nothing is sent to; the first hundred are in `errors`.
     failed_recipients: u32,
     errors: Vec<Failed<'a>>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     recipients: Vec<Foreseen<'a>>,
 }
@@ -278,7 +279,11 @@ pub(super) fn accepted(
             .collect(),
         warnings: unknown
             .iter()
-            .map(|name| format!("{name} is no field of this request; it was passed over"))
+            .map(|name| Warning {
+                param: name.clone(),
+                code: "unknown_field",
+                detail: format!("{name} is no field of this request; it was ignored"),
+            })
             .collect(),
         recipients: prepared
             .foreseen

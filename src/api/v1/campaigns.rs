@@ -20,16 +20,18 @@ use crate::api::call::Visit;
 use crate::api::code::Code;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
+use crate::api::fields::core_name;
 use crate::api::idempotency::{self, Once};
 use crate::api::json;
 use crate::api::query::Query;
 use crate::api::time::{self, Text};
 use crate::domain::class::Class;
 use crate::domain::ids::{CampaignId, JobId};
+use crate::domain::phone::Sender;
 use crate::domain::scope::Scope;
 use crate::domain::template::Template;
 use crate::domain::time::Timestamp;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Refusal};
 use crate::store::jobs::{Campaign, DRAFTS_MAX};
 
 pub(in crate::api) use self::describe::describe;
@@ -94,7 +96,13 @@ fn shown(campaign: &Campaign) -> Shown<'_> {
 
 /// Gives a campaign this body, which can be read; its places must be well-formed.
 fn fill(mut campaign: Campaign, body: &[u8]) -> Result<Campaign, ApiError> {
-    let request = Draft::parse(body)?.request;
+    let draft = Draft::parse(body)?;
+    // It is shown in lists: what is judged at the launch is only whether it may be used.
+    Sender::parse(&draft.request.from).map_err(|error| {
+        let param = Some(draft.name("from"));
+        ApiError::refused(Refusal::Sender(error), param)
+    })?;
+    let request = draft.request;
     Template::parse(&request.message).map_err(|error| {
         let problem = Problem::field("message", format!("message: {error}"));
         ApiError::of_field(Code::Unprocessable, problem)
@@ -186,7 +194,7 @@ async fn change(mut visit: Visit) -> Result<Response, ApiError> {
 }
 
 /// A draft's body with changes to it. Values stand as they were written: a number of many digits is
-/// kept to the last of them.
+/// kept to the last of them. A field may have any of its names, in both.
 ///
 /// # Errors
 /// `invalid_request`, `payload_too_large`.
@@ -197,14 +205,21 @@ pub(in crate::api) fn changed(body: &str, changes: &[u8]) -> Result<String, ApiE
             ApiError::new(Code::InvalidRequest, message)
         })?;
     let fields: serde_json::Result<BTreeMap<String, &RawValue>> = serde_json::from_str(body);
-    let mut fields = fields.map_err(json::unwritable)?;
-    for (name, value) in changes {
-        match value.get() {
-            "null" => fields.remove(&name),
-            _ => fields.insert(name, value),
-        };
+    let fields = fields.map_err(json::unwritable)?;
+    let mut left: BTreeMap<&str, &RawValue> = BTreeMap::new();
+    let given = fields.iter().filter(|(_, value)| value.get() != "null");
+    left.extend(given.map(|(name, value)| (core_name(name), *value)));
+    let mut new = BTreeMap::new();
+    for (name, value) in &changes {
+        let core = core_name(name);
+        left.remove(core);
+        if value.get() != "null" && new.insert(core, *value).is_some() {
+            let problem = Problem::field(core, format!("{core} is given twice; give it once"));
+            return Err(ApiError::of_field(Code::InvalidRequest, problem));
+        }
     }
-    let body = serde_json::to_string(&fields).map_err(json::unwritable)?;
+    left.extend(new);
+    let body = serde_json::to_string(&left).map_err(json::unwritable)?;
     if body.len() > BODY_MAX {
         let message = format!("the campaign is larger than {BODY_MAX} octets; send less");
         return Err(ApiError::new(Code::PayloadTooLarge, message));

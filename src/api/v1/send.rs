@@ -27,7 +27,7 @@ use crate::domain::scope::Scope;
 use crate::ingest::{Accepted, Refusal};
 use crate::store::MessageView;
 
-pub(in crate::api) use self::describe::describe;
+pub(in crate::api) use self::describe::{Warning as DescribedWarning, describe};
 
 /// RFC 7240.
 const PREFER: HeaderName = HeaderName::from_static("prefer");

@@ -93,7 +93,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The client's own name of a field that the core names.
-    pub(super) fn name(&self, core: &'static str) -> &'static str {
+    pub(in crate::api) fn name(&self, core: &'static str) -> &'static str {
         self.names.of_core(core)
     }
 }

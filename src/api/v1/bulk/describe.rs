@@ -12,6 +12,7 @@ use crate::api::docs::{
 };
 use crate::api::json::Amount;
 use crate::api::time::Text;
+use crate::api::v1::send::DescribedWarning as Warning;
 
 const TAG: &str = "Bulk";
 
@@ -213,7 +214,7 @@ pub(in crate::api) struct BulkAccepted {
     /// Recipients that nothing is sent to; the first hundred are in `errors`.
     failed_recipients: u32,
     errors: Vec<BulkFault>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
     /// Of a dry run: the first ten as they would be sent.
     #[schema(nullable = false)]
     recipients: Option<Vec<BulkForeseen>>,

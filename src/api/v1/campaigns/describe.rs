@@ -27,7 +27,7 @@ pub(in crate::api) fn describe(book: &mut Book) {
     .takes::<BulkRequest>(REQUEST)
     .answers::<Campaign>(201, "The campaign.", CAMPAIGN)
     .located()
-    .refuses(&[Code::Conflict, Code::Unprocessable, Code::ScheduleInvalid]);
+    .refuses(&[Code::Conflict, Code::SenderInvalid, Code::Unprocessable, Code::ScheduleInvalid]);
     let list = Operation::new(
         "listCampaigns",
         TAG,
@@ -60,7 +60,7 @@ pub(in crate::api) fn describe(book: &mut Book) {
     )
     .takes::<CampaignChange>(r#"{"message": "Hello {{name}}"}"#)
     .answers::<Campaign>(200, "The campaign.", CAMPAIGN)
-    .refuses(&[Code::Conflict, Code::Unprocessable, Code::ScheduleInvalid]);
+    .refuses(&[Code::Conflict, Code::SenderInvalid, Code::Unprocessable, Code::ScheduleInvalid]);
     let delete = Operation::new(
         "deleteCampaign",
         TAG,

@@ -94,7 +94,7 @@ pub(super) struct SendRequest {
 /// What you should know of a request that was done all the same.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "a form only: the answer borrows what it shows")]
-struct Warning {
+pub(in crate::api) struct Warning {
     /// The field, as the request spelt it.
     param: String,
     /// `unknown_field` or `validity_cut`; more may come.
