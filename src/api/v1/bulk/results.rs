@@ -4,15 +4,13 @@
 
 use std::collections::VecDeque;
 
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::find;
 use crate::api::call::Visit;
-use crate::api::code::Code;
-use crate::api::csv::{guarded, guarded_number};
+use crate::api::csv::{self, Rows, guarded, guarded_number};
 use crate::api::error::ApiError;
 use crate::api::json::{self, Amount};
 use crate::api::query::Query;
@@ -75,49 +73,32 @@ pub(super) async fn errors(visit: Visit) -> Result<Response, ApiError> {
     let view = find(&visit).await?;
     let store = &visit.api.store;
     let chunks = store.chunks(view.job.id).await.map_err(ApiError::store)?;
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    let header = [
+    let mut rows = Rows::default();
+    rows.write([
         "recipient",
         "to",
         "failure_code",
         "failure_reason",
         "message_id",
         "client_ref",
-    ];
-    csv.write_record(header).map_err(unwritable)?;
+    ]);
     let placed: Vec<_> = placed(&chunks).collect();
     for together in placed.chunks(TOGETHER) {
         let found = outcomes(store, &view, together).await;
         let failed = found.map_err(ApiError::store)?.into_iter();
         for one in failed.filter(|one| one.status == State::Failed.public()) {
-            let line = [
+            rows.write([
                 &*one.recipient.to_string(),
                 &guarded_number(&one.to),
                 one.failure_code.unwrap_or_default(),
                 one.failure_reason.unwrap_or_default(),
                 &one.id.map(|id| id.to_string()).unwrap_or_default(),
                 &guarded(one.client_ref.as_deref().unwrap_or_default()),
-            ];
-            csv.write_record(line).map_err(unwritable)?;
+            ]);
         }
     }
-    let csv = csv
-        .into_inner()
-        .map_err(|error| unwritable(error.into_error().into()))?;
-    let mut response = json::answer(StatusCode::OK, csv);
-    let headers = response.headers_mut();
-    let kind = HeaderValue::from_static("text/csv; charset=utf-8");
-    headers.insert(header::CONTENT_TYPE, kind);
-    let name = format!("attachment; filename=\"bulk-{}-errors.csv\"", view.job.id);
-    if let Ok(name) = HeaderValue::try_from(name) {
-        headers.insert(header::CONTENT_DISPOSITION, name);
-    }
-    Ok(response)
-}
-
-fn unwritable(_: csv::Error) -> ApiError {
-    let message = "the answer could not be written; tell us the request id";
-    ApiError::new(Code::ServerError, message)
+    let name = format!("bulk-{}-errors.csv", view.job.id);
+    Ok(csv::file(&name, rows.written()))
 }
 
 /// Chunks, each with the place of its first recipient.
