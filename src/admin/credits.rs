@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::Admin;
 use super::error::{self, Refused};
-use super::request::{Asked, Body, Done, Operator, asked, changed, class, in_time, now};
+use super::request::{Asked, Body, Done, Operator, Whose, asked, changed, class, in_time, now};
 use super::request::{organisation, quoted, read, told};
 use crate::domain::account::Organisation;
 use crate::domain::class::Class;
@@ -29,13 +29,6 @@ const DAYS: u32 = 7;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Characters of a reference, and of a note.
 const TEXT_MAX: usize = 100;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Whose {
-    /// Name or id.
-    org: String,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Admin;
 use super::error::{self, Refused};
-use super::request::{Asked, Body, Done, Operator, asked, changed, in_time, now};
+use super::request::{Asked, Body, Change, Done, Operator, asked, changed, in_time, now};
 use super::request::{organisation, read, reason, told};
 use crate::domain::ids::JobId;
 use crate::domain::job::{Counts, Step};
@@ -29,14 +29,6 @@ pub(super) struct Which {
     /// Name or id; without it: of all.
     org: Option<String>,
     limit: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Change {
-    reason: String,
-    #[serde(default)]
-    dry_run: bool,
 }
 
 #[derive(Serialize)]

@@ -7,26 +7,18 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::Admin;
 use super::error::{self, Refused};
-use super::request::{Body, Done, Operator, in_time, now, read, reason, told};
+use super::request::{Body, Change, Done, Operator, in_time, now, read, reason, told};
 use super::sweep::{Refusal, Single};
 use crate::domain::ids::MessageId;
 use crate::domain::message::State as MessageState;
 use crate::domain::proof::ToldBy;
 use crate::store::{MessageView, Obstacle, TimelineEntry};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Change {
-    reason: String,
-    #[serde(default)]
-    dry_run: bool,
-}
 
 #[derive(Serialize)]
 struct Trace {

@@ -48,6 +48,23 @@ pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 /// Who asks: let in by the token, named by himself.
 pub(super) struct Operator(Box<str>);
 
+/// Whose something is wanted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Whose {
+    /// Name or id.
+    pub(super) org: String,
+}
+
+/// A change of what the path names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    pub(super) reason: String,
+    #[serde(default)]
+    pub(super) dry_run: bool,
+}
+
 /// What a change has come to, as every command that changes something answers.
 #[derive(Serialize)]
 pub(super) struct Done {

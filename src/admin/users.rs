@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::Admin;
 use super::error::{self, Refused};
 use super::request::{
-    Asked, Body, Done, Operator, asked, changed, in_time, now, organisation, quoted, read, told,
+    Asked, Body, Done, Operator, Whose, asked, changed, in_time, now, organisation, quoted, read,
+    told,
 };
 use crate::domain::account::Organisation;
 use crate::domain::ids::UserId;
@@ -22,14 +23,6 @@ use crate::domain::key_form;
 use crate::domain::user::{Role, User, email};
 use crate::store::people::{Changed, USERS_MAX};
 use crate::tokens::{Bearer, LIFE_MAX};
-
-/// Whose users.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Whose {
-    /// Name or id.
-    org: String,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
