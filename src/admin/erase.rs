@@ -14,9 +14,8 @@ use serde_json::json;
 use super::Admin;
 use super::error::{self, Refused};
 use super::request::{Body, Done, Operator, changed, read, reason};
-use crate::domain::ids::MessageSeq;
 use crate::domain::phone::{Msisdn, Typed};
-use crate::store::erasure::{Erased, Erasure};
+use crate::store::erasure::{Erased, Erasure, NowhereError, Reached};
 
 /// A search works so long and then says where to go on: `ctl` waits no longer than 15 seconds.
 const SPAN: Duration = Duration::from_secs(5);
@@ -26,8 +25,8 @@ const SPAN: Duration = Duration::from_secs(5);
 struct Wanted {
     /// With its country code.
     to: String,
-    /// Behind which message to go on, as the last answer said.
-    after: Option<i64>,
+    /// Where to go on, as the last answer's `next` said.
+    after: Option<String>,
     reason: String,
     #[serde(default)]
     dry_run: bool,
@@ -54,7 +53,7 @@ struct Told {
     /// The days of the messages, since 1970, as PostgreSQL's partitions bear them.
     days: BTreeSet<i64>,
     /// Where to go on: give the command again with this as `after`.
-    next: Option<i64>,
+    next: Option<String>,
 }
 
 /// `POST /admin/v1/erase`. Broken off, it has done a part; it may be given again at any time. Each
@@ -68,6 +67,12 @@ pub(super) async fn erase(
     let asked: Wanted = read(body)?;
     let why = reason(&asked.reason)?;
     let number = number(&asked.to)?;
+    let after = match &asked.after {
+        None => Reached::START,
+        Some(next) => next
+            .parse()
+            .map_err(|error: NowhereError| Refused::invalid(error.to_string()))?,
+    };
     if number.is_in(why) {
         return Err(Refused::invalid(
             "the reason names the number, which the audit would keep: say why without it",
@@ -86,7 +91,7 @@ pub(super) async fn erase(
     let erasure = Erasure {
         number,
         country: its.next().map(|country| country.code.clone()),
-        after: MessageSeq(asked.after.unwrap_or(0).max(0)),
+        after,
         span: SPAN,
         entry,
     };
@@ -106,7 +111,7 @@ pub(super) async fn erase(
         open: erased.open,
         untold: erased.untold,
         days: erased.days,
-        next: erased.next.map(|next| next.0),
+        next: erased.next.map(|next| next.to_string()),
     };
     Ok(error::json(StatusCode::OK, &told))
 }

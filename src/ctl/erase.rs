@@ -34,7 +34,7 @@ struct Told {
     open: u64,
     untold: u64,
     days: BTreeSet<i64>,
-    next: Option<i64>,
+    next: Option<String>,
 }
 
 /// What the answers' counts add up to.
@@ -48,8 +48,8 @@ const COUNTS: [&str; 6] = [
 ];
 
 impl EraseArguments {
-    /// The daemon looks through the messages some seconds at a time, and is asked until it has seen
-    /// them all.
+    /// The daemon looks through everything some seconds at a time, and is asked until it has seen
+    /// all of it.
     pub(super) async fn ask(&self, target: &Target) -> Result<Value, CtlError> {
         let mut body = json!({"to": self.to, "reason": self.reason, "dry_run": self.dry_run});
         let mut before: Option<Value> = None;

@@ -4,11 +4,13 @@
 //! waits to become messages (`waiting`), so that none comes to be behind the search.
 //! Never here: SQL; who may ask (`admin`).
 
+mod reached;
 mod waiting;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+pub use self::reached::{NowhereError, Reached};
 use super::control::AuditEntry;
 use super::rows::day_of_seq;
 use super::upkeep::{Erase, Span, Survey, Tidied, Tidy, Wanted};
@@ -30,8 +32,8 @@ pub struct Erasure {
     pub number: Msisdn,
     /// Its country, by its ISO code: there it may be typed as a local one.
     pub country: Option<Box<str>>,
-    /// Behind which message to go on; `MessageSeq(0)` = from the start.
-    pub after: MessageSeq,
+    /// Behind what to go on.
+    pub after: Reached,
     /// How long to work before an answer is given.
     pub span: Duration,
     /// The line of the audit, which says at the end what has been done; `None` = nothing is
@@ -56,13 +58,13 @@ pub struct Erased {
     pub untold: u64,
     /// The days of the messages, since 1970: a database keeps what was written over for a while.
     pub days: BTreeSet<i64>,
-    /// Where to go on; `None` = all have been looked through.
-    pub next: Option<MessageSeq>,
+    /// Where to go on; `None` = all has been looked through.
+    pub next: Option<Reached>,
 }
 
 impl Store {
-    /// Looks through all messages for a number and erases it from those that have ended and of
-    /// which no event waits. May be asked for again at any time: what is erased is not found again.
+    /// Looks through everything for a number and erases it: from messages, if they have ended and no
+    /// event of them waits. May be asked for again at any time: what is erased is not found again.
     ///
     /// # Errors
     /// [`StoreError`]: what was done until then is kept; [`StoreError::InDoubt`] if that is, or may
@@ -81,34 +83,16 @@ impl Store {
     ) -> Result<Erased, StoreError> {
         let begun = Instant::now();
         let mut erased = Erased::default();
-        if erasure.after == MessageSeq(0) {
-            self.erase_waiting(erasure, row, &mut erased).await?;
-        }
-        let mut span = Span {
-            after: erasure.after,
-            before: MessageSeq(i64::MAX),
-        };
-        loop {
-            let wanted = Wanted::To(erasure.number);
-            let page = self.inner.reader.page(span, wanted, PAGE).await?;
-            let chosen = self.erasable(&page.found, &mut erased).await?;
-            let days = chosen.iter().map(|(seq, _)| day_of_seq(*seq));
-            erased.days.extend(days);
-            match &erasure.entry {
-                None => erased.messages += chosen.len() as u64,
-                Some(entry) => {
-                    for round in chosen.chunks(ROUND) {
-                        let round = self.erase_round((round, None), entry, *row, &mut erased);
-                        *row = Some(round.await?);
-                    }
-                }
-            }
-            match page.upto {
-                Some(upto) => span.after = upto,
-                None => break,
-            }
+        let mut reached = erasure.after;
+        while let Some(next) = self.erase_page(reached, erasure, row, &mut erased).await? {
+            reached = next;
             if begun.elapsed() >= erasure.span {
-                erased.next = Some(span.after);
+                if let (Some(entry), Some(_)) = (&erasure.entry, &row) {
+                    // What is no message is told too.
+                    self.erase_round((&[], None), entry, *row, &mut erased)
+                        .await?;
+                }
+                erased.next = Some(reached);
                 return Ok(erased);
             }
         }
@@ -121,6 +105,58 @@ impl Store {
             }
         }
         Ok(erased)
+    }
+
+    /// Looks at what comes next; returns how far that is.
+    async fn erase_page(
+        &self,
+        reached: Reached,
+        erasure: &Erasure,
+        row: &mut Option<i64>,
+        erased: &mut Erased,
+    ) -> Result<Option<Reached>, StoreError> {
+        Ok(Some(match reached {
+            Reached::Draft(after) => self.erase_from_draft(after, erasure, row, erased).await?,
+            Reached::Chunk(job, chunk) => {
+                let after = (job, chunk);
+                self.erase_from_jobs(after, erasure, row, erased).await?
+            }
+            Reached::Answer(after) => self.erase_from_answers(after, erasure, row, erased).await?,
+            Reached::Message(after) => {
+                let upto = self
+                    .erase_from_messages(after, erasure, row, erased)
+                    .await?;
+                return Ok(upto.map(Reached::Message));
+            }
+        }))
+    }
+
+    async fn erase_from_messages(
+        &self,
+        after: MessageSeq,
+        erasure: &Erasure,
+        row: &mut Option<i64>,
+        erased: &mut Erased,
+    ) -> Result<Option<MessageSeq>, StoreError> {
+        let span = Span {
+            after,
+            before: MessageSeq(i64::MAX),
+        };
+        let wanted = Wanted::To(erasure.number);
+        let page = self.inner.reader.page(span, wanted, PAGE).await?;
+        let chosen = self.erasable(&page.found, erased).await?;
+        let days = chosen.iter().map(|(seq, _)| day_of_seq(*seq));
+        erased.days.extend(days);
+        match &erasure.entry {
+            None => erased.messages += chosen.len() as u64,
+            Some(entry) => {
+                for round in chosen.chunks(ROUND) {
+                    let round = self.erase_round((round, None), entry, *row, erased);
+                    *row = Some(round.await?);
+                }
+            }
+        }
+        Ok(page.upto)
     }
 
     /// Those that may be erased; the others are counted.

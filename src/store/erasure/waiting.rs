@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Erased, Erasure};
+use super::{Erased, Erasure, Reached};
 use crate::domain::ids::{CampaignId, JobId};
 use crate::domain::job;
 use crate::domain::time::Timestamp;
-use crate::store::jobs::Campaign;
-use crate::store::jobs::{Board, Drafts};
-use crate::store::memo::Answers;
+use crate::store::jobs::{Board, Campaign, Drafts};
+use crate::store::memo::{Answers, MemoKey};
 use crate::store::people::Roster;
 use crate::store::reads::OrgBy;
 use crate::store::{Store, StoreError};
@@ -23,107 +22,94 @@ const CHUNKS: u32 = 16;
 const ANSWERS: u32 = 256;
 
 impl Store {
-    /// As [`Store::erase`], for all that is no message. `row` is the audit's.
-    pub(super) async fn erase_waiting(
+    /// As [`Store::erase`], for the draft behind this one.
+    pub(super) async fn erase_from_draft(
         &self,
+        after: CampaignId,
         erasure: &Erasure,
         row: &mut Option<i64>,
         erased: &mut Erased,
-    ) -> Result<(), StoreError> {
-        self.erase_from_drafts(erasure, row, erased).await?;
-        self.erase_from_jobs(erasure, row, erased).await?;
-        self.erase_from_answers(erasure, row, erased).await
-    }
-
-    async fn erase_from_jobs(
-        &self,
-        erasure: &Erasure,
-        row: &mut Option<i64>,
-        erased: &mut Erased,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Reached, StoreError> {
+        let Some(draft) = self.inner.reader.draft_after(after).await? else {
+            return Ok(Reached::DRAFTS);
+        };
+        let (id, seen, org) = (draft.id, draft.updated_at, draft.org);
+        let org = self.inner.reader.organisation(OrgBy::Id(org)).await?;
+        let at_home = org.is_some_and(|org| erasure.country.as_deref() == Some(&*org.country));
         let number = erasure.number;
-        let mut after = (JobId(uuid::Uuid::nil()), 0);
-        loop {
-            let page = self.inner.reader.named(after, CHUNKS).await?;
-            let Some(last) = page.last() else {
-                return Ok(());
-            };
-            after = (last.job, last.chunk);
-            for body in page {
-                let left = job::without(&body.packed, &number);
-                let Some(left) = left.filter(|left| left.recipients > 0) else {
-                    continue;
-                };
-                erased.recipients += match self.begin(erasure, row, erased).await? {
-                    None => left.recipients.into(),
-                    Some(at) => {
-                        let whose = (body.job, body.chunk);
-                        self.erase_recipient(whose, number, at).await?
-                    }
-                };
+        // Megabytes of JSON: the runtime's threads are for OTPs.
+        let named = move |typed: &str| number.is_typed(typed, at_home);
+        let work = tokio::task::spawn_blocking(move || without(draft, named));
+        let found = work.await.map_err(|_| StoreError::Closed)?;
+        let Some((mut draft, recipients)) = found else {
+            return Ok(Reached::Draft(id));
+        };
+        if let Some(at) = self.begin(erasure, row, erased).await? {
+            draft.updated_at = at.max(Timestamp(seen.0 + 1));
+            if !self.redraft(draft, seen).await? {
+                // Somebody has changed it meanwhile: it is looked at again.
+                return Ok(Reached::Draft(after));
             }
         }
+        erased.recipients += recipients;
+        Ok(Reached::Draft(id))
     }
 
-    async fn erase_from_drafts(
+    /// As [`Store::erase`], for the chunks of jobs behind this one.
+    pub(super) async fn erase_from_jobs(
         &self,
+        after: (JobId, u32),
         erasure: &Erasure,
         row: &mut Option<i64>,
         erased: &mut Erased,
-    ) -> Result<(), StoreError> {
-        let mut after = CampaignId(uuid::Uuid::nil());
-        while let Some(draft) = self.inner.reader.draft_after(after).await? {
-            let (id, seen, org) = (draft.id, draft.updated_at, draft.org);
-            let org = self.inner.reader.organisation(OrgBy::Id(org)).await?;
-            let at_home = org.is_some_and(|org| erasure.country.as_deref() == Some(&*org.country));
-            let number = erasure.number;
-            // Megabytes of JSON: the runtime's threads are for OTPs.
-            let named = move |typed: &str| number.is_typed(typed, at_home);
-            let work = tokio::task::spawn_blocking(move || without(draft, named));
-            let found = work.await.map_err(|_| StoreError::Closed)?;
-            let Some((mut draft, recipients)) = found else {
-                after = id;
+    ) -> Result<Reached, StoreError> {
+        let number = erasure.number;
+        let page = self.inner.reader.named(after, CHUNKS).await?;
+        let Some(last) = page.last() else {
+            return Ok(Reached::CHUNKS);
+        };
+        let reached = Reached::Chunk(last.job, last.chunk);
+        for body in page {
+            let left = job::without(&body.packed, &number);
+            let Some(left) = left.filter(|left| left.recipients > 0) else {
                 continue;
             };
-            if let Some(at) = self.begin(erasure, row, erased).await? {
-                draft.updated_at = at.max(Timestamp(seen.0 + 1));
-                if !self.redraft(draft, seen).await? {
-                    // Somebody has changed it meanwhile: it is looked at again.
-                    continue;
+            erased.recipients += match self.begin(erasure, row, erased).await? {
+                None => left.recipients.into(),
+                Some(at) => {
+                    let whose = (body.job, body.chunk);
+                    self.erase_recipient(whose, number, at).await?
                 }
-            }
-            erased.recipients += recipients;
-            after = id;
+            };
         }
-        Ok(())
+        Ok(reached)
     }
 
-    async fn erase_from_answers(
+    /// As [`Store::erase`], for the kept answers behind this one.
+    pub(super) async fn erase_from_answers(
         &self,
+        after: MemoKey,
         erasure: &Erasure,
         row: &mut Option<i64>,
         erased: &mut Erased,
-    ) -> Result<(), StoreError> {
-        let mut after = [0; 32];
-        loop {
-            let page = self.inner.reader.answers(&after, ANSWERS).await?;
-            let Some((last, _)) = page.last() else {
-                return Ok(());
-            };
-            after = *last;
-            let named = page.iter().filter(|(_, body)| {
-                let body = String::from_utf8_lossy(body);
-                erasure.number.is_in(&body)
-            });
-            let keys: Vec<_> = named.map(|(key, _)| *key).collect();
-            if !keys.is_empty() {
-                let number = keys.len() as u64;
-                if self.begin(erasure, row, erased).await?.is_some() {
-                    self.empty_answers(keys).await?;
-                }
-                erased.answers += number;
+    ) -> Result<Reached, StoreError> {
+        let page = self.inner.reader.answers(&after, ANSWERS).await?;
+        let Some((last, _)) = page.last() else {
+            return Ok(Reached::ANSWERS);
+        };
+        let named = page.iter().filter(|(_, body)| {
+            let body = String::from_utf8_lossy(body);
+            erasure.number.is_in(&body)
+        });
+        let keys: Vec<_> = named.map(|(key, _)| *key).collect();
+        if !keys.is_empty() {
+            let number = keys.len() as u64;
+            if self.begin(erasure, row, erased).await?.is_some() {
+                self.empty_answers(keys).await?;
             }
+            erased.answers += number;
         }
+        Ok(Reached::Answer(*last))
     }
 
     /// Before the first change: the audit says that it has begun. When that is; `None`: nothing is to

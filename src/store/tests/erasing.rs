@@ -8,13 +8,14 @@ use crate::domain::credits::Credits;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Entry, JobState, Step, Waits, Why, pack, unpack};
 use crate::domain::ledger::Terms;
-use crate::store::erasure::{Erased, Erasure};
+use crate::store::erasure::{Erased, Erasure, Reached};
 use crate::store::housekeeping::{Keeper, Retention};
 use crate::store::jobs::{Campaign, Chunk, ChunkState, Expansion, Job, Ordered};
 use crate::store::memo::{Memo, Repeat};
 
 on_each_store! {
     a_number_is_erased_from_all_that_is_no_message,
+    an_erasure_without_time_goes_on_where_it_was_and_the_audit_has_all_of_it,
     a_chunk_that_was_read_before_an_erasure_makes_no_messages,
     jobs_and_their_campaigns_lose_their_texts_and_go,
 }
@@ -62,6 +63,16 @@ fn memo(key: u8, body: &str) -> Arc<Memo> {
     })
 }
 
+fn erasure(span: Duration) -> Erasure {
+    Erasure {
+        number: number(NUMBER),
+        country: Some("TZ".into()),
+        after: Reached::START,
+        span,
+        entry: None,
+    }
+}
+
 fn entry() -> AuditEntry {
     AuditEntry {
         at: NOW,
@@ -76,11 +87,8 @@ fn entry() -> AuditEntry {
 impl World {
     async fn erase_number(&self, entry: Option<AuditEntry>) -> Erased {
         let erasure = Erasure {
-            number: number(NUMBER),
-            country: Some("TZ".into()),
-            after: MessageSeq(0),
-            span: Duration::from_secs(60),
             entry,
+            ..erasure(Duration::from_secs(60))
         };
         self.store.erase(erasure).await.unwrap()
     }
@@ -166,6 +174,48 @@ async fn a_number_is_erased_from_all_that_is_no_message(ground: Ground) {
             assert!(!told.contains(written), "{table}: {told}");
         }
     }
+}
+
+async fn an_erasure_without_time_goes_on_where_it_was_and_the_audit_has_all_of_it(ground: Ground) {
+    let world = World::with_credits(&ground, Terms::Prepaid, 10).await;
+    world.order_named(1).await;
+    let draft = Campaign {
+        body: r#"{"recipients":["+255753276939"]}"#.into(),
+        ..campaign(1, ORG)
+    };
+    assert!(world.store.draft(draft).await.unwrap());
+    let answer = memo(1, "{\"to\":\"+255753276939\"}");
+    assert!(world.store.keep_answer(answer).await.unwrap().is_none());
+    let all = async |entry: Option<AuditEntry>| {
+        let mut erasure = Erasure {
+            entry,
+            ..erasure(Duration::ZERO)
+        };
+        let (mut asked, mut found) = (0, (0, 0));
+        loop {
+            let done = world.store.erase(erasure.clone()).await.unwrap();
+            asked += 1;
+            found = (found.0 + done.recipients, found.1 + done.answers);
+            match done.next {
+                Some(next) => erasure.after = next.to_string().parse().unwrap(),
+                None => return (asked, found),
+            }
+        }
+    };
+    // Each of the draft, the chunk and the answer, the ends of all three, the messages.
+    assert_eq!(all(None).await, (7, (3, 1)));
+    assert_eq!(all(Some(entry())).await, (7, (3, 1)));
+    let audit = world.store.audit(20).await.unwrap();
+    let outcomes: Vec<&str> = audit.iter().map(|entry| &*entry.outcome).collect();
+    let told = |recipients, answers| {
+        format!(
+            "messages erased: 0, left as they are: 0; receipts deleted: 0; recipients of jobs and \
+             campaigns erased: {recipients}; answers emptied: {answers}"
+        )
+    };
+    let expected = [told(0, 0), told(0, 1), told(2, 0), told(1, 0)];
+    assert_eq!(outcomes[..4], expected);
+    world.close().await;
 }
 
 async fn a_chunk_that_was_read_before_an_erasure_makes_no_messages(ground: Ground) {

@@ -10,7 +10,7 @@ use super::*;
 use crate::domain::event::EventKind;
 use crate::domain::ids::EventId;
 use crate::flow::{About, DeliveryRecord};
-use crate::store::erasure::{Erased, Erasure};
+use crate::store::erasure::{Erased, Erasure, Reached};
 use crate::store::housekeeping::{Keeper, Retention};
 use crate::store::memory::{CommitFault, Faults};
 use crate::store::upkeep::{Dropped, Held, Page, Span, Survey, Tidied, Tidy, Wanted};
@@ -122,7 +122,7 @@ impl World {
         let erasure = Erasure {
             number: number(),
             country: Some("TZ".into()),
-            after: MessageSeq(0),
+            after: Reached::START,
             span: Duration::from_secs(60),
             entry,
         };
