@@ -22,7 +22,7 @@ use crate::domain::template::Template;
 use crate::domain::time::Timestamp;
 use crate::ingest::Ingest;
 use crate::ingest::batch::Shared;
-use crate::store::jobs::{ChunkState, ChunkView, Expansion, JobView, Standing, Stepped};
+use crate::store::jobs::{Body, ChunkState, ChunkView, Expansion, JobView, Standing, Stepped};
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::bulk as meter;
 
@@ -380,14 +380,7 @@ impl Runner {
         let Some(body) = self.store.bodies(job, chunk, chunk).await?.pop() else {
             return Ok(Served::Stopped);
         };
-        let composed = Template::parse(&view.job.template)
-            .ok()
-            .zip(job::unpack(&body.packed))
-            .map(|(template, entries)| {
-                let chunk = (chunk, body.refused);
-                compose(&self.ingest, (view, chunk), &template, entries, now)
-            });
-        let Some(expansion) = composed else {
+        let Some(expansion) = compose(&self.ingest, view, body, now) else {
             tracing::error!(job = %job, chunk, "a bulk job's recipients cannot be read; it waits");
             return Ok(Served::Spoilt);
         };
@@ -421,15 +414,11 @@ enum Served {
 }
 
 /// The messages of a chunk's recipients. Who could be sent to when the job was accepted, and now
-/// cannot (its route has been taken out of the plan), fails.
-fn compose(
-    ingest: &Ingest,
-    (view, (chunk, seen)): (&JobView, (u32, u32)),
-    template: &Template<'_>,
-    entries: Vec<Entry<'_>>,
-    now: Timestamp,
-) -> Expansion {
+/// cannot (its route has been taken out of the plan), fails. `None`: they cannot be read.
+fn compose(ingest: &Ingest, view: &JobView, chunk: Body, now: Timestamp) -> Option<Expansion> {
     let job = &view.job;
+    let template = Template::parse(&job.template).ok()?;
+    let entries = job::unpack(&chunk.packed)?;
     let shared = Shared {
         org: job.org,
         live: job.live,
@@ -439,11 +428,11 @@ fn compose(
     let mut text = String::new();
     let mut expansion = Expansion {
         job: job.id,
-        chunk,
+        chunk: chunk.chunk,
         messages: Vec::with_capacity(entries.len()),
         body: Vec::with_capacity(entries.len()),
         refused: 0,
-        seen,
+        seen: Vec::new(),
         at: now,
     };
     for entry in entries {
@@ -454,7 +443,7 @@ fn compose(
             }
             Entry::Refused { to, why } => (to.to_owned(), why),
             Entry::Waits(waits) => {
-                match message(ingest, &shared, template, &waits, (&mut text, now)) {
+                match message(ingest, &shared, &template, &waits, (&mut text, now)) {
                     Ok(message) => {
                         expansion.messages.push(Message {
                             webhook_url: job.webhook_url.clone(),
@@ -474,7 +463,8 @@ fn compose(
         expansion.refused += 1;
         job::pack(&Entry::Refused { to, why }, &mut expansion.body);
     }
-    expansion
+    expansion.seen = chunk.packed;
+    Some(expansion)
 }
 
 fn message(

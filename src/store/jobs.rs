@@ -164,9 +164,9 @@ pub struct Expansion {
     pub body: Vec<u8>,
     /// How many of them nothing is sent to.
     pub refused: u32,
-    /// How many there were of those before ([`Body::refused`]): it is not the chunk any more that
-    /// was read if somebody's number has been erased from it since.
-    pub seen: u32,
+    /// What was read of it ([`Body::packed`]): it is not the chunk any more if somebody's number has
+    /// been erased from it since.
+    pub seen: Vec<u8>,
     /// When.
     pub at: Timestamp,
 }
@@ -178,8 +178,6 @@ pub struct Body {
     pub job: JobId,
     /// Which of its chunks.
     pub chunk: u32,
-    /// How many of them nothing is sent to.
-    pub refused: u32,
     /// They themselves, as `domain::job` packs them. Empty: they were dropped, and it is over.
     pub packed: Vec<u8>,
 }

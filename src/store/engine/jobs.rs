@@ -132,12 +132,14 @@ impl<R: Rows> Engine<R> {
             },
         };
         let chunk = self.rows.chunk(expansion.job, expansion.chunk).await?;
-        let is_it = |chunk: &ChunkView| {
-            chunk.state == ChunkState::Waiting && chunk.refused == expansion.seen
-        };
-        let Some(chunk) = chunk.filter(is_it) else {
+        let waits = |chunk: &ChunkView| chunk.state == ChunkState::Waiting;
+        let Some(chunk) = chunk.filter(waits) else {
             return Ok(false);
         };
+        let body = self.rows.body(expansion.job, expansion.chunk).await?;
+        if body.is_none_or(|body| body.packed != expansion.seen) {
+            return Ok(false);
+        }
         let numbered = expansion.messages.iter().map(|message| {
             Arc::new(Message {
                 seq: self.next_seq(message.accepted_at),

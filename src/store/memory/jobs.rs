@@ -31,7 +31,6 @@ impl ChunkRow {
         Body {
             job: self.job,
             chunk: self.view.number,
-            refused: self.view.refused,
             packed: self.body.clone(),
         }
     }

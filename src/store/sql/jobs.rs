@@ -272,14 +272,13 @@ async fn chunks(db: &mut Db<'_>, job: JobId) -> Result<Vec<ChunkView>, StoreErro
 }
 
 /// The columns that [`body`] reads.
-const BODY: &str = "job, chunk, refused, body";
+const BODY: &str = "job, chunk, body";
 
 fn body(row: &Row) -> Result<Body, StoreError> {
     Ok(Body {
         job: JobId(row.id(0)?),
         chunk: row.small(1)?,
-        refused: row.small(2)?,
-        packed: row.bytes(3)?.into(),
+        packed: row.bytes(2)?.into(),
     })
 }
 

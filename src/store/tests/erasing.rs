@@ -10,7 +10,7 @@ use crate::domain::job::{Entry, JobState, Step, Waits, Why, pack, unpack};
 use crate::domain::ledger::Terms;
 use crate::store::erasure::{Erased, Erasure, Reached};
 use crate::store::housekeeping::{Keeper, Retention};
-use crate::store::jobs::{Campaign, Chunk, ChunkState, Expansion, Job, Ordered};
+use crate::store::jobs::{Body, Campaign, Chunk, ChunkState, Expansion, Job, Ordered};
 use crate::store::memo::{Memo, Repeat};
 
 on_each_store! {
@@ -66,7 +66,7 @@ fn memo(key: u8, body: &str) -> Arc<Memo> {
 fn erasure(span: Duration) -> Erasure {
     Erasure {
         number: number(NUMBER),
-        country: Some("TZ".into()),
+        countries: vec!["KE".into(), "TZ".into()],
         after: Reached::START,
         span,
         entry: None,
@@ -220,27 +220,50 @@ async fn an_erasure_without_time_goes_on_where_it_was_and_the_audit_has_all_of_i
 
 async fn a_chunk_that_was_read_before_an_erasure_makes_no_messages(ground: Ground) {
     let world = World::with_credits(&ground, Terms::Prepaid, 10).await;
-    let job = world.order_named(1).await;
-    let expansion = |seen, messages: usize| Expansion {
-        job: job.id,
-        chunk: 0,
-        messages: (0..messages)
-            .map(|_| Message {
-                class: Class::Promotional,
-                webhook_url: None,
-                cost: ONE,
-                accepted_at: NOW,
-                ..message(1)
-            })
-            .collect(),
-        body: vec![2, 0, 0, 1],
-        refused: 3 - messages as u32,
-        seen,
-        at: NOW,
+    let waiting = world.order_named(1).await;
+    let mut unsent = Vec::new();
+    let (to, why) = ("0753276939", Why::Unroutable);
+    pack(&Entry::Refused { to, why }, &mut unsent);
+    let unsent = Chunk {
+        recipients: 1,
+        refused: 1,
+        cost: Credits::ZERO,
+        body: unsent,
     };
+    let refused = Job {
+        total: 1,
+        cost: Credits::ZERO,
+        ..job(2, 1)
+    };
+    let refused = order(&refused, vec![unsent]);
+    world.store.order_job(refused).await.unwrap();
+    let expansion = async |job: JobId, seen: &Body, messages: usize| {
+        let new = || Message {
+            class: Class::Promotional,
+            webhook_url: None,
+            cost: ONE,
+            accepted_at: NOW,
+            ..message(1)
+        };
+        let expansion = Expansion {
+            job,
+            chunk: 0,
+            messages: (0..messages).map(|_| new()).collect(),
+            body: vec![2, 0, 0, 1],
+            refused: 3 - messages as u32,
+            seen: seen.packed.clone(),
+            at: NOW,
+        };
+        world.store.expand(expansion).await.unwrap()
+    };
+    let read = async |job: JobId| world.store.bodies(job, 0, 0).await.unwrap().remove(0);
+    let other = JobId(Uuid::from_u128(2));
+    let (named, typed) = (read(waiting.id).await, read(other).await);
     world.erase_number(Some(entry())).await;
-    assert!(!world.store.expand(expansion(1, 2)).await.unwrap());
-    assert!(world.store.expand(expansion(2, 1)).await.unwrap());
+    // Nor does one keep a number that only stands among the refused.
+    assert!(!expansion(waiting.id, &named, 2).await && !expansion(other, &typed, 0).await);
+    let (named, typed) = (read(waiting.id).await, read(other).await);
+    assert!(expansion(waiting.id, &named, 1).await && expansion(other, &typed, 0).await);
     assert_eq!(world.amounts().await, (9, 1, 0));
     world.close().await;
 }

@@ -105,7 +105,7 @@ fn expansion(job: &Job, chunk: u32, messages: usize) -> Expansion {
         messages: (0..messages).map(|_| new()).collect(),
         body: vec![1, 1],
         refused: 2 - messages as u32,
-        seen: 0,
+        seen: self::chunk().body,
         at: NOW,
     }
 }
