@@ -421,10 +421,13 @@ impl Store {
         number: Msisdn,
         at: Timestamp,
     ) -> Result<u64, StoreError> {
-        self.job_count(JobsWork::Erase(whose, number, at)).await
+        let work = JobsWork::Erase(whose, number, at);
+        let done = self.jobs_command(work, None).await?;
+        Ok(own!(done, JobsDone::Count(count) => count))
     }
 
-    /// Deletes at most `limit` jobs that were over before a time; returns how many.
+    /// Deletes at most `limit` jobs that were over before a time, and as many drafts that have not
+    /// been changed since; returns how many.
     ///
     /// # Errors
     /// As [`Store::expand`].

@@ -161,9 +161,10 @@ impl Store {
         Ok(known.map(|known| Repeat::of(&Arc::new(known), fingerprint)))
     }
 
-    /// Empties these answers.
+    /// Empties these answers, for an operator.
     pub(super) async fn empty_answers(&self, keys: Vec<MemoKey>) -> Result<u64, StoreError> {
-        self.count(Chore::Memo(MemoWork::Empty(keys))).await
+        let empty = Chore::Memo(MemoWork::Empty(keys));
+        Ok(own!(self.command(empty, None).await?, ChoreDone::Count(count) => count))
     }
 
     /// Drops at most `limit` answers given before a time, the oldest first; returns how many.
