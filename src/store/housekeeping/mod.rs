@@ -56,8 +56,8 @@ const PAGE: u32 = 2048;
 const DELETED: usize = 64;
 /// Messages whose text one transaction takes: one row each.
 const REDACTED: usize = 128;
-/// Jobs that one transaction deletes, each with some fifty chunks.
-const JOBS: u32 = 16;
+/// Jobs of which one transaction deletes all or takes the texts: each may hold eight megabytes.
+const JOBS: u32 = 1;
 const DAY: Duration = Duration::from_secs(86_400);
 /// The writer is left alone for so many times as long as a round took.
 const PAUSE: u32 = 4;
@@ -139,6 +139,7 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
     }
 
     async fn work(&mut self) -> Result<bool, StoreError> {
+        let mut jobs_tended = false;
         loop {
             let mut there = self.there().await?;
             let oldest = there.days.first().map(|day| day * 86_400);
@@ -148,8 +149,13 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
                 return Ok(false);
             }
             self.see(now, &mut there.marks).await?;
+            // Before the days: one that others hold would have them wait.
+            if !jobs_tended && !self.tend_jobs(now).await? {
+                return Ok(false);
+            }
+            jobs_tended = true;
             let going = match self.plan.next(now, &there) {
-                None => return self.tend_jobs(now).await.map(|()| true),
+                None => return Ok(true),
                 Some(Step::Drop(day)) => self.drop_day(day).await?,
                 Some(Step::Redact(day)) => self.redact_day(day, &there).await?,
             };
@@ -160,16 +166,34 @@ impl<N: Fn() -> Timestamp> Keeper<N> {
     }
 
     /// Bulk jobs that are over, with the campaigns that they come from: as their messages, by when
-    /// they were over. They are few.
-    async fn tend_jobs(&self, now: Timestamp) -> Result<(), StoreError> {
+    /// they were over. Whether it came to their end before it was told to stop.
+    async fn tend_jobs(&self, now: Timestamp) -> Result<bool, StoreError> {
         let before = |days: Option<u32>| days.map(|days| now - DAY * days);
-        if let Some(before) = before(self.config.messages_days) {
-            while self.store.forget_jobs(before, JOBS).await? == u64::from(JOBS) {}
+        if let Some(before) = before(self.config.messages_days)
+            && !self.jobs(|| self.store.forget_jobs(before, JOBS)).await?
+        {
+            return Ok(false);
         }
-        if let Some(before) = before(self.config.bodies_days) {
-            while self.store.redact_jobs(before, JOBS).await? == u64::from(JOBS) {}
+        match before(self.config.bodies_days) {
+            Some(before) => self.jobs(|| self.store.redact_jobs(before, JOBS)).await,
+            None => Ok(true),
         }
-        Ok(())
+    }
+
+    /// Does something with jobs, some at a time, until there are none; whether it came to that before
+    /// it was told to stop.
+    async fn jobs<F>(&self, work: impl Fn() -> F) -> Result<bool, StoreError>
+    where
+        F: Future<Output = Result<u64, StoreError>>,
+    {
+        while !self.stop.is_cancelled() {
+            let begun = Instant::now();
+            if work().await? == 0 {
+                return Ok(true);
+            }
+            self.pause(begun.elapsed() * PAUSE).await;
+        }
+        Ok(false)
     }
 
     /// Whether the clock may be acted upon; says so when that changes.
