@@ -408,11 +408,13 @@ create table campaigns (
     class smallint not null,
     total integer not null,
     due_at bigint,
-    body text not null,                 -- the request that will make the job, JSON; then empty
     created_at bigint not null,
     updated_at bigint not null,
-    job text                            -- what it was launched as
+    job text,                           -- what it was launched as
+    body text not null                  -- the request that will make the job, JSON; then empty. Last:
+                                        -- megabytes, past which lists need not read
 );
 create index campaigns_of_org on campaigns (org, live, id);
 create index campaigns_drafts on campaigns (org) where job is null;
+create index campaigns_stale on campaigns (updated_at) where job is null;
 create index campaigns_of_jobs on campaigns (job) where job is not null;

@@ -384,11 +384,13 @@ create table campaigns (
     class integer not null,
     total integer not null,
     due_at integer,
-    body text not null,                 -- the request that will make the job, JSON; then empty
     created_at integer not null,
     updated_at integer not null,
-    job text                            -- what it was launched as
+    job text,                           -- what it was launched as
+    body text not null                  -- the request that will make the job, JSON; then empty. Last:
+                                        -- megabytes, past which lists need not read
 ) strict;
 create index campaigns_of_org on campaigns (org, live, id);
 create index campaigns_drafts on campaigns (org) where job is null;
+create index campaigns_stale on campaigns (updated_at) where job is null;
 create index campaigns_of_jobs on campaigns (job) where job is not null;

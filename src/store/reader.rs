@@ -345,6 +345,14 @@ impl Drafts for Reader {
         each!(self, reader => reader.campaign(org, id).await)
     }
 
+    async fn campaign_face(
+        &self,
+        org: OrgId,
+        id: CampaignId,
+    ) -> Result<Option<Campaign>, StoreError> {
+        each!(self, reader => reader.campaign_face(org, id).await)
+    }
+
     async fn draft_after(&self, after: CampaignId) -> Result<Option<Campaign>, StoreError> {
         each!(self, reader => reader.draft_after(after).await)
     }

@@ -32,6 +32,7 @@ use crate::domain::scope::Scope;
 use crate::domain::template::Template;
 use crate::domain::time::Timestamp;
 use crate::ingest::{Ingest, Refusal};
+use crate::store::StoreError;
 use crate::store::jobs::{Campaign, DRAFTS_MAX};
 
 pub(in crate::api) use self::describe::describe;
@@ -171,7 +172,7 @@ async fn list(visit: Visit) -> Result<Response, ApiError> {
 }
 
 async fn show(visit: Visit) -> Result<Response, ApiError> {
-    json::success(StatusCode::OK, &shown(&find(&visit).await?))
+    json::success(StatusCode::OK, &shown(&face(&visit).await?))
 }
 
 /// Changes the fields that the body names; `null` takes one away.
@@ -229,8 +230,9 @@ pub(in crate::api) fn changed(body: &str, changes: &[u8]) -> Result<String, ApiE
 
 /// Deletes a campaign; the job that it was launched as goes on.
 async fn delete(visit: Visit) -> Result<Response, ApiError> {
-    let id = visit.within(find(&visit)).await?.id;
-    let deleting = visit.api.store.delete_campaign(visit.caller.org.id, id);
+    let id = visit.id("id").map(CampaignId).ok_or_else(missing)?;
+    let whose = (visit.caller.org.id, visit.caller.is_live());
+    let deleting = visit.api.store.delete_campaign(whose, id);
     if !visit.changing(LOOK, deleting).await? {
         return Err(missing());
     }
@@ -274,6 +276,17 @@ pub(super) fn launched(job: Option<JobId>) -> ApiError {
 async fn find(visit: &Visit) -> Result<Campaign, ApiError> {
     let id = visit.id("id").map(CampaignId).ok_or_else(missing)?;
     let found = visit.api.store.campaign(visit.caller.org.id, id).await;
+    own(visit, found)
+}
+
+/// The same without its body, which may be megabytes.
+async fn face(visit: &Visit) -> Result<Campaign, ApiError> {
+    let id = visit.id("id").map(CampaignId).ok_or_else(missing)?;
+    let found = visit.api.store.campaign_face(visit.caller.org.id, id).await;
+    own(visit, found)
+}
+
+fn own(visit: &Visit, found: Result<Option<Campaign>, StoreError>) -> Result<Campaign, ApiError> {
     let own = |campaign: &Campaign| campaign.live == visit.caller.is_live();
     let found = found.map_err(ApiError::store)?;
     found.filter(own).ok_or_else(missing)

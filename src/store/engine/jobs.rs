@@ -47,7 +47,8 @@ impl<R: Rows> Engine<R> {
                 JobsDone::Count(self.sweep_chunk(*job, *chunk, *at, effects).await?)
             }
             JobsWork::Forget(before, limit) => {
-                JobsDone::Count(self.rows.forget_jobs(*before, *limit).await?)
+                let jobs = self.rows.forget_jobs(*before, *limit).await?;
+                JobsDone::Count(jobs + self.rows.forget_drafts(*before, *limit).await?)
             }
             JobsWork::Redact(before, limit) => {
                 JobsDone::Count(self.rows.redact_jobs(*before, *limit).await?)
@@ -69,7 +70,7 @@ impl<R: Rows> Engine<R> {
                 Ok(room)
             }
             CampaignWork::Redraft(campaign, seen) => self.rows.redraft(campaign, *seen).await,
-            CampaignWork::Delete(org, id) => self.rows.delete_campaign(*org, *id).await,
+            CampaignWork::Delete(whose, id) => self.rows.delete_campaign(*whose, *id).await,
         }
     }
 

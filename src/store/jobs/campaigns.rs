@@ -33,7 +33,7 @@ pub struct Campaign {
     pub total: u32,
     /// Not before this.
     pub due_at: Option<Timestamp>,
-    /// The request that will make the job: JSON. Empty in lists, and when the job has been made.
+    /// The request that will make the job: JSON. Empty where it is not asked for, and when the job has been made.
     pub body: Box<str>,
     /// When it was made.
     pub created_at: Timestamp,
@@ -62,8 +62,16 @@ pub(in crate::store) trait Campaigns {
     /// since, has been launched, or is gone.
     async fn launch(&mut self, whose: (OrgId, Draft), job: JobId) -> Result<bool, StoreError>;
 
-    /// Deletes a campaign; `false`: the organisation has none of this id.
-    async fn delete_campaign(&mut self, org: OrgId, id: CampaignId) -> Result<bool, StoreError>;
+    /// Deletes a campaign of an organisation's live keys, or of its test keys; `false`: there is none
+    /// of this id.
+    async fn delete_campaign(
+        &mut self,
+        whose: (OrgId, bool),
+        id: CampaignId,
+    ) -> Result<bool, StoreError>;
+
+    /// Deletes at most `limit` drafts that were changed last before a time; returns how many.
+    async fn forget_drafts(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// What is read beside the writer.
@@ -80,6 +88,13 @@ pub(in crate::store) trait Drafts {
     /// A campaign.
     async fn campaign(&self, org: OrgId, id: CampaignId) -> Result<Option<Campaign>, StoreError>;
 
+    /// A campaign without its body.
+    async fn campaign_face(
+        &self,
+        org: OrgId,
+        id: CampaignId,
+    ) -> Result<Option<Campaign>, StoreError>;
+
     /// The first campaign behind this one, of all organisations, that has not been launched.
     async fn draft_after(&self, after: CampaignId) -> Result<Option<Campaign>, StoreError>;
 }
@@ -91,7 +106,7 @@ pub(in crate::store) enum CampaignWork {
     Draft(Box<Campaign>),
     /// Instead of its draft of a time.
     Redraft(Box<Campaign>, Timestamp),
-    Delete(OrgId, CampaignId),
+    Delete((OrgId, bool), CampaignId),
 }
 
 impl Store {
@@ -114,12 +129,17 @@ impl Store {
             .await
     }
 
-    /// Deletes a campaign; `false`: the organisation has none of this id.
+    /// Deletes a campaign of an organisation's live keys, or of its test keys; `false`: there is none
+    /// of this id.
     ///
     /// # Errors
     /// As [`Store::order_job`].
-    pub async fn delete_campaign(&self, org: OrgId, id: CampaignId) -> Result<bool, StoreError> {
-        self.campaign_changed(CampaignWork::Delete(org, id)).await
+    pub async fn delete_campaign(
+        &self,
+        whose: (OrgId, bool),
+        id: CampaignId,
+    ) -> Result<bool, StoreError> {
+        self.campaign_changed(CampaignWork::Delete(whose, id)).await
     }
 
     /// A campaign of an organisation.
@@ -132,6 +152,18 @@ impl Store {
         id: CampaignId,
     ) -> Result<Option<Campaign>, StoreError> {
         self.inner.reader.campaign(org, id).await
+    }
+
+    /// A campaign of an organisation, without its body.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn campaign_face(
+        &self,
+        org: OrgId,
+        id: CampaignId,
+    ) -> Result<Option<Campaign>, StoreError> {
+        self.inner.reader.campaign_face(org, id).await
     }
 
     /// Campaigns of an organisation's live keys, or of its test keys, before this one, the newest

@@ -212,10 +212,10 @@ fn campaign(row: &Campaign) -> Vec<Column> {
         text(&row.class.index()),
         text(&row.total),
         time(row.due_at),
-        text(&row.body),
         text(&row.created_at.0),
         text(&row.updated_at.0),
         row.job.as_ref().and_then(text),
+        text(&row.body),
     ]
 }
 

@@ -353,10 +353,26 @@ impl Campaigns for Memory {
         }))
     }
 
-    async fn delete_campaign(&mut self, org: OrgId, id: CampaignId) -> Answer<bool> {
+    async fn delete_campaign(&mut self, whose: (OrgId, bool), id: CampaignId) -> Answer<bool> {
         let campaigns = &mut self.tables()?.0.work.campaigns;
-        let own = campaigns.get(&id).is_some_and(|one| one.org == org);
+        let own = campaigns
+            .get(&id)
+            .is_some_and(|one| (one.org, one.live) == whose);
         Ok(own && campaigns.remove(&id).is_some())
+    }
+
+    async fn forget_drafts(&mut self, before: Timestamp, limit: u32) -> Answer<u64> {
+        let campaigns = &mut self.tables()?.0.work.campaigns;
+        let stale = campaigns
+            .all()
+            .filter(|one| one.job.is_none() && one.updated_at < before);
+        let mut stale: Vec<_> = stale.map(|one| (one.updated_at, one.id)).collect();
+        stale.sort_unstable();
+        stale.truncate(limit as usize);
+        for (_, draft) in &stale {
+            campaigns.remove(draft);
+        }
+        Ok(stale.len() as u64)
     }
 }
 
@@ -431,10 +447,7 @@ impl Drafts for MemoryReader {
             all.filter(|one| one.org == org && one.live == live)
                 .filter(|one| before.is_none_or(|before| one.id < before))
                 .take(limit as usize)
-                .map(|one| Campaign {
-                    body: "".into(),
-                    ..one.clone()
-                })
+                .map(face)
                 .collect()
         })
     }
@@ -446,10 +459,25 @@ impl Drafts for MemoryReader {
         })
     }
 
+    async fn campaign_face(&self, org: OrgId, id: CampaignId) -> Answer<Option<Campaign>> {
+        self.look(|tables, _| {
+            let found = tables.work.campaigns.get(&id);
+            found.filter(|one| one.org == org).map(face)
+        })
+    }
+
     async fn draft_after(&self, after: CampaignId) -> Answer<Option<Campaign>> {
         self.look(|tables, _| {
             let mut all = tables.work.campaigns.all();
             all.find(|one| one.id > after && one.job.is_none()).cloned()
         })
+    }
+}
+
+/// Without its body.
+fn face(campaign: &Campaign) -> Campaign {
+    Campaign {
+        body: "".into(),
+        ..campaign.clone()
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use super::db::{Conn, Db, Row};
+use super::db::{Conn, Db, Row, Value};
 use super::jobs::{LAST, corrupt};
 use super::statement::Statement;
 use super::{ANSWER, Reader, Sql, lost, reader, rows, within};
@@ -14,26 +14,42 @@ use crate::store::StoreError;
 use crate::store::jobs::{Campaign, Campaigns, Draft, Drafts};
 
 /// The columns that [`campaign`] reads.
-const CAMPAIGN: &str = "id, org, live, name, sender, message, class, total, due_at, body, \
-     created_at, updated_at, job";
+const CAMPAIGN: &str = "id, org, name, sender, message, class, total, due_at, updated_at, body, \
+     live, created_at, job";
 
 fn campaign(row: &Row) -> Result<Campaign, StoreError> {
     let launched = row.opt_text(12)?.map(uuid::Uuid::parse_str).transpose();
     Ok(Campaign {
         id: CampaignId(row.id(0)?),
         org: OrgId(row.id(1)?),
-        live: row.flag(2)?,
-        name: row.text(3)?.into(),
-        from: row.text(4)?.into(),
-        message: row.text(5)?.into(),
-        class: Class::from_index(row.int(6)?).ok_or(corrupt("campaigns.class"))?,
-        total: row.small(7)?,
-        due_at: row.opt_int(8)?.map(Timestamp),
+        name: row.text(2)?.into(),
+        from: row.text(3)?.into(),
+        message: row.text(4)?.into(),
+        class: Class::from_index(row.int(5)?).ok_or(corrupt("campaigns.class"))?,
+        total: row.small(6)?,
+        due_at: row.opt_int(7)?.map(Timestamp),
+        updated_at: Timestamp(row.int(8)?),
         body: row.text(9)?.into(),
-        created_at: Timestamp(row.int(10)?),
-        updated_at: Timestamp(row.int(11)?),
+        live: row.flag(10)?,
+        created_at: Timestamp(row.int(11)?),
         job: launched.map_err(|_| corrupt("campaigns.job"))?.map(JobId),
     })
+}
+
+/// The first ten of them: what a change writes, behind whose it is.
+fn values(campaign: &Campaign) -> [Value<'_>; 10] {
+    [
+        campaign.id.0.into(),
+        campaign.org.0.into(),
+        (&*campaign.name).into(),
+        (&*campaign.from).into(),
+        (&*campaign.message).into(),
+        (campaign.class.index() as i64).into(),
+        campaign.total.into(),
+        campaign.due_at.map(|at| at.0).into(),
+        campaign.updated_at.0.into(),
+        (&*campaign.body).into(),
+    ]
 }
 
 async fn drafts(db: &mut Db<'_>, org: OrgId) -> Result<u32, StoreError> {
@@ -51,22 +67,14 @@ async fn draft(db: &mut Db<'_>, campaign: &Campaign) -> Result<(), StoreError> {
         ))
     });
     let job = campaign.job.map(|job| job.to_string());
-    let values = [
-        campaign.id.0.into(),
-        campaign.org.0.into(),
+    let fixed = [
         campaign.live.into(),
-        (&*campaign.name).into(),
-        (&*campaign.from).into(),
-        (&*campaign.message).into(),
-        (campaign.class.index() as i64).into(),
-        campaign.total.into(),
-        campaign.due_at.map(|at| at.0).into(),
-        (&*campaign.body).into(),
         campaign.created_at.0.into(),
-        campaign.updated_at.0.into(),
         job.as_deref().into(),
     ];
-    DRAFT.execute(db, &values).await?;
+    DRAFT
+        .execute(db, &[&values(campaign)[..], &fixed].concat())
+        .await?;
     Ok(())
 }
 
@@ -76,23 +84,11 @@ async fn redraft(
     seen: Timestamp,
 ) -> Result<bool, StoreError> {
     static REDRAFT: Statement = Statement::new(
-        "update campaigns set name = $4, sender = $5, message = $6, class = $7, total = $8, \
-         due_at = $9, body = $10, updated_at = $11 \
-         where id = $1 and org = $2 and job is null and updated_at = $3",
+        "update campaigns set name = $3, sender = $4, message = $5, class = $6, total = $7, \
+         due_at = $8, updated_at = $9, body = $10 \
+         where id = $1 and org = $2 and job is null and updated_at = $11",
     );
-    let values = [
-        campaign.id.0.into(),
-        campaign.org.0.into(),
-        seen.0.into(),
-        (&*campaign.name).into(),
-        (&*campaign.from).into(),
-        (&*campaign.message).into(),
-        (campaign.class.index() as i64).into(),
-        campaign.total.into(),
-        campaign.due_at.map(|at| at.0).into(),
-        (&*campaign.body).into(),
-        campaign.updated_at.0.into(),
-    ];
+    let values = [&values(campaign)[..], &[seen.0.into()]].concat();
     Ok(REDRAFT.execute(db, &values).await? == 1)
 }
 
@@ -110,9 +106,28 @@ async fn launch(
     Ok(LAUNCH.execute(db, &values).await? == 1)
 }
 
-async fn delete_campaign(db: &mut Db<'_>, org: OrgId, id: CampaignId) -> Result<bool, StoreError> {
-    static DELETE: Statement = Statement::new("delete from campaigns where id = $1 and org = $2");
-    Ok(DELETE.execute(db, &[id.0.into(), org.0.into()]).await? == 1)
+async fn delete_campaign(
+    db: &mut Db<'_>,
+    (org, live): (OrgId, bool),
+    id: CampaignId,
+) -> Result<bool, StoreError> {
+    static DELETE: Statement =
+        Statement::new("delete from campaigns where id = $1 and org = $2 and live = $3");
+    let values = [id.0.into(), org.0.into(), live.into()];
+    Ok(DELETE.execute(db, &values).await? == 1)
+}
+
+async fn forget_drafts(db: &mut Db<'_>, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    static STALE: Statement = Statement::new(
+        "select id from campaigns indexed by campaigns_stale where job is null and updated_at < $1 \
+         order by updated_at limit $2",
+    );
+    static FORGET: Statement = Statement::new("delete from campaigns where id = $1");
+    let stale = STALE.fetch(db, &[before.0.into(), limit.into()]).await?;
+    for row in &stale {
+        FORGET.execute(db, &[row.id(0)?.into()]).await?;
+    }
+    Ok(stale.len() as u64)
 }
 
 async fn campaigns(
@@ -125,7 +140,7 @@ async fn campaigns(
         Statement::made(format!(
             "select {} from campaigns where org = $1 and live = $2 and id < $3 \
              order by id desc limit $4",
-            CAMPAIGN.replace("body", "''")
+            face()
         ))
     });
     let before = before.map_or(LAST, |before| before.0);
@@ -133,17 +148,26 @@ async fn campaigns(
     OWN.fetch(db, &values).await?.iter().map(campaign).collect()
 }
 
+/// The columns without the body.
+fn face() -> String {
+    CAMPAIGN.replace("body", "''")
+}
+
+fn one_of(columns: &str) -> Statement {
+    Statement::made(format!(
+        "select {columns} from campaigns where id = $1 and org = $2"
+    ))
+}
+
 async fn one_campaign(
     db: &mut Db<'_>,
-    org: OrgId,
-    id: CampaignId,
+    (org, id): (OrgId, CampaignId),
+    whole: bool,
 ) -> Result<Option<Campaign>, StoreError> {
-    static ONE: LazyLock<Statement> = LazyLock::new(|| {
-        Statement::made(format!(
-            "select {CAMPAIGN} from campaigns where id = $1 and org = $2"
-        ))
-    });
-    let row = ONE.fetch_optional(db, &[id.0.into(), org.0.into()]).await?;
+    static WHOLE: LazyLock<Statement> = LazyLock::new(|| one_of(CAMPAIGN));
+    static FACE: LazyLock<Statement> = LazyLock::new(|| one_of(&face()));
+    let one: &Statement = if whole { &WHOLE } else { &FACE };
+    let row = one.fetch_optional(db, &[id.0.into(), org.0.into()]).await?;
     row.as_ref().map(campaign).transpose()
 }
 
@@ -188,8 +212,16 @@ impl Campaigns for Sql {
         rows::ask!(self, |db| launch(db, whose, job))
     }
 
-    async fn delete_campaign(&mut self, org: OrgId, id: CampaignId) -> Result<bool, StoreError> {
-        rows::ask!(self, |db| delete_campaign(db, org, id))
+    async fn delete_campaign(
+        &mut self,
+        whose: (OrgId, bool),
+        id: CampaignId,
+    ) -> Result<bool, StoreError> {
+        rows::ask!(self, |db| delete_campaign(db, whose, id))
+    }
+
+    async fn forget_drafts(&mut self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        rows::ask!(self, |db| forget_drafts(db, before, limit))
     }
 }
 
@@ -204,7 +236,15 @@ impl Drafts for Reader {
     }
 
     async fn campaign(&self, org: OrgId, id: CampaignId) -> Result<Option<Campaign>, StoreError> {
-        reader::ask!(self, |db| one_campaign(db, org, id))
+        reader::ask!(self, |db| one_campaign(db, (org, id), true))
+    }
+
+    async fn campaign_face(
+        &self,
+        org: OrgId,
+        id: CampaignId,
+    ) -> Result<Option<Campaign>, StoreError> {
+        reader::ask!(self, |db| one_campaign(db, (org, id), false))
     }
 
     async fn draft_after(&self, after: CampaignId) -> Result<Option<Campaign>, StoreError> {

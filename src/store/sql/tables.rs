@@ -405,10 +405,10 @@ pub(in crate::store) static TABLES: [Table; 21] = [
             int("class"),
             int("total"),
             int("due_at"),
-            text("body"),
             int("created_at"),
             int("updated_at"),
             text("job"),
+            text("body"),
         ],
     ),
 ];

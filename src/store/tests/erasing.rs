@@ -283,17 +283,24 @@ async fn jobs_and_their_campaigns_lose_their_texts_and_go(ground: Ground) {
         .stepped(&over, Step::Finish { sent: false }, NOW)
         .await;
     let waits = world.order_named(2).await;
-    let tend = async |day: i64| {
+    let of_day = |id, day: i64| Campaign {
+        updated_at: Timestamp(day * DAY_MS),
+        ..campaign(id, ORG)
+    };
+    for draft in [of_day(2, 0), of_day(3, 1)] {
+        assert!(world.store.draft(draft).await.unwrap());
+    }
+    let tend_until = async |day: i64, stop: CancellationToken| {
         let config = Retention {
             messages_days: Some(90),
             bodies_days: Some(30),
             clock_leap_days_max: None,
         };
         let now = move || Timestamp(day * DAY_MS);
-        let stop = CancellationToken::new();
         let mut keeper = Keeper::new(config, world.store.clone(), now, stop);
-        assert!(keeper.tend().await.unwrap());
+        keeper.tend().await.unwrap()
     };
+    let tend = async |day| assert!(tend_until(day, CancellationToken::new()).await);
     let shown = async |id: JobId| {
         let view = world.store.job(None, id).await.unwrap()?;
         let bodies = world.store.bodies(id, 0, 0).await.unwrap();
@@ -309,6 +316,10 @@ async fn jobs_and_their_campaigns_lose_their_texts_and_go(ground: Ground) {
     let whole = shown(over.id).await.unwrap();
     assert_eq!((&*whole.0, whole.1), ("Hello {{name}}", 3));
     assert_eq!(whole.2.as_deref(), Some("Habari"));
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    assert!(!tend_until(31, stopped).await);
+    assert_eq!(shown(over.id).await.unwrap(), whole);
     tend(31).await;
     assert_eq!(
         shown(over.id).await,
@@ -316,7 +327,9 @@ async fn jobs_and_their_campaigns_lose_their_texts_and_go(ground: Ground) {
     );
     tend(91).await;
     assert_eq!(shown(over.id).await, None);
-    assert!(world.store.campaign(ORG, draft.id).await.unwrap().is_none());
+    let left = world.store.campaigns((ORG, false), None, 9).await.unwrap();
+    let left: Vec<_> = left.iter().map(|draft| draft.id).collect();
+    assert_eq!(left, [of_day(3, 1).id]);
     let view = world.store.job(None, waits.id).await.unwrap().unwrap();
     assert_eq!(
         (view.state, &*view.job.template),

@@ -419,6 +419,12 @@ async fn campaigns_are_kept_changed_and_deleted(ground: Ground) {
     campaign.updated_at = NOW;
     let redraft = |seen| world.store.redraft(campaign.clone(), seen);
     assert!(redraft(seen).await.unwrap());
+    let face = world.store.campaign_face(ORG, campaign.id).await.unwrap();
+    let bare = Campaign {
+        body: "".into(),
+        ..campaign.clone()
+    };
+    assert_eq!(face, Some(bare));
     assert!(
         !redraft(seen).await.unwrap(),
         "of a draft that is not there"
@@ -452,11 +458,12 @@ async fn campaigns_are_kept_changed_and_deleted(ground: Ground) {
     assert!(
         !world
             .store
-            .delete_campaign(stranger, campaign.id)
+            .delete_campaign((stranger, false), campaign.id)
             .await
             .unwrap()
     );
-    assert!(world.store.delete_campaign(ORG, campaign.id).await.unwrap());
+    let delete = |live| world.store.delete_campaign((ORG, live), campaign.id);
+    assert!(!delete(true).await.unwrap() && delete(false).await.unwrap());
     assert!(
         world
             .store
