@@ -85,12 +85,12 @@ pub(super) async fn erase(
     });
     let table = admin.parts.routes.table();
     let countries = table.plan().countries();
-    let mut its = countries
+    let its = countries
         .iter()
         .filter(|country| number.digits().starts_with(&*country.calling_code));
     let erasure = Erasure {
         number,
-        country: its.next().map(|country| country.code.clone()),
+        countries: its.map(|country| country.code.clone()).collect(),
         after,
         span: SPAN,
         entry,

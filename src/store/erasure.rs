@@ -30,8 +30,9 @@ const ROUND: usize = 64;
 pub struct Erasure {
     /// The number.
     pub number: Msisdn,
-    /// Its country, by its ISO code: there it may be typed as a local one.
-    pub country: Option<Box<str>>,
+    /// Its country, by its ISO code, or all that share its calling code: there it may be typed as a
+    /// local one.
+    pub countries: Vec<Box<str>>,
     /// Behind what to go on.
     pub after: Reached,
     /// How long to work before an answer is given.

@@ -23,6 +23,10 @@ async fn a_number_is_erased_only_as_it_is_known_worldwide_and_for_a_reason() {
             json!({"to": "+255712345678", "reason": "asked by 0712 345-678 himself"}),
             "the reason names the number",
         ),
+        (
+            json!({"to": "+255712345678", "reason": "asked", "after": "7"}),
+            "`after` is not",
+        ),
     ] {
         let (status, told) = erase(body).await;
         assert_eq!(status, 400, "{told}");

@@ -35,7 +35,7 @@ impl Store {
         };
         let (id, seen, org) = (draft.id, draft.updated_at, draft.org);
         let org = self.inner.reader.organisation(OrgBy::Id(org)).await?;
-        let at_home = org.is_some_and(|org| erasure.country.as_deref() == Some(&*org.country));
+        let at_home = org.is_some_and(|org| erasure.countries.contains(&org.country));
         let number = erasure.number;
         // Megabytes of JSON: the runtime's threads are for OTPs.
         let named = move |typed: &str| number.is_typed(typed, at_home);

@@ -111,6 +111,20 @@ fn expansion(job: &Job, chunk: u32, messages: usize) -> Expansion {
 }
 
 impl World {
+    /// A job of a test key that was over at a time.
+    pub(super) async fn job_over(&self, at: Timestamp) -> JobId {
+        let job = Job {
+            live: false,
+            ..job(1, 1)
+        };
+        self.create(&job).await;
+        for step in [Step::Cancel, Step::Finish { sent: false }] {
+            let step = self.store.step_job(None, job.id, (step, at), None);
+            assert!(matches!(step.await, Ok(Stepped::Done(_))));
+        }
+        job.id
+    }
+
     async fn create(&self, job: &Job) {
         let chunks = (0..job.total / 2).map(|_| chunk()).collect();
         let ordered = self.store.order_job(order(job, chunks)).await;

@@ -121,7 +121,7 @@ impl World {
     async fn erase(&self, entry: Option<AuditEntry>) -> Erased {
         let erasure = Erasure {
             number: number(),
-            country: Some("TZ".into()),
+            countries: vec!["KE".into(), "TZ".into()],
             after: Reached::START,
             span: Duration::from_secs(60),
             entry,
@@ -554,10 +554,13 @@ async fn a_reader_in_the_way_puts_a_drop_off_and_holds_up_nothing_else() {
     for sql in ["begin", "select count(*) from messages"] {
         sqlx::query(sql).execute(&mut reader).await.unwrap();
     }
+    let job = world.job_over(old.accepted_at).await;
     let mut house = House::of(&world, 90, 90);
     // An alarm that goes by what was done last must hear of it.
     assert!(!house.tend(101, 0).await);
     assert!(world.is_kept(&old).await);
+    // Jobs go by their own time.
+    assert!(world.store.job(None, job).await.unwrap().is_none());
     assert!(world.store.health().is_well());
     world.through(on(101), "A2").await;
     sqlx::query("rollback").execute(&mut reader).await.unwrap();
@@ -576,19 +579,19 @@ async fn what_of_it_fails_keeps_nothing_else_from_being_committed() {
     let mut house = House::of(&world, 90, 90);
     // Else the day's first look would write that.
     House::of(&world, 100, 100).tend(101, 0).await;
-    // Being asked to drop the day whole; its rows; and the commit's answer.
+    // Behind two commits about jobs: being asked to drop the day whole; its rows; the commit's answer.
     for fail in [
-        |faults: &Faults| faults.fail_statement(1),
-        |faults: &Faults| faults.fail_statement(2),
-        |faults: &Faults| faults.plan_commits([Some(CommitFault::Refused)]),
-        |faults: &Faults| faults.plan_commits([Some(CommitFault::LostBefore)]),
+        |faults: &Faults| faults.fail_statement(4),
+        |faults: &Faults| faults.fail_statement(5),
+        |faults: &Faults| faults.plan_commits([None, None, Some(CommitFault::Refused)]),
+        |faults: &Faults| faults.plan_commits([None, None, Some(CommitFault::LostBefore)]),
     ] {
         fail(&faults);
         assert!(!house.tend(101, 0).await);
         assert!(world.is_kept(&old).await);
         world.keep_message(on(101)).await;
     }
-    faults.plan_commits([Some(CommitFault::LostAfter)]);
+    faults.plan_commits([None, None, Some(CommitFault::LostAfter)]);
     house.tend(101, 0).await;
     assert!(!world.is_kept(&old).await);
     world.keep_message(on(101)).await;
