@@ -2,19 +2,11 @@
 //! level; the mark of a copy that is not complete.
 //! Never here: deciding what becomes of it (`engine`).
 
-use sqlx::migrate::Migrator;
-
 use super::db::{Db, Row};
 use super::statement::Statement;
 use crate::domain::ids::Place;
 use crate::store::StoreError;
 use crate::store::rows::House;
-
-/// The level of a program: that of the last of its migrations.
-pub(super) fn level_of(migrations: &Migrator) -> i64 {
-    let versions = migrations.iter().map(|migration| migration.version);
-    versions.max().unwrap_or_default()
-}
 
 /// Whether a program of this level may run on the schema. Newer migrations that only add are no
 /// matter; one that takes something away says so in the row `compat`.

@@ -31,6 +31,7 @@ mod receipts;
 mod retain;
 mod roster;
 mod rows;
+mod schema;
 mod sqlite;
 mod statement;
 pub(super) mod tables;

@@ -15,7 +15,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Postgres, Row};
 
 use super::db::Conn;
-use super::{Home, LOCK_WAIT, Pool, STATEMENTS, days, house, url};
+use super::{Home, LOCK_WAIT, Pool, STATEMENTS, days, house, schema, url};
 use crate::store::{Config, PasswordFile, StoreError};
 
 /// The house lock's number: "mnara" in ASCII, and 1. Advisory locks are each database's own.
@@ -180,10 +180,7 @@ pub(super) async fn open(config: &Config) -> Result<(Conn, Home, Pool), StoreErr
     let mut conn = locked(&writer, LOCK_WAIT).await.map_err(failed)?;
     advise(&mut conn, config.readers).await?;
     days::examine_owners(&mut conn).await?;
-    let mut migrations = sqlx::migrate!("migrations/postgres");
-    // What a newer version has added; what it has taken away `house` tells.
-    migrations.set_ignore_missing(true);
-    migrations.run(&mut conn).await?;
+    schema::postgres().run(&mut conn).await?;
     let conn = known(conn).await?;
     let readers = PgPoolOptions::new()
         .max_connections(config.readers)
@@ -230,7 +227,7 @@ async fn known(conn: PgConnection) -> Result<Conn, StoreError> {
 
 /// The level of the schema that this program is written for.
 fn level() -> i64 {
-    house::level_of(&sqlx::migrate!("migrations/postgres"))
+    schema::level_of(&schema::postgres())
 }
 
 /// Options for a session with these settings beside those of all.

@@ -13,7 +13,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 
 use super::db::Conn;
-use super::{Home, Pool, STATEMENTS, house};
+use super::{Home, Pool, STATEMENTS, house, schema};
 use crate::store::{Config, StoreError};
 
 /// Opens the database, creating it and its folder, migrates it and takes it for this process.
@@ -38,12 +38,10 @@ pub(super) async fn open(config: &Config) -> Result<(Conn, Home, Pool), StoreErr
     let mut conn = SqliteConnection::connect_with(&options)
         .await
         .map_err(failed)?;
-    let mut migrations = sqlx::migrate!("migrations/sqlite");
-    // What a newer version has added; what it has taken away `house` tells.
-    migrations.set_ignore_missing(true);
+    let migrations = schema::sqlite();
     migrations.run(&mut conn).await?;
     let mut conn = Conn::Sqlite(conn);
-    house::admits(&mut conn.db(), house::level_of(&migrations)).await?;
+    house::admits(&mut conn.db(), schema::level_of(&migrations)).await?;
     let pool = SqlitePoolOptions::new()
         .max_connections(config.readers)
         .acquire_timeout(config.read_timeout)

@@ -438,6 +438,7 @@ mod tests {
     use sqlx::{Connection, PgConnection, SqliteConnection};
 
     use super::super::db::{Db, Row};
+    use super::super::schema;
     use super::super::statement::Statement;
     use super::*;
 
@@ -486,8 +487,7 @@ mod tests {
     #[tokio::test]
     async fn no_table_and_no_column_of_sqlite_is_left_out() {
         let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        let migrations = sqlx::migrate!("migrations/sqlite");
-        migrations.run(&mut conn).await.unwrap();
+        schema::sqlite().run(&mut conn).await.unwrap();
         let schema = Statement::new(
             "select t.name, c.name, c.type, c.pk from sqlite_schema t, \
              (select * from pragma_table_list) l, pragma_table_info(t.name) c \
@@ -503,8 +503,7 @@ mod tests {
     async fn no_table_and_no_column_of_postgresql_is_left_out() {
         let database = mnara_privatepg::Database::fresh().unwrap();
         let mut conn = PgConnection::connect(&database.url()).await.unwrap();
-        let migrations = sqlx::migrate!("migrations/postgres");
-        migrations.run(&mut conn).await.unwrap();
+        schema::postgres().run(&mut conn).await.unwrap();
         let schema = Statement::new(
             "select c.relname::text, a.attname::text, t.typname::text, \
              coalesce(array_position(i.indkey::int2[], a.attnum) + 1, 0)::int8 \
