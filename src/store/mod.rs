@@ -60,9 +60,8 @@ pub use self::fill::{FillError, fill};
 use self::inbox::ReceiptNews;
 use self::memo::{Memo, Repeat};
 pub use self::password::PasswordFile;
-use self::people::Roster;
 use self::reader::Reader;
-use self::reads::{OrgBy, Reads};
+use self::reads::Reads;
 use self::rows::Rows;
 use self::till::Accounts;
 pub use self::view::{Carriers, MessageView, QueueRow, TimelineEntry};
@@ -70,12 +69,9 @@ pub use self::waits::Wait;
 use self::waits::Waits;
 pub use self::writer::Writer;
 use self::writer::{Ends, IntentRequest, Task, Work};
-use crate::domain::account::Organisation;
 use crate::domain::class::Class;
 use crate::domain::endpoint::Endpoints;
-use crate::domain::ids::{
-    self, BindName, CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId, UserId,
-};
+use crate::domain::ids::{self, BindName, CarrierId, CarrierIndex, MessageId, MessageSeq, OrgId};
 use crate::domain::message::Message;
 use crate::domain::price::PriceList;
 use crate::domain::receipt::Receipt;
@@ -547,52 +543,6 @@ impl Store {
     /// [`StoreError::Sql`], [`StoreError::Corrupt`].
     pub async fn queue(&self) -> Result<Vec<QueueRow>, StoreError> {
         self.inner.reader.queue().await
-    }
-
-    /// The key with this hash and its organisation, whether it works or not; remembered for five
-    /// seconds, or until it is revoked.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
-    pub async fn credential(&self, hash: &[u8; 32]) -> Result<Option<Arc<Credential>>, StoreError> {
-        self.inner
-            .directory
-            .credential(&self.inner.reader, hash)
-            .await
-    }
-
-    /// Whether the key with this hash has been found since the start, though it may not be there any
-    /// more: nothing is read.
-    pub fn has_seen(&self, hash: &[u8; 32]) -> bool {
-        self.inner.directory.has_seen(hash)
-    }
-
-    /// The user with this id and its organisation; remembered for five seconds, or until it is
-    /// removed.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
-    pub async fn user(&self, id: UserId) -> Result<Option<Arc<Credential>>, StoreError> {
-        self.inner.directory.user(&self.inner.reader, id).await
-    }
-
-    /// An organisation; remembered for five seconds.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
-    pub async fn organisation(&self, id: OrgId) -> Result<Option<Arc<Organisation>>, StoreError> {
-        self.inner
-            .directory
-            .organisation(&self.inner.reader, id)
-            .await
-    }
-
-    /// An organisation by its name.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
-    pub async fn organisation_named(&self, name: &str) -> Result<Option<Organisation>, StoreError> {
-        self.inner.reader.organisation(OrgBy::Name(name)).await
     }
 }
 

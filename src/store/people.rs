@@ -1,6 +1,8 @@
 //! Lives here: what organisations, keys and users ask of the rows and of the writer.
 //! Never here: SQL; what a key is worth (`domain::account`); what is remembered (`directory`).
 
+use std::sync::Arc;
+
 use super::asking::own;
 use super::batch::{Chore, ChoreDone};
 use super::control::AuditEntry;
@@ -224,6 +226,52 @@ impl Store {
     ) -> Result<Changed, StoreError> {
         let remove = PeopleWork::RemoveUser(org, id);
         self.people(remove, Some(audit)).await
+    }
+
+    /// The key with this hash and its organisation, whether it works or not; remembered for five
+    /// seconds, or until it is revoked.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn credential(&self, hash: &[u8; 32]) -> Result<Option<Arc<Credential>>, StoreError> {
+        self.inner
+            .directory
+            .credential(&self.inner.reader, hash)
+            .await
+    }
+
+    /// Whether the key with this hash has been found since the start, though it may not be there any
+    /// more: nothing is read.
+    pub fn has_seen(&self, hash: &[u8; 32]) -> bool {
+        self.inner.directory.has_seen(hash)
+    }
+
+    /// The user with this id and its organisation; remembered for five seconds, or until it is
+    /// removed.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn user(&self, id: UserId) -> Result<Option<Arc<Credential>>, StoreError> {
+        self.inner.directory.user(&self.inner.reader, id).await
+    }
+
+    /// An organisation; remembered for five seconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn organisation(&self, id: OrgId) -> Result<Option<Arc<Organisation>>, StoreError> {
+        self.inner
+            .directory
+            .organisation(&self.inner.reader, id)
+            .await
+    }
+
+    /// An organisation by its name.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`], [`StoreError::Corrupt`].
+    pub async fn organisation_named(&self, name: &str) -> Result<Option<Organisation>, StoreError> {
+        self.inner.reader.organisation(OrgBy::Name(name)).await
     }
 
     /// Notes that a caller was let in. Cheap, and for each key once a minute: what is noted is
