@@ -24,6 +24,8 @@ use crate::domain::user::User;
 const REMEMBERED: Duration = Duration::from_secs(5);
 /// Beyond this the memory is emptied: somebody is trying keys, or there are very many.
 const ENTRIES_MAX: usize = 65_536;
+/// Keys that are known from the start: some ten MiB.
+const KNOWN_MAX: u32 = 10_000;
 /// A key's uses are noted this far apart.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 /// Uses that wait to be written; what is more is noted again with the key's next use.
@@ -152,6 +154,18 @@ pub(super) struct Directory {
 }
 
 impl Directory {
+    /// Knows the keys that were used last: a restart lets nobody in the more for it, but whoever
+    /// fails behind the same address keeps out only those that are not known.
+    pub(super) async fn start(reader: &Reader) -> Result<Self, StoreError> {
+        let directory = Self::default();
+        for (key, org) in reader.used_last(KNOWN_MAX).await? {
+            let hash = key.hash;
+            let credential = Arc::new(Credential::new(Caller::Key(key), org));
+            directory.keys.remember(0, hash, &credential);
+        }
+        Ok(directory)
+    }
+
     /// Only keys that exist are remembered: a flood of wrong ones must not push them out.
     pub(super) async fn credential(
         &self,
@@ -184,7 +198,8 @@ impl Directory {
         Ok(Some(credential))
     }
 
-    /// Whether a key was found here, however long ago, and is not known to be gone.
+    /// Whether a key was found here, or used before the start, however long ago, and is not known to
+    /// be gone.
     pub(super) fn has_seen(&self, hash: &[u8; 32]) -> bool {
         self.keys.entries.contains_key(hash)
     }

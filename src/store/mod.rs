@@ -247,7 +247,7 @@ async fn start<R: Rows>(
     let (engine, recovered) = Engine::start(rows).await?;
     let prices = PriceList::new(reader.prices().await?);
     let health = Arc::new(StoreHealth::default());
-    let directory = Arc::new(Directory::default());
+    let directory = Arc::new(Directory::start(&reader).await?);
     let waits = Arc::new(Waits::default());
     let queues = [0; 3].map(|_| mpsc::channel(config.queue));
     let (work_to, work) = mpsc::channel(config.queue);

@@ -87,6 +87,9 @@ pub(super) trait Roster {
     /// The key with this hash and its organisation, whether it works or not.
     async fn key(&self, hash: &[u8; 32]) -> Result<Option<(ApiKey, Organisation)>, StoreError>;
 
+    /// The keys that were used last, each with its organisation.
+    async fn used_last(&self, limit: u32) -> Result<Vec<(ApiKey, Organisation)>, StoreError>;
+
     /// The user of this id and its organisation.
     async fn user(&self, id: UserId) -> Result<Option<(User, Organisation)>, StoreError>;
 
@@ -240,8 +243,8 @@ impl Store {
             .await
     }
 
-    /// Whether the key with this hash has been found since the start, though it may not be there any
-    /// more: nothing is read.
+    /// Whether the key with this hash has been found since the start, or was among those used last
+    /// before it, though it may not be there any more: nothing is read.
     pub fn has_seen(&self, hash: &[u8; 32]) -> bool {
         self.inner.directory.has_seen(hash)
     }

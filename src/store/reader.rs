@@ -206,6 +206,10 @@ impl Roster for Reader {
         each!(self, reader => reader.key(hash).await)
     }
 
+    async fn used_last(&self, limit: u32) -> Result<Vec<(ApiKey, Organisation)>, StoreError> {
+        each!(self, reader => reader.used_last(limit).await)
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<(User, Organisation)>, StoreError> {
         each!(self, reader => reader.user(id).await)
     }

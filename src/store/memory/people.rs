@@ -143,6 +143,17 @@ impl Roster for MemoryReader {
         })
     }
 
+    async fn used_last(&self, limit: u32) -> Answer<Vec<(ApiKey, Organisation)>> {
+        self.look(|tables, _| {
+            let keys = tables.api_keys.all();
+            let mut used: Vec<_> = keys.filter(|key| key.last_used_at.is_some()).collect();
+            used.sort_by_key(|key| std::cmp::Reverse(key.last_used_at));
+            used.truncate(limit as usize);
+            let found = used.iter().filter_map(|key| tables.api_key(&key.hash));
+            found.map(|(key, org)| (key.clone(), org.clone())).collect()
+        })
+    }
+
     async fn user(&self, id: UserId) -> Answer<Option<(User, Organisation)>> {
         self.look(|tables, _| {
             let user = tables.users.get(&id)?;

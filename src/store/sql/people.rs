@@ -92,8 +92,21 @@ pub(in crate::store) async fn key(
          from api_keys k join organisations o on o.id = k.org where k.hash = $1"
     ));
     let row = KEY.fetch_optional(db, &[(&hash[..]).into()]).await?;
-    row.map(|row| Ok((api_key(&row)?, org(&row, KEY_COLUMNS)?)))
-        .transpose()
+    row.as_ref().map(key_and_org).transpose()
+}
+
+/// As [`Roster::used_last`](crate::store::people::Roster::used_last).
+pub(in crate::store) async fn used_last(
+    db: &mut Db<'_>,
+    limit: u32,
+) -> Result<Vec<(ApiKey, Organisation)>, StoreError> {
+    static LAST: Statement = Statement::new(keys!(
+        ", o.id, o.name, o.country, o.senders, o.webhook_secret, o.created_at \
+         from api_keys k join organisations o on o.id = k.org \
+         where k.last_used_at is not null order by k.last_used_at desc limit $1"
+    ));
+    let rows = LAST.fetch(db, &[limit.into()]).await?;
+    rows.iter().map(key_and_org).collect()
 }
 
 /// As [`Roster::key_by_id`](crate::store::people::Roster::key_by_id).
@@ -282,6 +295,10 @@ fn org(row: &Row, at: usize) -> Result<Organisation, StoreError> {
         webhook_secret: row.text(at + 4)?.to_owned().into(),
         created_at: Timestamp(row.int(at + 5)?),
     })
+}
+
+fn key_and_org(row: &Row) -> Result<(ApiKey, Organisation), StoreError> {
+    Ok((api_key(row)?, org(row, KEY_COLUMNS)?))
 }
 
 fn api_key(row: &Row) -> Result<ApiKey, StoreError> {

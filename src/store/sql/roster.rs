@@ -59,6 +59,10 @@ impl Roster for Reader {
         reader::ask!(self, |db| people::key(db, hash))
     }
 
+    async fn used_last(&self, limit: u32) -> Result<Vec<(ApiKey, Organisation)>, StoreError> {
+        reader::ask!(self, |db| people::used_last(db, limit))
+    }
+
     async fn user(&self, id: UserId) -> Result<Option<(User, Organisation)>, StoreError> {
         reader::ask!(self, |db| people::user(db, id))
     }

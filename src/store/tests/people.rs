@@ -9,7 +9,7 @@ use crate::domain::ledger::Terms;
 use crate::domain::scope::{Scope, Scopes};
 use crate::domain::user::{Role, User};
 use crate::store::memory::CommitFault;
-use crate::store::people::{Changed, KeysOf};
+use crate::store::people::{Changed, KeysOf, Roster};
 use crate::store::{AuditEntry, Caller};
 
 on_each_store! {
@@ -19,6 +19,7 @@ on_each_store! {
     a_successor_takes_a_keys_place_and_the_old_one_goes_in_its_time,
     an_organisation_has_so_many_keys_and_no_more,
     uses_are_written_once_a_minute_and_never_go_back,
+    keys_that_were_used_are_known_from_the_start,
     a_removed_user_is_not_remembered,
     organisations_are_listed_by_name,
 }
@@ -295,6 +296,29 @@ async fn uses_are_written_once_a_minute_and_never_go_back(ground: Ground) {
     assert_eq!(used(159_999).await, Some(Timestamp(100_000)));
     assert_eq!(used(160_000).await, Some(Timestamp(160_000)));
     assert_eq!(used(20_000).await, Some(Timestamp(160_000)));
+    world.close().await;
+}
+
+async fn keys_that_were_used_are_known_from_the_start(ground: Ground) {
+    let world = World::settled(&ground).await;
+    for number in 1..=3 {
+        world.keep_key(&key(number)).await;
+    }
+    for number in [1, 2] {
+        let found = world.store.credential(&[number; 32]).await;
+        let at = Timestamp(number.into());
+        world.store.note_use(&found.unwrap().unwrap(), at);
+    }
+    world.store.write_uses().await.unwrap();
+    world.close().await;
+    let world = World::open(&ground).await;
+    let known = [1, 2, 3].map(|number| world.store.has_seen(&[number; 32]));
+    assert_eq!(known, [true, true, false]);
+    let last = world.store.inner.reader.used_last(1).await.unwrap();
+    let [(one, org)] = &last[..] else {
+        panic!("one was asked for: {last:?}");
+    };
+    assert_eq!((one.last_used_at, org.id), (Some(Timestamp(2)), ORG));
     world.close().await;
 }
 
