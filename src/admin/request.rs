@@ -187,14 +187,21 @@ pub(super) fn read<T: for<'de> Deserialize<'de>>(body: Body) -> Result<T, Refuse
             Refused::invalid("the body broke off; send it again")
         }
     })?;
-    if body
-        .windows(NUL_ESCAPED.len())
-        .any(|part| part == NUL_ESCAPED)
-    {
+    if has_nul(&body) {
         return Err(Refused::invalid(NUL));
     }
     serde_json::from_slice(&body)
         .map_err(|error| Refused::invalid(format!("the body cannot be read: {error}")))
+}
+
+/// Whether a string of this JSON has one: an escaped backslash before `u0000` is none.
+fn has_nul(json: &[u8]) -> bool {
+    let parts = json.windows(NUL_ESCAPED.len()).enumerate();
+    let mut found = parts.filter(|(_, part)| *part == NUL_ESCAPED);
+    found.any(|(at, _)| {
+        let before = json[..at].iter().rev();
+        before.take_while(|octet| **octet == b'\\').count() % 2 == 0
+    })
 }
 
 /// No path or query has one: nothing has such a name.

@@ -260,6 +260,9 @@ async fn what_cannot_be_created_is_refused_with_its_reason() {
             400,
         ),
         ("/admin/v1/keys", json!({"org": "a\u{0}b"}), 400),
+        ("/admin/v1/keys", json!({"org": "a\\\u{0}b"}), 400),
+        // Not the character, but its spelling.
+        ("/admin/v1/keys", json!({"org": r"a\u0000b"}), 404),
         ("/admin/v1/orgs?after=a%00", json!({}), 400),
         ("/admin/v1/orgs", json!({"name": "a", "country": "XX"}), 400),
         (
