@@ -192,7 +192,12 @@ pub(super) async fn create(
         return Err(Refused::invalid("rate must be at least 1 request a minute"));
     }
     let subject = record.id.to_string();
-    let audit = operator.entry("key.create", &subject, &detail(&record), "created");
+    let mut detail = detail(&record);
+    if brought.is_some() {
+        detail["brought"] = true.into();
+        detail["weak"] = wanted.weak.into();
+    }
+    let audit = operator.entry("key.create", &subject, &detail, "created");
     let store = &admin.parts.store;
     let created = changed(store.create_key(record.clone(), Some(audit))).await;
     let created = created.and_then(|done| match done {

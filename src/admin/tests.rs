@@ -241,6 +241,18 @@ async fn an_organisation_and_its_key_are_created_and_the_key_opens_the_api() {
         assert_eq!(found, status, "{told}");
         assert!(!told.to_string().contains("0123456789a"), "{told}");
     }
+    let (_, audit) = house.json("GET", "/admin/v1/audit", "").await;
+    let made = audit["audit"].as_array().unwrap().iter();
+    let made = made.filter(|row| row["action"] == "key.create" && row["outcome"] == "created");
+    let told: Vec<_> = made
+        .map(|row| (&row["detail"]["brought"], &row["detail"]["weak"]))
+        .collect();
+    let (yes, no, ours) = (&json!(true), &json!(false), &Value::Null);
+    assert_eq!(
+        told,
+        [(yes, yes), (yes, no), (ours, ours), (ours, ours)],
+        "{audit}"
+    );
     house.close().await;
 }
 

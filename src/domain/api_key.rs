@@ -32,6 +32,10 @@ const SHOWN: usize = 12;
 /// hexadecimal are 80 bits.
 const BROUGHT_MIN: usize = 20;
 const DIFFERENT_MIN: usize = 10;
+/// And of one of which is said that it may be guessed: a million of digits, a hundred of them a minute.
+const WEAK_MIN: usize = 6;
+/// Characters of a word that a prefix is made of (`sk_live_`), at most.
+const WORD_MAX: usize = 16;
 /// Of such a secret no more than one in so many characters is shown.
 const SHOWN_OF: usize = 4;
 
@@ -75,6 +79,9 @@ pub enum BroughtError {
          them different; for a test rig that nobody else reaches say --weak"
     )]
     Weak,
+    /// It can be guessed at once.
+    #[error("the key can be guessed at once: behind its prefix it must have {WEAK_MIN} characters")]
+    TooWeak,
 }
 
 /// A new key, shown once.
@@ -142,10 +149,18 @@ impl NewKey {
             return Err(BroughtError::Environment);
         }
         let (secret, _) = known(text).unwrap_or((text, None));
-        let mut different: Vec<u8> = secret.bytes().collect();
+        let (words, guessed) = behind_words(secret);
+        let other = if live { "test" } else { "live" };
+        if presented.live.is_none() && words.split(['_', '-']).any(|word| word == other) {
+            return Err(BroughtError::Environment);
+        }
+        let mut different: Vec<u8> = guessed.bytes().collect();
         different.sort_unstable();
         different.dedup();
-        if !weak && (secret.len() < BROUGHT_MIN || different.len() < DIFFERENT_MIN) {
+        if guessed.len() < WEAK_MIN {
+            return Err(BroughtError::TooWeak);
+        }
+        if !weak && (guessed.len() < BROUGHT_MIN || different.len() < DIFFERENT_MIN) {
             return Err(BroughtError::Weak);
         }
         let prefix = text.len() - secret.len();
@@ -163,6 +178,21 @@ fn known(text: &str) -> Option<(&str, Option<bool>)> {
     PREFIXES
         .iter()
         .find_map(|(prefix, live)| Some((text.strip_prefix(prefix)?, *live)))
+}
+
+/// The words that a secret begins with, as the prefixes of products that we do not know are made, and
+/// what stands behind them: that alone is what somebody would have to guess.
+fn behind_words(secret: &str) -> (&str, &str) {
+    let mut at = 0;
+    while let Some(end) = secret[at..].find(['_', '-'])
+        && end <= WORD_MAX
+        && secret[at..at + end]
+            .bytes()
+            .all(|octet| octet.is_ascii_alphabetic())
+    {
+        at += end + 1;
+    }
+    secret.split_at(at)
 }
 
 /// Whether a secret's check sum is right. Only secrets of the canonical form have one; of others
@@ -289,6 +319,9 @@ mod tests {
             (true, "mw_live_0123456789abcdefghij", "mw_live_0123"),
             (false, "0f8fad5b-d9cb-469f-a165-70867728950e", "0f8fad5b-"),
             (false, "mt_0123456789abcdefghij", "mt_01234"),
+            (true, "sk_live_0123456789abcdefghij", "sk_live"),
+            (false, "acme-test-0123456789abcdefghij", "acme-te"),
+            (false, "sk_live0_0123456789abcdefghij", "sk_live"),
         ] {
             let key = take(live, text).unwrap();
             assert!(
@@ -311,8 +344,31 @@ mod tests {
                 BroughtError::Weak,
             ),
             (true, "two words", KeyError::Malformed.into()),
+            // The prefixes of products that we do not know.
+            (true, "sk_live_000000000123", BroughtError::Weak),
+            (true, "acme-gateway-live_000000000123", BroughtError::Weak),
+            (true, "mt_gateway_prod_000000000123", BroughtError::Weak),
+            (
+                true,
+                "sk_test_0123456789abcdefghij",
+                BroughtError::Environment,
+            ),
+            (
+                false,
+                "sk_live_0123456789abcdefghij",
+                BroughtError::Environment,
+            ),
+            (
+                true,
+                "mt_test-0123456789abcdefghij",
+                BroughtError::Environment,
+            ),
         ] {
             assert_eq!(take(live, text).unwrap_err(), error, "{text}");
+        }
+        for text in ["sk_live_mw_12345", "sk_live_12345", "12345", "acme_test"] {
+            let refused = NewKey::brought(true, text, true).unwrap_err();
+            assert_eq!(refused, BroughtError::TooWeak, "{text}");
         }
         let rig = NewKey::brought(true, "sk_live_mw_8472910", true).unwrap();
         assert_eq!(&*rig.prefix, "sk_live_mw_8");
