@@ -442,44 +442,31 @@ impl Store {
     ) -> Result<Replayed, StoreError> {
         let begun = Instant::now();
         let mut past = Past::of(whose, &replay, kept_from(self.inner.kept_days, now));
-        let mut done = Replayed::default();
-        loop {
-            match self
-                .replay_page(&mut past, &mut done, now, &mut audit)
-                .await
-            {
-                Err(error) if done.events == 0 => return Err(error),
-                Ok(true) if begun.elapsed() < REPLAY_LASTS => {}
-                Ok(_) | Err(_) => break,
+        let (mut events, mut more) = (0, true);
+        let work = async {
+            // A page has no more events than attempts are looked at.
+            while more && events + u64::from(LOOK) <= REPLAY_MAX && begun.elapsed() < REPLAY_LASTS {
+                let page = self.inner.reader.past(&past).await?;
+                for some in page.events.chunks(PUT_BACK) {
+                    events += self.put_back(some, now, audit.take()).await?;
+                    past.after = some.last().map_or(past.after, |(_, event)| *event);
+                }
+                past.after = page.next.unwrap_or(past.upto);
+                more = page.next.is_some();
             }
+            Ok(())
+        };
+        if let Err(error) = work.await
+            && events == 0
+        {
+            return Err(error);
         }
         if audit.is_some() {
             // That nothing was found is noted, too.
             self.put_back(&[], now, audit).await?;
         }
-        Ok(done)
-    }
-
-    /// Puts back what a page of the past holds; whether to go on with the next.
-    async fn replay_page(
-        &self,
-        past: &mut Past,
-        done: &mut Replayed,
-        now: Timestamp,
-        audit: &mut Option<AuditEntry>,
-    ) -> Result<bool, StoreError> {
-        let page = self.inner.reader.past(past).await?;
-        for events in page.events.chunks(PUT_BACK) {
-            done.next = Some(past.after);
-            if done.events + events.len() as u64 > REPLAY_MAX {
-                return Ok(false);
-            }
-            done.events += self.put_back(events, now, audit.take()).await?;
-            past.after = events.last().map_or(past.after, |(_, event)| *event);
-        }
-        past.after = page.next.unwrap_or(past.upto);
-        done.next = page.next;
-        Ok(page.next.is_some())
+        let next = more.then_some(past.after);
+        Ok(Replayed { events, next })
     }
 
     async fn put_back(
