@@ -27,8 +27,8 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
     let ported = file.routing.ported.as_ref();
     let ported = ported.map(|path| beside(path.get_ref(), source));
     let routes = routing::table(&file.routing, plan, &accounts, source)?;
-    let drain = seconds(file.shutdown.drain_s.as_ref(), 1..=600, source)?;
-    let shared = carrier::Config::default();
+    let carrier = carrier_config(file, source)?;
+    let drain = carrier.drain_timeout;
     let api = api_config(&file.api, source)?;
     let request_timeout = api.request_timeout;
     if api.listen == *file.admin.listen.get_ref() && api.listen.port() != 0 {
@@ -53,47 +53,52 @@ pub(super) fn check(file: &File, source: &Source<'_>) -> Checked<Config> {
         },
         ingest,
         scheduler,
-        carrier: carrier::Config {
-            otp_reserve_percent: or(
-                shared.otp_reserve_percent,
-                file.scheduler.otp_reserve_percent.as_ref(),
-                0..=90,
-                source,
-            )?,
-            promotional_floor: or(
-                shared.promotional_floor,
-                file.scheduler.promotional_floor.as_ref(),
-                0..=10_000,
-                source,
-            )?,
-            connects_per_s: or(
-                shared.connects_per_s,
-                file.scheduler.connects_per_s.as_ref(),
-                1..=10_000,
-                source,
-            )?,
-            receipts_max: or(
-                shared.receipts_max,
-                file.receipts.unanswered_max.as_ref(),
-                1..=100_000,
-                source,
-            )?,
-            drain_timeout: drain.unwrap_or(shared.drain_timeout),
-        },
+        carrier,
         receipts,
         retention,
         webhooks: webhook_config(&file.webhooks, source)?,
         log: log(&file.log, source)?,
         // The requests that run, the drain, and the webhook attempts and commits after it; the
         // unit's TimeoutStopSec must be longer.
-        shutdown_timeout: request_timeout
-            + drain.unwrap_or(shared.drain_timeout)
-            + Duration::from_secs(15),
+        shutdown_timeout: request_timeout + drain + Duration::from_secs(15),
         path: source.path.to_owned(),
         keys: Keys::of(source.text),
         routes,
         ported,
         accounts,
+    })
+}
+
+/// What the accounts share.
+fn carrier_config(file: &File, source: &Source<'_>) -> Checked<carrier::Config> {
+    let shared = carrier::Config::default();
+    let drain = seconds(file.shutdown.drain_s.as_ref(), 1..=600, source)?;
+    Ok(carrier::Config {
+        otp_reserve_percent: or(
+            shared.otp_reserve_percent,
+            file.scheduler.otp_reserve_percent.as_ref(),
+            0..=90,
+            source,
+        )?,
+        promotional_floor: or(
+            shared.promotional_floor,
+            file.scheduler.promotional_floor.as_ref(),
+            0..=10_000,
+            source,
+        )?,
+        connects_per_s: or(
+            shared.connects_per_s,
+            file.scheduler.connects_per_s.as_ref(),
+            1..=10_000,
+            source,
+        )?,
+        receipts_max: or(
+            shared.receipts_max,
+            file.receipts.unanswered_max.as_ref(),
+            1..=100_000,
+            source,
+        )?,
+        drain_timeout: drain.unwrap_or(shared.drain_timeout),
     })
 }
 

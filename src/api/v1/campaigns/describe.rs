@@ -17,6 +17,11 @@ const TAG: &str = "Campaigns";
 
 /// Describes the routes.
 pub(in crate::api) fn describe(book: &mut Book) {
+    drafts(book);
+    changes(book);
+}
+
+fn drafts(book: &mut Book) {
     let create = Operation::new(
         "createCampaign",
         TAG,
@@ -52,6 +57,12 @@ pub(in crate::api) fn describe(book: &mut Book) {
         "A campaign as it would be launched.",
     )
     .answers::<Campaign>(200, "The campaign.", CAMPAIGN);
+    book.add(Method::POST, "/v1/campaigns", create);
+    book.add(Method::GET, "/v1/campaigns", list);
+    book.add(Method::GET, "/v1/campaigns/{id}", show);
+}
+
+fn changes(book: &mut Book) {
     let change = Operation::new(
         "updateCampaign",
         TAG,
@@ -84,16 +95,9 @@ pub(in crate::api) fn describe(book: &mut Book) {
     .located()
     .idempotent()
     .refuses(&refusals);
-    for (method, path, operation) in [
-        (Method::POST, "/v1/campaigns", create),
-        (Method::GET, "/v1/campaigns", list),
-        (Method::GET, "/v1/campaigns/{id}", show),
-        (Method::PATCH, "/v1/campaigns/{id}", change),
-        (Method::DELETE, "/v1/campaigns/{id}", delete),
-        (Method::POST, "/v1/campaigns/{id}/launch", launch),
-    ] {
-        book.add(method, path, operation);
-    }
+    book.add(Method::PATCH, "/v1/campaigns/{id}", change);
+    book.add(Method::DELETE, "/v1/campaigns/{id}", delete);
+    book.add(Method::POST, "/v1/campaigns/{id}/launch", launch);
 }
 
 /// What to change of a campaign: any fields of a bulk send.

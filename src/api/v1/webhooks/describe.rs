@@ -17,7 +17,8 @@ const TAG: &str = "Webhooks";
 pub(in crate::api) fn describe(book: &mut Book) {
     endpoints(book);
     changes(book);
-    history_routes(book);
+    trials(book);
+    deliveries(book);
 }
 
 fn endpoint_id(operation: Operation) -> Operation {
@@ -105,7 +106,7 @@ fn changes(book: &mut Book) {
     );
 }
 
-fn history_routes(book: &mut Book) {
+fn trials(book: &mut Book) {
     let test = Operation::new(
         "testWebhookEndpoint",
         TAG,
@@ -140,6 +141,9 @@ fn history_routes(book: &mut Book) {
         "/v1/webhooks/endpoints/{id}/replay",
         endpoint_id(span),
     );
+}
+
+fn deliveries(book: &mut Book) {
     let list = Operation::new(
         "listWebhookDeliveries",
         TAG,
