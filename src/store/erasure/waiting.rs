@@ -39,7 +39,7 @@ impl Store {
         let number = erasure.number;
         // Megabytes of JSON: the runtime's threads are for OTPs.
         let named = move |typed: &str| number.is_typed(typed, at_home);
-        let work = tokio::task::spawn_blocking(move || without(draft, named));
+        let work = tokio::task::spawn_blocking(move || shortened(draft, named));
         let found = work.await.map_err(|_| StoreError::Closed)?;
         let Some((mut draft, recipients)) = found else {
             return Ok(Reached::Draft(id));
@@ -131,7 +131,7 @@ impl Store {
 }
 
 /// A draft without the recipients that are so named, and how many these are; `None`: there are none.
-fn without(draft: Campaign, named: impl Fn(&str) -> bool) -> Option<(Campaign, u64)> {
+fn shortened(draft: Campaign, named: impl Fn(&str) -> bool) -> Option<(Campaign, u64)> {
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(&draft.body).ok()?;
     let all: Vec<&RawValue> = serde_json::from_str(fields.get("recipients")?.get()).ok()?;
     let kept: Vec<&RawValue> = all
