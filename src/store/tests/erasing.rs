@@ -73,12 +73,13 @@ fn erasure(span: Duration) -> Erasure {
     }
 }
 
-fn entry() -> AuditEntry {
+/// The audit's line of an erasure.
+pub(super) fn entry(number: Msisdn) -> AuditEntry {
     AuditEntry {
         at: NOW,
         actor: "test".into(),
         action: "erase".into(),
-        subject: number(NUMBER).masked().into(),
+        subject: number.masked().into(),
         detail: "{}".into(),
         outcome: "".into(),
     }
@@ -137,9 +138,9 @@ async fn a_number_is_erased_from_all_that_is_no_message(ground: Ground) {
 
     let would = world.erase_number(None).await;
     assert_eq!((would.recipients, would.answers), (7, 1));
-    let done = world.erase_number(Some(entry())).await;
+    let done = world.erase_number(Some(entry(number(NUMBER)))).await;
     assert_eq!((done.recipients, done.answers), (7, 1));
-    let again = world.erase_number(Some(entry())).await;
+    let again = world.erase_number(Some(entry(number(NUMBER)))).await;
     assert_eq!((again.recipients, again.answers), (0, 0));
 
     // Nothing is sent to it, it is told so, and what was held for it is given back.
@@ -204,7 +205,7 @@ async fn an_erasure_without_time_goes_on_where_it_was_and_the_audit_has_all_of_i
     };
     // Each of the draft, the chunk and the answer, the ends of all three, the messages.
     assert_eq!(all(None).await, (7, (3, 1)));
-    assert_eq!(all(Some(entry())).await, (7, (3, 1)));
+    assert_eq!(all(Some(entry(number(NUMBER)))).await, (7, (3, 1)));
     let audit = world.store.audit(20).await.unwrap();
     let outcomes: Vec<&str> = audit.iter().map(|entry| &*entry.outcome).collect();
     let told = |recipients, answers| {
@@ -259,7 +260,7 @@ async fn a_chunk_that_was_read_before_an_erasure_makes_no_messages(ground: Groun
     let read = async |job: JobId| world.store.bodies(job, 0, 0).await.unwrap().remove(0);
     let other = JobId(Uuid::from_u128(2));
     let (named, typed) = (read(waiting.id).await, read(other).await);
-    world.erase_number(Some(entry())).await;
+    world.erase_number(Some(entry(number(NUMBER)))).await;
     // Nor does one keep a number that only stands among the refused.
     assert!(!expansion(waiting.id, &named, 2).await && !expansion(other, &typed, 0).await);
     let (named, typed) = (read(waiting.id).await, read(other).await);

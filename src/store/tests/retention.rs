@@ -9,6 +9,7 @@ use sqlx::Connection;
 use super::*;
 use crate::domain::event::EventKind;
 use crate::domain::ids::EventId;
+use crate::domain::ledger::Terms;
 use crate::flow::{About, DeliveryRecord};
 use crate::store::erasure::{Erased, Erasure, Reached};
 use crate::store::housekeeping::{Keeper, Retention};
@@ -127,17 +128,6 @@ impl World {
             entry,
         };
         self.store.erase(erasure).await.unwrap()
-    }
-}
-
-fn entry() -> AuditEntry {
-    AuditEntry {
-        at: Timestamp(1),
-        actor: "test".into(),
-        action: "erase".into(),
-        subject: number().masked().into(),
-        detail: "{}".into(),
-        outcome: "".into(),
     }
 }
 
@@ -470,7 +460,7 @@ async fn a_number_is_erased_from_all_that_has_ended(ground: Ground) {
     let untold = world.through(told, "A3").await;
     let open = world.keep_message(on(12)).await;
 
-    let first = world.erase(Some(entry())).await;
+    let first = world.erase(Some(erasing::entry(number()))).await;
     let expected = Erased {
         messages: 1,
         receipts: 0,
@@ -506,7 +496,7 @@ async fn a_number_is_erased_from_all_that_has_ended(ground: Ground) {
 
     world.submit(&open, &["A4"]).await;
     world.deliver(&open, "A4").await;
-    let again = world.erase(Some(entry())).await;
+    let again = world.erase(Some(erasing::entry(number()))).await;
     assert_eq!((again.messages, again.open, again.untold), (1, 0, 1));
     // A late word about an erased message changes its story, and nothing else.
     assert_eq!(
@@ -534,8 +524,14 @@ async fn receipts_about_an_erased_number_go_too(ground: Ground) {
         world.store.receipts(vec![receipt]).await.unwrap();
     }
     assert_eq!(world.erase(None).await.receipts, 1);
-    assert_eq!(world.erase(Some(entry())).await.receipts, 1);
-    assert_eq!(world.erase(Some(entry())).await.receipts, 0);
+    assert_eq!(
+        world.erase(Some(erasing::entry(number()))).await.receipts,
+        1
+    );
+    assert_eq!(
+        world.erase(Some(erasing::entry(number()))).await.receipts,
+        0
+    );
     let other = Msisdn::from_digits("2348039999999").unwrap();
     assert_eq!(world.store.inner.reader.about(other).await.unwrap(), 1);
     world.close().await;
@@ -545,7 +541,7 @@ async fn receipts_about_an_erased_number_go_too(ground: Ground) {
 #[tokio::test]
 async fn a_reader_in_the_way_puts_a_drop_off_and_holds_up_nothing_else() {
     let ground = Ground::postgres().await;
-    let mut world = World::open(&ground).await;
+    let mut world = World::with_credits(&ground, Terms::Postpaid, 0).await;
     let old = world.through(on(10), "A1").await;
     let Ground::Postgres(database) = &ground else {
         unreachable!("this ground is PostgreSQL");
@@ -579,14 +575,18 @@ async fn what_of_it_fails_keeps_nothing_else_from_being_committed() {
     let mut house = House::of(&world, 90, 90);
     // Else the day's first look would write that.
     House::of(&world, 100, 100).tend(101, 0).await;
-    // Behind two commits about jobs: being asked to drop the day whole; its rows; the commit's answer.
+    let before = faults.statements();
+    House::of(&world, 100, 100).tend(101, 0).await;
+    let jobs = faults.statements() - before;
+    // Behind what is asked about jobs, in two commits: being asked to drop the day whole; its rows;
+    // and the commit's answer.
     for fail in [
-        |faults: &Faults| faults.fail_statement(4),
-        |faults: &Faults| faults.fail_statement(5),
-        |faults: &Faults| faults.plan_commits([None, None, Some(CommitFault::Refused)]),
-        |faults: &Faults| faults.plan_commits([None, None, Some(CommitFault::LostBefore)]),
+        |faults: &Faults, jobs| faults.fail_statement(jobs + 1),
+        |faults: &Faults, jobs| faults.fail_statement(jobs + 2),
+        |faults: &Faults, _| faults.plan_commits([None, None, Some(CommitFault::Refused)]),
+        |faults: &Faults, _| faults.plan_commits([None, None, Some(CommitFault::LostBefore)]),
     ] {
-        fail(&faults);
+        fail(&faults, jobs);
         assert!(!house.tend(101, 0).await);
         assert!(world.is_kept(&old).await);
         world.keep_message(on(101)).await;
