@@ -178,6 +178,8 @@ pub struct Body {
     pub job: JobId,
     /// Which of its chunks.
     pub chunk: u32,
+    /// The numbers of its messages, both ends included; `None`: it has none.
+    pub span: Option<(MessageSeq, MessageSeq)>,
     /// They themselves, as `domain::job` packs them. Empty: they were dropped, and it is over.
     pub packed: Vec<u8>,
 }

@@ -3,7 +3,8 @@
 
 use super::*;
 use crate::domain::ids::JobId;
-use crate::store::jobs::DRAFTS_MAX;
+use crate::domain::job::{Entry, pack};
+use crate::store::jobs::{DRAFTS_MAX, Expansion};
 
 impl House {
     async fn asked(&self, method: &str, path: &str, name: Option<&str>, body: &Value) -> Answer {
@@ -96,6 +97,39 @@ async fn a_launch_that_was_refused_is_judged_anew_when_the_draft_is_mended() {
     assert_eq!(again.text, first.text);
     assert_eq!(again.headers["idempotent-replayed"], "true");
     assert_eq!(launched("three").await.json["code"], "conflict");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_page_of_messages_that_are_gone_says_where_to_go_on() {
+    let house = House::open().await;
+    let body = json!({"name": "Q1", "from": "MojaWave", "message": "Hi", "class": "transactional",
+        "recipients": ["+255753276939", "+255753276938"]});
+    let accepted = house.asked("POST", "/v1/sms/bulk", None, &body).await;
+    assert_eq!(accepted.status, StatusCode::ACCEPTED, "{}", accepted.text);
+    let id = accepted.json["data"]["job_id"].as_str().unwrap();
+    let job = JobId(Uuid::parse_str(id).unwrap());
+    let chunk = house.store.bodies(job, 0, 0).await.unwrap().remove(0);
+    let mut gone = Vec::new();
+    pack(&Entry::Sent, &mut gone);
+    pack(&Entry::Sent, &mut gone);
+    let expansion = Expansion {
+        job,
+        chunk: 0,
+        messages: Vec::new(),
+        body: gone,
+        refused: 0,
+        seen: chunk.packed,
+        at: time::now(),
+    };
+    assert!(house.store.expand(expansion).await.unwrap());
+    for (cursor, next) in [(0, json!("1")), (1, Value::Null)] {
+        let path = format!("/v1/sms/bulk/{id}/messages?limit=1&cursor={cursor}");
+        let page = house.asked("GET", &path, None, &Value::Null).await;
+        assert_eq!(page.json["data"], json!([]), "{}", page.text);
+        assert_eq!(page.json["next_cursor"], next);
+        assert_eq!(page.json["has_more"], json!(next != Value::Null));
+    }
     house.close().await;
 }
 

@@ -31,6 +31,7 @@ impl ChunkRow {
         Body {
             job: self.job,
             chunk: self.view.number,
+            span: self.view.span,
             packed: self.body.clone(),
         }
     }

@@ -272,13 +272,15 @@ async fn chunks(db: &mut Db<'_>, job: JobId) -> Result<Vec<ChunkView>, StoreErro
 }
 
 /// The columns that [`body`] reads.
-const BODY: &str = "job, chunk, body";
+const BODY: &str = "job, chunk, first_seq, last_seq, body";
 
 fn body(row: &Row) -> Result<Body, StoreError> {
+    let first = row.opt_int(2)?.map(MessageSeq);
     Ok(Body {
         job: JobId(row.id(0)?),
         chunk: row.small(1)?,
-        packed: row.bytes(2)?.into(),
+        span: first.zip(row.opt_int(3)?.map(MessageSeq)),
+        packed: row.bytes(4)?.into(),
     })
 }
 

@@ -62,8 +62,8 @@ pub(super) async fn messages(visit: Visit) -> Result<Response, ApiError> {
     let mut outcomes = found.map_err(ApiError::store)?;
     outcomes.retain(|one| one.recipient >= from);
     outcomes.truncate(limit as usize);
-    let next = outcomes.last().map(|last| last.recipient + 1);
-    let next = next.filter(|next| *next < view.job.total);
+    // Where the page ends, though messages that are gone leave nothing of it.
+    let next = (until < view.job.total).then_some(until);
     json::page(&outcomes, next.map(|next| next.to_string()))
 }
 
@@ -124,8 +124,9 @@ async fn outcomes(
     let mut messages = VecDeque::from(messages.await?);
     let mut outcomes = Vec::new();
     for ((first, chunk), body) in chunks.iter().zip(&bodies) {
-        // Messages that are gone already are passed over.
-        let its = chunk.span.map_or(0, |(_, last)| {
+        // Messages that are gone already are passed over. The chunk may have come to have some since
+        // it was listed.
+        let its = body.span.map_or(0, |(_, last)| {
             messages.partition_point(|view| view.message.seq <= last)
         });
         let its: Vec<MessageView> = messages.drain(..its).collect();
