@@ -233,12 +233,7 @@ impl<'a, F: Form<'a>> Fields<'a, F> {
             return;
         };
         self.twice = true;
-        let detail = if earlier == name {
-            format!("{name} is given twice; give it once")
-        } else {
-            format!("{name} and {earlier} are the same field; give one of them")
-        };
-        self.problem(MALFORMED, Problem::field(name, detail));
+        self.problem(MALFORMED, Problem::field(name, twice(name, earlier)));
     }
 
     /// A field's JSON text.
@@ -424,6 +419,15 @@ impl<'a, F: Form<'a>> Fields<'a, F> {
             self.wrong(Code::ScheduleInvalid, Field::ScheduleAt, NO_TIME);
         }
         due
+    }
+}
+
+/// What is said of a field that was given before, by one of its names.
+pub(super) fn twice(name: &str, earlier: &str) -> String {
+    if earlier == name {
+        format!("{name} is given twice; give it once")
+    } else {
+        format!("{name} and {earlier} are the same field; give one of them")
     }
 }
 

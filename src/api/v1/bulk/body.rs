@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::api::error::{ApiError, Problem};
 use crate::api::fields::{
     CLIENT_REF_MAX, Field, Fields, Form, Key, MALFORMED, Names, SENSELESS, is_client_ref, kind,
-    read_text,
+    read_text, twice,
 };
 use crate::api::json::said_again;
 use crate::bulk::{Recipient, Request};
@@ -234,12 +234,15 @@ impl<'de> Deserialize<'de> for One<'de> {
             }
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<One<'de>, M::Error> {
                 let mut one = One(Recipient::default(), None);
-                let mut named = false;
+                let mut named: Option<Cow<'de, str>> = None;
                 while let Some(Key(key)) = map.next_key()? {
                     match &*key {
                         "to" | "phone" => {
-                            named = true;
+                            if let Some(earlier) = named {
+                                one.wrong(Some((step(&key), twice(&key, &earlier).into())));
+                            }
                             one.to(&key, map.next_value()?);
+                            named = Some(key);
                         }
                         "personalization" | "personalisation" => {
                             let Values(values, wrong) = map.next_value()?;
@@ -254,7 +257,7 @@ impl<'de> Deserialize<'de> for One<'de> {
                         }
                     }
                 }
-                if !named {
+                if named.is_none() {
                     let detail = "to is missing; give the recipient in E.164";
                     one.wrong(Some(("/to".into(), detail.into())));
                 }

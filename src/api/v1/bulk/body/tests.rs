@@ -100,6 +100,11 @@ fn what_is_wrong_is_named_by_its_pointer() {
         "/recipients/2/personalization/a~1b",
     ];
     assert_eq!(pointers, expected);
+    let (_, pointers) = wrong(
+        r#"{"from":"M","message":"x","recipients":[{"to":"1","phone":"2"},{"to":"1"},
+            {"to":"1","to":"1"}]}"#,
+    );
+    assert_eq!(pointers, ["/recipients/0/phone", "/recipients/2/to"]);
     let (code, pointers) = wrong(
         r#"{"from":"M","message":"x","recipients":["1"],"class":"otp","rate_limit":0,
             "on_missing":"cry"}"#,
