@@ -114,7 +114,8 @@ forms! {
         Code::ALL.iter().map(|code| code.family()),
     );
     Number, "PhoneNumber", json!({
-        "type": "string", "pattern": r"^\+[0-9]{8,15}$", "description": "E.164, with the plus sign.",
+        "type": "string", "pattern": r"^(\+[0-9]{7,15}|\[erased\])$",
+        "description": "E.164, with the plus sign. `[erased]`: a person asked us not to keep the number.",
     });
     EventStatus, "EventStatus", json!({
         "type": ["string", "integer"],

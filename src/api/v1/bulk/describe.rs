@@ -314,7 +314,8 @@ struct BulkOutcome {
     /// The message's id; `null`: there is none.
     #[schema(required)]
     id: Option<Uuid>,
-    /// As it was given, if it is no number.
+    /// As it was given, if it is no number. `[erased]`: it was taken out at a person's request, or the
+    /// job was canceled and its texts are past their time.
     to: String,
     status: Status,
     status_detail: StatusDetail,
@@ -323,6 +324,10 @@ struct BulkOutcome {
     credits_cost: Option<Amount>,
     sent_at: Option<Text>,
     delivered_at: Option<Text>,
+    /// Of a message, its own. Where there is none: `invalid_number`, `unroutable_number`,
+    /// `sender_invalid`, `message_too_long`, `unprocessable`, `template_variable_missing`,
+    /// `duplicate` (the job names the number before) or `erased` (a person asked us not to keep the
+    /// number). More may come.
     #[schema(required)]
     failure_code: Option<String>,
     #[schema(required)]
