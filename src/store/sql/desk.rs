@@ -51,6 +51,8 @@ async fn reschedule(
 struct Way {
     /// The number of the first that is not looked at any more.
     edge: Statement,
+    /// How many values it asks for.
+    asked: usize,
     page: Statement,
 }
 
@@ -67,23 +69,23 @@ impl Way {
         // plan was made.
         let both = "m.org = $1 and (m.org, m.seq) < ($1, $3)";
         let postgres = ["", both, "order by m.org desc, m.seq desc"];
-        Self::new(sqlite, postgres)
+        Self::new(4, sqlite, postgres)
     }
 
     fn of_ref() -> Self {
         let index = "indexed by messages_by_ref";
         let named = "m.org = $1 and m.client_ref = $5";
         let postgres = "order by m.org desc, m.client_ref desc, m.seq desc";
-        Self::new([index, named, NEWEST_FIRST], ["", named, postgres])
+        Self::new(5, [index, named, NEWEST_FIRST], ["", named, postgres])
     }
 
     fn of_all() -> Self {
         let all = ["", "$1 is null", NEWEST_FIRST];
-        Self::new(all, all)
+        Self::new(4, all, all)
     }
 
     /// For each database: its index, what it is entered with beside the number (of `$1`), the order.
-    fn new(sqlite: [&str; 3], postgres: [&str; 3]) -> Self {
+    fn new(asked: usize, sqlite: [&str; 3], postgres: [&str; 3]) -> Self {
         let edge = |[index, by, order]: [&str; 3]| {
             format!(
                 "select m.seq from messages m {index} where {by} and {SPAN} {order} \
@@ -109,6 +111,7 @@ impl Way {
         let postgres_tag = "case when m.tags is null or strpos(m.tags, '\\u0000') > 0 then false \
                             else jsonb_exists(m.tags::jsonb, $11) end";
         Self {
+            asked,
             edge: Statement::each(edge(sqlite), edge(postgres)),
             page: Statement::each(page(sqlite, sqlite_tag), page(postgres, postgres_tag)),
         }
@@ -136,9 +139,7 @@ async fn list(
     if !listing.is_plain() {
         let (look, named) = (listing.look.into(), named.into());
         let values = [org, first.0.into(), above.0.into(), look, named];
-        // Only this way's statement has a fifth.
-        let asked = if std::ptr::eq(way, &*OF_REF) { 5 } else { 4 };
-        if let Some(edge) = way.edge.fetch_optional(db, &values[..asked]).await? {
+        if let Some(edge) = way.edge.fetch_optional(db, &values[..way.asked]).await? {
             first = MessageSeq(edge.int(0)? + 1);
             rest = Some(first);
         }
