@@ -16,8 +16,6 @@ pub const RECIPIENTS_MAX: usize = 10_000;
 /// Recipients that become messages in one commit: about 2 ms of the writer, as a full batch of
 /// accepts; what comes meanwhile waits for so long.
 pub const CHUNK_MAX: usize = 200;
-/// And at least, where a slow job would be nothing but chunks.
-const CHUNK_MIN: usize = 50;
 /// Messages of one job that wait unsent in the lanes at most,
 pub const WINDOW_MAX: u64 = 4_000;
 /// and how many may at any pace.
@@ -214,10 +212,11 @@ pub fn window(sent: u64, span: Duration) -> u64 {
 }
 
 /// Recipients that become messages at once, of a job that may send so many a second; 0 = any number.
+/// Never more than a second's: a slow job is nothing but small chunks.
 pub fn chunk_size(rate_limit: u32) -> usize {
     match rate_limit {
         0 => CHUNK_MAX,
-        rate => (rate as usize).clamp(CHUNK_MIN, CHUNK_MAX),
+        rate => (rate as usize).min(CHUNK_MAX),
     }
 }
 
@@ -295,6 +294,14 @@ mod tests {
         }
         for (index, why) in Why::ALL.into_iter().enumerate() {
             assert_eq!(why as usize, index);
+        }
+    }
+
+    #[test]
+    fn no_chunk_is_more_than_a_second_of_its_job() {
+        let sizes = [(0, 200), (1, 1), (3, 3), (200, 200), (1_000, 200)];
+        for (rate, size) in sizes {
+            assert_eq!(chunk_size(rate), size, "{rate}");
         }
     }
 

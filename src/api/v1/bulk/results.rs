@@ -24,8 +24,8 @@ use crate::store::{MessageView, Store, StoreError};
 /// Recipients of a page, as asked for and at most.
 const PAGE: u32 = 100;
 const PAGE_MAX: u32 = 500;
-/// Chunks that are read together: at most two thousand recipients.
-const TOGETHER: usize = 10;
+/// Chunks are read together up to so many recipients, and one chunk more.
+const TOGETHER: u32 = 2_000;
 
 /// A recipient and what has become of it.
 #[derive(Serialize)]
@@ -83,7 +83,11 @@ pub(super) async fn errors(visit: Visit) -> Result<Response, ApiError> {
         "client_ref",
     ]);
     let placed: Vec<_> = placed(&chunks).collect();
-    for together in placed.chunks(TOGETHER) {
+    let mut rest = &placed[..];
+    while let Some((start, _)) = rest.first() {
+        let near = rest.partition_point(|(first, _)| first - start < TOGETHER);
+        let (together, after) = rest.split_at(near);
+        rest = after;
         let found = outcomes(store, &view, together).await;
         let failed = found.map_err(ApiError::store)?.into_iter();
         for one in failed.filter(|one| one.status == State::Failed.public()) {
