@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
@@ -20,6 +20,7 @@ use super::code::Code;
 use super::deadline::within;
 use super::error::ApiError;
 use super::limits::Policy;
+use super::query::Query;
 use crate::domain::scope::Scope;
 use crate::store::{Credential, StoreError};
 use crate::telemetry::metrics::api::Route;
@@ -28,6 +29,8 @@ use crate::telemetry::metrics::api::Route;
 #[derive(Default)]
 pub(super) struct Doors {
     doors: Vec<Door>,
+    /// The next one has a query of its own.
+    queried: bool,
     paths: BTreeMap<&'static str, MethodRouter<Arc<Api>>>,
 }
 
@@ -66,6 +69,13 @@ impl Doors {
         F: Future<Output = Result<Response, ApiError>> + Send,
     {
         self.visited((Method::POST, usual), path, scope, handler)
+    }
+
+    /// The change that is named next reads its query. The others refuse any: what is to be only tried
+    /// must not be done.
+    pub(super) fn with_query(mut self) -> Self {
+        self.queried = true;
+        self
     }
 
     /// As [`Doors::post`], for a caller that has either of two scopes; which of them it must be, the
@@ -138,7 +148,7 @@ impl Doors {
     }
 
     fn led<H, F>(
-        self,
+        mut self,
         (method, usual): (Method, u16),
         path: &'static str,
         (scope, or): (Scope, Option<Scope>),
@@ -163,6 +173,7 @@ impl Doors {
         let way = Arc::new(Way {
             meter: Route::new(path, door.usual),
             changes: filter != MethodFilter::GET,
+            queried: std::mem::take(&mut self.queried),
             path,
             scope,
             or,
@@ -219,6 +230,8 @@ struct Way {
     meter: Route,
     /// It changes something: pointless while nothing can be kept.
     changes: bool,
+    /// It has a query of its own.
+    queried: bool,
     path: &'static str,
     scope: Scope,
     /// Or this one.
@@ -239,11 +252,20 @@ impl Way {
         let mut call = Call::new(request.headers(), &api);
         let peer = request.extensions().get().copied().unwrap_or(Peer::NOBODY);
         let from = (request.headers(), peer);
-        let done = match self.admit(&api, from, &mut call).await {
+        let admitted = self.admit(&api, from, &mut call).await;
+        let done = match admitted.and_then(|caller| self.unasked(request.uri(), caller)) {
             Ok(caller) => handler(Visit::new(api, caller, request, self.path, &call)).await,
             Err(error) => Err(error),
         };
         call.answer(&self.meter, done)
+    }
+
+    /// Refuses a query of a change that has none.
+    fn unasked<T>(&self, uri: &Uri, caller: T) -> Result<T, ApiError> {
+        if let Some(query) = uri.query().filter(|_| self.changes && !self.queried) {
+            Query::of_text(query, &[])?;
+        }
+        Ok(caller)
     }
 
     async fn admit(

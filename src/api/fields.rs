@@ -25,13 +25,13 @@ const TAG_MAX: usize = 64;
 /// Characters of a client's own name for a message.
 pub(super) const CLIENT_REF_MAX: usize = 64;
 /// Unknown fields that are named in a warning: the body may hold thousands of them.
-const UNKNOWN_MAX: usize = 20;
+pub(super) const UNKNOWN_MAX: usize = 20;
 
 /// The code of what is missing or of a wrong type, and of what is too much or means nothing.
 pub(super) const MALFORMED: Code = Code::InvalidRequest;
 pub(super) const SENSELESS: Code = Code::Unprocessable;
 /// A field that there will be: hours of the day to send in.
-const NOT_BUILT: &str = "send_window";
+const NOT_BUILT: [&str; 2] = ["send_window", "sendWindow"];
 /// What is said of a text with a U+0000.
 const NUL: &str = "has a NUL character; leave it out";
 /// What is said of a time that is none.
@@ -78,7 +78,7 @@ impl Field {
             Self::From => &["from", "sender", "senderId", "from_"],
             Self::Message => &["message"],
             Self::WebhookUrl => &["webhook_url"],
-            Self::ScheduleAt => &["schedule_at", "scheduleAt", "scheduledAt"],
+            Self::ScheduleAt => &["schedule_at", "scheduleAt", "scheduledAt", "scheduled_at"],
             Self::Metadata => &["metadata"],
             Self::Tags => &["tags"],
             Self::Class => &["class"],
@@ -91,6 +91,26 @@ impl Field {
             Self::RateLimit => &["rate_limit"],
         }
     }
+}
+
+/// Refuses a body with fields that its request does not have.
+///
+/// # Errors
+/// `unprocessable`, with each of them.
+pub(super) fn known(unknown: &[Box<str>]) -> Result<(), ApiError> {
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let problems = unknown.iter().map(|name| {
+        let detail = format!("{name} is no field of this request; leave it out");
+        let mut problem = Problem::field(name, detail);
+        // A recipient's: its place is a step of its own.
+        if name.starts_with("recipients.") {
+            problem.pointer = problem.pointer.replacen('.', "/", 2);
+        }
+        problem
+    });
+    Err(ApiError::of_fields(SENSELESS, problems.collect()))
 }
 
 /// The core's name of a field that clients may call otherwise.
@@ -166,8 +186,8 @@ impl<'de, F: Form<'de>> Deserialize<'de> for Fields<'de, F> {
                         fields.once(list, earlier.map(|_| list));
                     } else if let Some((field, name)) = named(F::OWN, &key) {
                         fields.put(field, name, map.next_value()?);
-                    } else if key == NOT_BUILT {
-                        fields.not_built(map.next_value()?);
+                    } else if let Some(name) = NOT_BUILT.into_iter().find(|name| *name == key) {
+                        fields.not_built(name, map.next_value()?);
                     } else {
                         map.next_value::<IgnoredAny>()?;
                         if fields.unknown.len() < UNKNOWN_MAX {
@@ -219,11 +239,11 @@ impl<'a, F: Form<'a>> Fields<'a, F> {
     }
 
     /// Whoever names hours of the day must not have it sent at others.
-    fn not_built(&mut self, value: &RawValue) {
+    fn not_built(&mut self, name: &str, value: &RawValue) {
         if value.get() != "null" {
             let detail =
-                format!("{NOT_BUILT} is not available; give the time to send at as schedule_at");
-            self.problem(SENSELESS, Problem::field(NOT_BUILT, detail));
+                format!("{name} is not available; give the time to send at as schedule_at");
+            self.problem(SENSELESS, Problem::field(name, detail));
         }
     }
 

@@ -111,6 +111,7 @@ pub(super) fn repeated(repeat: Repeat) -> Result<Response, ApiError> {
 pub(super) async fn once<F>(
     visit: &Visit,
     body: &[u8],
+    refusals: Refusals,
     work: impl FnOnce(Option<Arc<Once>>) -> F,
 ) -> Result<Response, ApiError>
 where
@@ -119,13 +120,14 @@ where
     match Once::of(visit, body)? {
         None => work(None).await,
         // Boxed: most requests do not name themselves, and need not have room for this.
-        Some(once) => Box::pin(named(visit, once, work)).await,
+        Some(once) => Box::pin(named(visit, once, refusals, work)).await,
     }
 }
 
 async fn named<F>(
     visit: &Visit,
     once: Once,
+    refusals: Refusals,
     work: impl FnOnce(Option<Arc<Once>>) -> F,
 ) -> Result<Response, ApiError>
 where
@@ -139,7 +141,7 @@ where
     };
     // What was answered first holds, though it would be refused now.
     let store = &visit.api.store;
-    let known = if is_kept(error.code) {
+    let known = if refusals == Refusals::Kept && is_kept(error.code) {
         let rendered = visit.rendered(&error);
         let memo = once.memo(error.code.status(), rendered.into());
         timeout_at(visit.deadline, store.keep_answer(memo)).await
@@ -153,6 +155,15 @@ where
         // It could not be kept, or looked up: nothing was done, and the next try will find out.
         Ok(Ok(None) | Err(_)) | Err(_) => Err(error),
     }
+}
+
+/// What becomes of a refusal of a request that names itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusals {
+    /// Its repetition is refused alike, if it would be whatever happens meanwhile.
+    Kept,
+    /// Its repetition is tried anew: more than its body decides.
+    Forgotten,
 }
 
 /// Whether the same request would be refused again whatever happens meanwhile.

@@ -33,8 +33,13 @@ impl<'a> Query<'a> {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             if !known.contains(&name) {
-                let known = known.join(", ");
-                let what = format!("is no parameter of this request; there are: {known}");
+                let what = match known {
+                    [] => "is no parameter of this request; it has none".to_owned(),
+                    _ => {
+                        let known = known.join(", ");
+                        format!("is no parameter of this request; there are: {known}")
+                    }
+                };
                 return Err(wrong(said_again(name), &what));
             }
             if found.iter().any(|(one, _)| *one == name) {

@@ -89,14 +89,78 @@ async fn a_launch_that_was_refused_is_judged_anew_when_the_draft_is_mended() {
     let mended = json!({"message": "Hi"});
     let mended = house.asked("PATCH", &path, None, &mended).await;
     assert_eq!(mended.status, StatusCode::OK, "{}", mended.text);
-    // It is another request now, and needs a name of its own.
-    assert_eq!(launched("one").await.json["code"], "idempotency_key_reused");
-    let first = launched("two").await;
+    let first = launched("one").await;
     assert_eq!(first.status, StatusCode::ACCEPTED, "{}", first.text);
-    let again = launched("two").await;
-    assert_eq!(again.text, first.text);
-    assert_eq!(again.headers["idempotent-replayed"], "true");
-    assert_eq!(launched("three").await.json["code"], "conflict");
+    let replayed = async || {
+        let again = launched("one").await;
+        assert_eq!(again.text, first.text);
+        assert_eq!(again.headers["idempotent-replayed"], "true");
+    };
+    replayed().await;
+    assert_eq!(launched("two").await.json["code"], "conflict");
+    // Whoever lost the answer learns the job though the campaign is gone.
+    let gone = house.asked("DELETE", &path, None, &Value::Null).await;
+    assert_eq!(gone.status, StatusCode::OK, "{}", gone.text);
+    replayed().await;
+    assert_eq!(launched("two").await.json["code"], "not_found");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_is_to_be_only_tried_is_not_done_where_nothing_can_be_tried() {
+    let house = House::open().await;
+    let path = house.campaign(&campaign()).await;
+    for (method, path) in [
+        ("POST", format!("{path}/launch?dry_run=true")),
+        ("POST", "/v1/campaigns?dry_run=true".into()),
+        ("DELETE", format!("{path}?x")),
+        ("GET", "/v1/webhooks/endpoints?limit=1".into()),
+    ] {
+        let refused = house.asked(method, &path, None, &campaign()).await;
+        assert_eq!(
+            refused.status,
+            StatusCode::BAD_REQUEST,
+            "{path}: {}",
+            refused.text
+        );
+    }
+    let draft = house.asked("GET", &path, None, &Value::Null).await;
+    assert_eq!(draft.json["data"]["status"], "draft");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_draft_has_no_field_that_nobody_would_see() {
+    let house = House::open().await;
+    let path = house.campaign(&campaign()).await;
+    let mut odd = campaign();
+    odd["recipents"] = json!(["+255753276938"]);
+    odd["recipients"][0]["personalizaton"] = json!({});
+    let refused = house.asked("POST", "/v1/campaigns", None, &odd).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let errors = refused.json["errors"].as_array().unwrap().iter();
+    let pointers: Vec<_> = errors.map(|one| &one["pointer"]).collect();
+    assert_eq!(
+        pointers,
+        ["/recipents", "/recipients/0/personalizaton"],
+        "{}",
+        refused.text
+    );
+    let change = json!({"colour": 1});
+    let refused = house.asked("PATCH", &path, None, &change).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    // The name that answers have is one that requests may have.
+    let later = json!({"scheduled_at": "2999-12-01T10:00:00Z"});
+    let changed = house.asked("PATCH", &path, None, &later).await;
+    assert_eq!(
+        changed.json["data"]["scheduled_at"],
+        "2999-12-01T10:00:00.000Z"
+    );
+    // A bulk send warns.
+    odd.as_object_mut().unwrap().remove("recipents");
+    let sent = house.asked("POST", "/v1/sms/bulk", None, &odd).await;
+    let warned = &sent.json["data"]["warnings"][0]["param"];
+    assert_eq!(warned, "recipients.0.personalizaton", "{}", sent.text);
     house.close().await;
 }
 

@@ -59,11 +59,12 @@ impl House {
     }
 
     async fn things(&self, key: &str) -> Ids {
-        let text = json!({"name": "n", "to": "+255753276939", "from": "MojaWave", "message": "Hi",
+        let text = json!({"to": "+255753276939", "from": "MojaWave", "message": "Hi"});
+        let campaign = json!({"name": "n", "from": "MojaWave", "message": "Hi",
             "recipients": ["+255753276939"]});
         let endpoint = json!({"url": "https://duka.tz/x"});
         Ids {
-            campaign: self.made(key, "/v1/campaigns", &text).await,
+            campaign: self.made(key, "/v1/campaigns", &campaign).await,
             message: self.made(key, "/v1/sms/send", &text).await,
             endpoint: self.made(key, "/v1/webhooks/endpoints", &endpoint).await,
         }

@@ -23,7 +23,7 @@ use crate::api::call::Visit;
 use crate::api::code::Code;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
-use crate::api::idempotency::{self, Once};
+use crate::api::idempotency::{self, Once, Refusals};
 use crate::api::json::{self, Amount};
 use crate::api::query::Query;
 use crate::api::render::Warning;
@@ -56,6 +56,7 @@ const SHOWN: usize = 10;
 pub(in crate::api) fn doors(doors: Doors) -> Doors {
     let (send, read) = (Scope::SmsSend, Scope::MessagesRead);
     doors
+        .with_query()
         .post("/v1/sms/bulk", 202, send, create)
         .get("/v1/sms/bulk", read, list)
         .get("/v1/sms/bulk/{id}", read, show)
@@ -120,7 +121,7 @@ async fn create(mut visit: Visit) -> Result<Response, ApiError> {
         let (prepared, unknown) = prepare(visit, body.clone(), form).await?;
         order(visit, (prepared, unknown), once).await
     };
-    idempotency::once(visit, &body, work).await
+    idempotency::once(visit, &body, Refusals::Kept, work).await
 }
 
 /// Makes a job durable, and says so.

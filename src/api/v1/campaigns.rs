@@ -20,8 +20,8 @@ use crate::api::call::Visit;
 use crate::api::code::Code;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
-use crate::api::fields::core_name;
-use crate::api::idempotency::{self, Once};
+use crate::api::fields::{core_name, known};
+use crate::api::idempotency::{self, Once, Refusals};
 use crate::api::json;
 use crate::api::query::Query;
 use crate::api::time::{self, Text};
@@ -98,6 +98,8 @@ fn shown(campaign: &Campaign) -> Shown<'_> {
 /// Gives a campaign this body, which can be read; its places must be well-formed.
 fn fill(mut campaign: Campaign, body: &[u8]) -> Result<Campaign, ApiError> {
     let draft = Draft::parse(body)?;
+    // What is not known is not kept either: nobody would see it, or miss it, before the launch.
+    known(&draft.unknown)?;
     // It is shown in lists: what is judged at the launch is only whether it may be used.
     Sender::parse(&draft.request.from).map_err(|error| {
         let param = Some(draft.name("from"));
@@ -243,19 +245,19 @@ async fn delete(visit: Visit) -> Result<Response, ApiError> {
 /// Makes the job, once: the draft and the job change in one commit. A draft that has been changed
 /// since is another request.
 async fn launch(visit: Visit) -> Result<Response, ApiError> {
-    let campaign = visit.within(find(&visit)).await?;
-    let seen = campaign.updated_at;
     let visit = &visit;
     let work = async |once: Option<Arc<Once>>| {
+        let campaign = visit.within(find(visit)).await?;
         if let Some(job) = campaign.job {
             return Err(launched(Some(job)));
         }
         let body = Bytes::from(campaign.body.into_string());
         let (mut prepared, unknown) = bulk::prepare(visit, body, false).await?;
-        prepared.order.campaign = Some((campaign.id, seen));
+        prepared.order.campaign = Some((campaign.id, campaign.updated_at));
         bulk::order(visit, (prepared, unknown), once).await
     };
-    idempotency::once(visit, &seen.0.to_be_bytes(), work).await
+    // The draft can be mended, and the request be the same.
+    idempotency::once(visit, b"", Refusals::Forgotten, work).await
 }
 
 fn missing() -> ApiError {

@@ -20,6 +20,7 @@ use crate::api::docs::ScopeName;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
 use crate::api::json as answers;
+use crate::api::query::Query;
 use crate::api::time::{self, Text};
 use crate::domain::account::{ApiKey, Beyond, KEYS_MAX};
 use crate::domain::api_key::NewKey;
@@ -131,6 +132,7 @@ pub(in crate::api) fn doors(doors: Doors) -> Doors {
 
 /// Those that are not revoked, the newest first; a test key sees test keys.
 async fn list(visit: Visit) -> Result<Response, ApiError> {
+    Query::read(&visit, &[])?;
     let wanted = KeysOf {
         org: visit.caller.org.id,
         unrevoked: Some(time::now()),

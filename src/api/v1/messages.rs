@@ -73,7 +73,7 @@ async fn cancel(visit: Visit) -> Result<Response, ApiError> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Change {
-    #[serde(alias = "scheduleAt", alias = "scheduledAt")]
+    #[serde(alias = "scheduleAt", alias = "scheduledAt", alias = "scheduled_at")]
     schedule_at: String,
 }
 

@@ -15,12 +15,12 @@ use super::messages::MESSAGES;
 use crate::api::call::Visit;
 use crate::api::code::Code;
 use crate::api::doors::Doors;
-use crate::api::error::{ApiError, Problem};
-use crate::api::idempotency::{self, Once};
+use crate::api::error::ApiError;
+use crate::api::idempotency::{self, Once, Refusals};
 use crate::api::query::Query;
 use crate::api::render::{self, Said, Warning};
 use crate::api::submission::Draft;
-use crate::api::{auth, json, time};
+use crate::api::{auth, fields, json, time};
 use crate::domain::ids::MessageId;
 use crate::domain::message::State;
 use crate::domain::scope::Scope;
@@ -36,7 +36,9 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 const WAIT_MAX: u64 = 10;
 
 pub(in crate::api) fn doors(doors: Doors) -> Doors {
-    doors.post_either("/v1/sms/send", 201, (Scope::SmsSend, Scope::Otp), send)
+    doors
+        .with_query()
+        .post_either("/v1/sms/send", 201, (Scope::SmsSend, Scope::Otp), send)
 }
 
 async fn send(mut visit: Visit) -> Result<Response, ApiError> {
@@ -48,7 +50,7 @@ async fn send(mut visit: Visit) -> Result<Response, ApiError> {
     }
     let mut fresh = None;
     let kept = &mut fresh;
-    let response = idempotency::once(visit, body, move |once| {
+    let response = idempotency::once(visit, body, Refusals::Kept, move |once| {
         accept((visit, body), asked, once, kept)
     })
     .await?;
@@ -149,7 +151,7 @@ fn parse<'b>(visit: &Visit, body: &'b [u8], asked: Asked) -> Result<Draft<'b>, A
         }
     })?;
     if asked.strict {
-        known(&draft)?;
+        fields::known(&draft.unknown)?;
     }
     let from = draft.submission(visit.caller.is_live()).from;
     let sender = (draft.name("from"), from);
@@ -177,19 +179,6 @@ impl Asked {
             strict: query.flag("strict")?,
         })
     }
-}
-
-/// Refuses fields that the request does not have.
-fn known(draft: &Draft<'_>) -> Result<(), ApiError> {
-    if draft.unknown.is_empty() {
-        return Ok(());
-    }
-    let problems = draft.unknown.iter().map(|name| {
-        let detail = format!("{name} is no field of this request; leave it out");
-        Problem::field(name, detail)
-    });
-    let problems = problems.collect();
-    Err(ApiError::of_fields(Code::Unprocessable, problems))
 }
 
 /// What the client should know although its message was accepted.

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::api::error::{ApiError, Problem};
 use crate::api::fields::{
-    CLIENT_REF_MAX, Field, Fields, Form, Key, MALFORMED, Names, SENSELESS, is_client_ref, kind,
-    read_text, twice,
+    CLIENT_REF_MAX, Field, Fields, Form, Key, MALFORMED, Names, SENSELESS, UNKNOWN_MAX,
+    is_client_ref, kind, read_text, twice,
 };
 use crate::api::json::said_again;
 use crate::bulk::{Recipient, Request};
@@ -138,6 +138,8 @@ fn recipients<'a>(fields: &mut Fields<'a, Bulk>) -> Vec<Recipient<'a>> {
         let detail = "recipients is missing or empty; give an array of recipients";
         fields.problem(MALFORMED, Problem::field("recipients", detail));
     }
+    let room = UNKNOWN_MAX.saturating_sub(fields.unknown.len());
+    fields.unknown.extend(found.unknown.into_iter().take(room));
     for problem in found.problems {
         fields.problem(MALFORMED, problem);
     }
@@ -156,6 +158,8 @@ struct Recipients<'a> {
     /// More than may be: the rest was passed over.
     more: bool,
     problems: Vec<Problem>,
+    /// The first fields that a recipient does not have.
+    unknown: Vec<Box<str>>,
 }
 
 impl<'de> Deserialize<'de> for Recipients<'de> {
@@ -171,7 +175,7 @@ impl<'de> Deserialize<'de> for Recipients<'de> {
             }
             fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Recipients<'de>, S::Error> {
                 let mut found = Recipients::default();
-                while let Some(One(recipient, wrong)) = seq.next_element()? {
+                while let Some(One(recipient, wrong, unknown)) = seq.next_element()? {
                     if found.list.len() == RECIPIENTS_MAX {
                         found.more = true;
                         while seq.next_element::<IgnoredAny>()?.is_some() {}
@@ -183,6 +187,13 @@ impl<'de> Deserialize<'de> for Recipients<'de> {
                         found
                             .problems
                             .push(problem(found.list.len(), &path, detail));
+                    }
+                    if let Some(name) = unknown
+                        && found.unknown.len() < UNKNOWN_MAX
+                    {
+                        let place = found.list.len();
+                        let name = format!("recipients.{place}.{}", said_again(&name));
+                        found.unknown.push(name.into());
                     }
                     found.list.push(recipient);
                 }
@@ -215,8 +226,8 @@ pub(in crate::api) fn step(name: &str) -> String {
 
 type Wrong = Option<(String, Cow<'static, str>)>;
 
-/// A recipient and the first thing that is wrong with it.
-struct One<'a>(Recipient<'a>, Wrong);
+/// A recipient, the first thing that is wrong with it, and the first of its fields that there is not.
+struct One<'a>(Recipient<'a>, Wrong, Option<Cow<'a, str>>);
 
 impl<'de> Deserialize<'de> for One<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -233,7 +244,7 @@ impl<'de> Deserialize<'de> for One<'de> {
                 Ok(One::of(Cow::Owned(to.to_owned())))
             }
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<One<'de>, M::Error> {
-                let mut one = One(Recipient::default(), None);
+                let mut one = One(Recipient::default(), None, None);
                 let mut named: Option<Cow<'de, str>> = None;
                 while let Some(Key(key)) = map.next_key()? {
                     match &*key {
@@ -254,6 +265,7 @@ impl<'de> Deserialize<'de> for One<'de> {
                         }
                         _ => {
                             map.next_value::<IgnoredAny>()?;
+                            one.2.get_or_insert(key);
                         }
                     }
                 }
@@ -274,7 +286,7 @@ impl<'a> One<'a> {
             to,
             ..Recipient::default()
         };
-        Self(recipient, None)
+        Self(recipient, None, None)
     }
 
     fn wrong(&mut self, wrong: Wrong) {

@@ -26,8 +26,9 @@ fn drafts(book: &mut Book) {
         "createCampaign",
         TAG,
         "Create a campaign",
-        "Keeps a bulk send for later: the body is that of `POST /v1/sms/bulk`. Nothing is sent or paid for before it is \
-         launched, and its numbers are judged then. You may have a hundred that are not launched.",
+        "Keeps a bulk send for later: the body is that of `POST /v1/sms/bulk`, but fields that there are not are \
+         refused. Nothing is sent or paid for before it is launched, and its numbers are judged then. Your organisation \
+         may have a hundred that are not launched, those of test keys counted.",
     )
     .takes::<BulkRequest>(REQUEST)
     .answers::<Campaign>(201, "The campaign.", CAMPAIGN)
@@ -89,7 +90,8 @@ fn changes(book: &mut Book) {
         "launchCampaign",
         TAG,
         "Launch a campaign",
-        "It becomes a bulk job, once.",
+        "It becomes a bulk job, once. A refusal is not kept: mend the campaign and launch it again, with the same \
+         `Idempotency-Key` if you like. There is no `dry_run` of a launch; try `POST /v1/sms/bulk?dry_run=true`.",
     )
     .answers::<BulkAccepted>(202, "The job is kept.", ACCEPTED)
     .located()

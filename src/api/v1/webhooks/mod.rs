@@ -20,6 +20,7 @@ use crate::api::call::Visit;
 use crate::api::code::Code;
 use crate::api::doors::Doors;
 use crate::api::error::{ApiError, Problem};
+use crate::api::query::Query;
 use crate::api::{json, time};
 use crate::domain::endpoint::{ENDPOINTS_MAX, Endpoint};
 use crate::domain::ids::{EndpointId, OrgId};
@@ -126,6 +127,7 @@ impl<'a> Shown<'a> {
 }
 
 async fn list(visit: Visit) -> Result<Response, ApiError> {
+    Query::read(&visit, &[])?;
     let endpoints = Arc::clone(&visit.api.store.endpoints());
     let live = visit.caller.is_live();
     let own = endpoints.of(visit.caller.org.id).iter();
