@@ -44,6 +44,8 @@ pub(super) struct Door {
     pub(super) scope: Option<Scope>,
     /// The status of its success.
     usual: u16,
+    /// A change that reads its query.
+    pub(super) queried: bool,
 }
 
 impl Doors {
@@ -129,6 +131,7 @@ impl Doors {
             path,
             scope: None,
             usual: 200,
+            queried: false,
         };
         self.add(door, on(MethodFilter::GET, page))
     }
@@ -169,11 +172,12 @@ impl Doors {
             path,
             scope: Some(scope),
             usual,
+            queried: std::mem::take(&mut self.queried),
         };
         let way = Arc::new(Way {
             meter: Route::new(path, door.usual),
             changes: filter != MethodFilter::GET,
-            queried: std::mem::take(&mut self.queried),
+            queried: door.queried,
             path,
             scope,
             or,

@@ -68,6 +68,13 @@ fn every_route_is_described_and_every_description_has_its_route() {
         left.is_empty(),
         "no door leads to these descriptions: {left:?}"
     );
+    for page in book.pages.iter().filter(|page| page.method != Method::GET) {
+        let mut queried = doors.list().iter().filter(|door| door.queried);
+        let queried = queried.any(|door| (&door.method, door.path) == (&page.method, page.path));
+        let mut parameters = page.operation.parameters.iter();
+        let described = parameters.any(|one| one.place == "query");
+        assert_eq!(queried, described, "`with_query` before {}", page.path);
+    }
     let ids: BTreeSet<&str> = book.pages.iter().map(|page| page.operation.id).collect();
     assert_eq!(ids.len(), book.pages.len(), "two routes have the same id");
 }

@@ -52,6 +52,7 @@ pub(in crate::api) fn doors(doors: Doors) -> Doors {
             rotate,
         )
         .post("/v1/webhooks/endpoints/{id}/test", 200, write, try_out)
+        .with_query()
         .post(
             "/v1/webhooks/endpoints/{id}/replay",
             202,
