@@ -80,6 +80,11 @@ impl Visit {
         }
     }
 
+    /// Whether the request names itself (`Idempotency-Key`).
+    pub(super) const fn is_named(&self) -> bool {
+        self.asked.is_some()
+    }
+
     /// The body of a named request's refusal, as its answer will have it.
     pub(super) fn rendered(&self, error: &ApiError) -> Vec<u8> {
         let asked = self.asked.as_ref();

@@ -41,6 +41,9 @@ impl Once {
     /// # Errors
     /// `invalid_request`: its name is none.
     fn of(visit: &Visit, body: &[u8]) -> Result<Option<Self>, ApiError> {
+        if !visit.is_named() {
+            return Ok(None);
+        }
         let Some(name) = name(&visit.head.headers)? else {
             return Ok(None);
         };

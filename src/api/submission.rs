@@ -91,6 +91,11 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The sender as it was typed.
+    pub(super) fn sender(&self) -> &str {
+        &self.from
+    }
+
     /// The text to send.
     pub(super) fn message(&self) -> &str {
         &self.message

@@ -153,8 +153,7 @@ fn parse<'b>(visit: &Visit, body: &'b [u8], asked: Asked) -> Result<Draft<'b>, A
     if asked.strict {
         fields::known(&draft.unknown)?;
     }
-    let from = draft.submission(visit.caller.is_live()).from;
-    let sender = (draft.name("from"), from);
+    let sender = (draft.name("from"), draft.sender());
     auth::may_send(&visit.caller, draft.class, sender)?;
     Ok(draft)
 }
